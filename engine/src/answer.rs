@@ -6,7 +6,7 @@
 
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PaymentChange,
-    PaymentRefund, PeriodWindows, Platform, Timestamp, TopUp,
+    PaymentRefund, PeriodWindows, Platform, SubscriptionChange, Timestamp, TopUp,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -90,6 +90,10 @@ pub(crate) fn answer(
             PaymentChange::Refund(change) => match PaymentRefund::of(&change, decided_at) {
                 Some(refund) => Output::PaymentRefund(Box::new(refund), balance),
                 None => Output::Done,
+            },
+            PaymentChange::Subscription(change) => match *change {
+                SubscriptionChange::Started { subscription, .. } => Output::Subscription(subscription),
+                _ => Output::Done,
             },
             _ => Output::Done,
         },

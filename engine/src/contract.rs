@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
     PaymentRefund, PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status,
-    Submission, TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
+    Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
 };
 
 use crate::{Error, Query, QueryResult, TrustedClock};
@@ -50,6 +50,8 @@ pub enum Output {
     TopUp(Box<TopUp>),
     /// A payment refund as it was after the command that requested it, and the balance after it.
     PaymentRefund(Box<PaymentRefund>, Balance),
+    /// The subscription that was started.
+    Subscription(SubscriptionId),
     /// The published version of the price book.
     Prices(PriceVersion),
     /// The plans after the command.

@@ -143,6 +143,7 @@ pub use name::{IdempotencyKey, MemberId, NameError, OperationId, PlanId, WorkerI
 pub use payments::at_provider::{AtProvider, ProviderCall, ProviderChange, ProviderCommand};
 pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, AutoTopUpState, StopReason};
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
+pub use payments::collected::{Collected, CollectedCommand, Ends, Placement, Terms};
 pub use payments::due::Work;
 pub use payments::payment_refund::{
     GrantLoss, Loss, MoneyBack, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PaymentRefundStatus,

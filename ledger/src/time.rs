@@ -98,6 +98,18 @@ impl Timestamp {
         Some(months)
     }
 
+    /// The instant of a text that [`Timestamp::rfc3339`] gave.
+    pub(crate) fn of_rfc3339(text: &str) -> Option<Timestamp> {
+        let part = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+        let date = Date { year: part(0, 4)?, month: part(5, 7)?, day: part(8, 10)? };
+        if !(1..=12).contains(&date.month) {
+            return None;
+        }
+        let seconds = part(11, 13)? * 3_600 + part(14, 16)? * 60 + part(17, 19)?;
+        let at = Timestamp(date.days() * MILLIS_PER_DAY + seconds * 1_000 + part(20, 23)?);
+        (at.rfc3339() == text).then_some(at)
+    }
+
     /// The instant in the format of RFC 3339, in UTC with milliseconds.
     #[must_use]
     pub fn rfc3339(self) -> String {

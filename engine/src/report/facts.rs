@@ -372,7 +372,9 @@ impl Facts {
     fn pay_plan(&mut self, change: &SubscriptionChange) -> Result<(), &'static str> {
         let paid = match change {
             SubscriptionChange::Renewed { paid, .. } => paid.as_ref(),
-            SubscriptionChange::Changed { paid, .. } => Some(paid),
+            SubscriptionChange::Changed { paid, .. } | SubscriptionChange::PeriodPaid { paid, .. } => {
+                Some(paid)
+            }
             _ => None,
         };
         if let Some(paid) = paid {

@@ -8,9 +8,9 @@ use super::workspace::check_limits;
 use crate::account::grant::payment_key;
 use crate::payments::top_up::TopUp;
 use crate::{
-    Account, Actor, ChargeId, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId, PaymentCommand,
-    Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject, SubscriptionCommand,
-    TeamCommand, Timestamp, UnmatchedPayment, WorkerId, WorkspaceId,
+    Account, Actor, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId,
+    PaymentCommand, Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject,
+    SubscriptionCommand, TeamCommand, Timestamp, UnmatchedPayment, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -256,9 +256,14 @@ impl Command {
                 Some(payment_key(Source::TopUp, payment))
             }
             Command::ReportUnmatched(payment) => Some(payment.key()),
-            Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Confirm {
-                payment, ..
-            })) => Some(payment_key(Source::Subscription, payment)),
+            Command::Payment(PaymentCommand::Subscription(
+                SubscriptionCommand::Confirm { payment, .. }
+                | SubscriptionCommand::Collected {
+                    command:
+                        CollectedCommand::PayPeriod { payment, .. } | CollectedCommand::PayChange { payment, .. },
+                    ..
+                },
+            )) => Some(payment_key(Source::Subscription, payment)),
             _ => None,
         }
     }

@@ -8,17 +8,18 @@
 //! Nothing is decided here. A command that does not lead to the entry is no error here either: its
 //! decision then differs from the entry.
 
+use super::collected;
 use crate::account::grant::payment_of_key;
 use crate::journal::disagreement::{Violation, ensure};
 use crate::payments::subscription::Cause;
 use crate::{
     Account, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand, Charge,
-    ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, Command, Entry, EntryBody, GrantRequest, Hash,
-    Id, IdempotencyKey, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros, OperationPrice,
-    Outcome, PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PlanId, PortalSession,
-    PriceVersion, Profile, ProviderChange, ProviderCommand, Refund, RefundReason, Settlement, Source,
-    Spender, Submission, SubscriptionChange, SubscriptionCommand, TeamChange, TeamCommand, TextsOfMember,
-    Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
+    ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, CollectedCommand, Command, Entry, EntryBody,
+    GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros,
+    OperationPrice, Outcome, PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PlanId,
+    PortalSession, PriceVersion, Profile, Provider, ProviderChange, ProviderCommand, Refund, RefundReason,
+    Settlement, Source, Spender, Submission, Subscription, SubscriptionChange, SubscriptionCommand,
+    TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -105,7 +106,8 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
             let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
             let confirmed = confirmed.map(|top_up| Command::Payment(PaymentCommand::ConfirmTopUp(top_up)));
             let cause = origin.as_deref().and_then(Cause::of_origin);
-            let of_plan = cause.map(|cause| subscription(granted_for(cause, entry.key.as_ref())));
+            let of_plan = cause
+                .map(|cause| subscription(granted_for(cause, entry, origin.as_deref(), reason.as_deref())));
             match confirmed.or(of_plan).or_else(|| paid_at_provider(&entry.body)) {
                 Some(command) => command,
                 None => Command::Grant(GrantRequest {
@@ -147,7 +149,7 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
             return Err(Violation("no command begins a change with it any more"));
         }
         EntryBody::PaymentUnmatched(payment) => Command::ReportUnmatched((**payment).clone()),
-        EntryBody::Payment(change) => Command::Payment(payment(change, account)?),
+        EntryBody::Payment(change) => Command::Payment(payment(change, account, entry.decided_at)?),
         EntryBody::DebtRepaid { .. }
         | EntryBody::ReturnTaken { .. }
         | EntryBody::ClawBackExchanged { .. }
@@ -169,7 +171,7 @@ fn paid_at_provider(body: &EntryBody) -> Option<Command> {
 
 /// # Errors
 /// [`Violation`] if it only follows another entry.
-fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, Violation> {
+fn payment(change: &PaymentChange, account: &Account, at: Timestamp) -> Result<PaymentCommand, Violation> {
     // An entry does not tell the settings of the caller.
     let allowed = TopUpBounds::WIDEST;
     Ok(match change {
@@ -213,7 +215,7 @@ fn payment(change: &PaymentChange, account: &Account) -> Result<PaymentCommand, 
         PaymentChange::TopUpSucceeded { .. } | PaymentChange::AutoTopUp(AutoTopUpChange::Paused { .. }) => {
             return Err(Violation("no command begins a change with it"));
         }
-        PaymentChange::Subscription(change) => PaymentCommand::Subscription(changed(change, account)?),
+        PaymentChange::Subscription(change) => PaymentCommand::Subscription(changed(change, account, at)?),
     })
 }
 
@@ -222,9 +224,18 @@ const fn subscription(command: SubscriptionCommand) -> Command {
 }
 
 /// The command that made a grant of a subscription. A confirmation has the key of its payment.
-fn granted_for(cause: Cause, key: Option<&IdempotencyKey>) -> SubscriptionCommand {
-    match key.and_then(|key| payment_of_key(Source::Subscription, key)) {
+fn granted_for(
+    cause: Cause,
+    entry: &Entry,
+    origin: Option<&str>,
+    reason: Option<&str>,
+) -> SubscriptionCommand {
+    match entry.key.as_ref().and_then(|key| payment_of_key(Source::Subscription, key)) {
         Some(payment) => {
+            let collected = origin.and_then(|origin| collected::of_grant(origin, payment, reason));
+            if let Some((subscription, command)) = collected {
+                return SubscriptionCommand::Collected { subscription, command };
+            }
             let change = matches!(cause, Cause::Change(_));
             SubscriptionCommand::Confirm { change, payment: payment.into() }
         }
@@ -234,27 +245,66 @@ fn granted_for(cause: Cause, key: Option<&IdempotencyKey>) -> SubscriptionComman
 
 /// # Errors
 /// [`Violation`] if no command begins a change with it.
-fn changed(change: &SubscriptionChange, account: &Account) -> Result<SubscriptionCommand, Violation> {
+fn changed(
+    change: &SubscriptionChange,
+    account: &Account,
+    at: Timestamp,
+) -> Result<SubscriptionCommand, Violation> {
     const NO_SUBSCRIPTION: Violation = Violation("it is about a subscription that does not exist");
     let current = account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
     let tick = SubscriptionCommand::Tick { renews: false };
-    let start = |plan: &PlanId| SubscriptionCommand::StartOrChange { plan: plan.clone() };
+    let start = |plan: &PlanId, collected_by: Option<Provider>| SubscriptionCommand::StartOrChange {
+        plan: plan.clone(),
+        collected_by,
+    };
     let is_canceled = current.is_some_and(|subscription| subscription.cancels_at.is_some());
+    if let Some(current) = current
+        && let Some(command) = collected_change(change, current, at)
+    {
+        return Ok(SubscriptionCommand::Collected { subscription: current.id, command });
+    }
     match change {
-        SubscriptionChange::Started { plan, .. } | SubscriptionChange::ChangeAsked { plan, .. } => {
-            Ok(start(&plan.id))
-        }
+        SubscriptionChange::Started { plan, collected_by, .. } => Ok(start(&plan.id, *collected_by)),
+        SubscriptionChange::ChangeAsked { plan, .. } => Ok(start(&plan.id, None)),
         // One that was canceled is resumed by the request for its plan.
         SubscriptionChange::ChangeDropped { .. } if is_canceled => Ok(tick),
         SubscriptionChange::ChangeDropped { .. } | SubscriptionChange::Resumed => {
-            Ok(start(&current.ok_or(NO_SUBSCRIPTION)?.plan.id))
+            Ok(start(&current.ok_or(NO_SUBSCRIPTION)?.plan.id, None))
         }
         SubscriptionChange::PastDue | SubscriptionChange::Renewed { grant: None, .. } => Ok(tick),
         SubscriptionChange::Ended if is_canceled => Ok(tick),
         SubscriptionChange::Ended | SubscriptionChange::CancelAsked { .. } => Ok(SubscriptionCommand::Cancel),
-        SubscriptionChange::Changed { .. } | SubscriptionChange::Renewed { .. } => {
-            Err(Violation("no command begins a change with it"))
+        SubscriptionChange::Changed { .. }
+        | SubscriptionChange::Renewed { .. }
+        | SubscriptionChange::Placed(_)
+        | SubscriptionChange::PeriodPaid { .. } => Err(Violation("no command begins a change with it")),
+    }
+}
+
+/// What the provider said that led to a change which no other command leads to.
+fn collected_change(
+    change: &SubscriptionChange,
+    current: &Subscription,
+    at: Timestamp,
+) -> Option<CollectedCommand> {
+    let collected = current.collected.as_deref()?;
+    let is_canceled = current.cancels_at.is_some();
+    match change {
+        SubscriptionChange::Placed(is) => {
+            let was = Box::new(collected.placement.clone());
+            Some(CollectedCommand::Place { was, is: Box::new(is.clone()) })
         }
+        SubscriptionChange::PastDue => Some(CollectedCommand::Lapse),
+        SubscriptionChange::ChangeDropped { number } if is_canceled => {
+            Some(CollectedCommand::DropChange(*number))
+        }
+        // A request for the end has the same answer if no paid period runs.
+        SubscriptionChange::Ended => {
+            let runs = current.period_end().is_some_and(|end| at < end) || is_canceled;
+            let is_due = current.due_at().is_some_and(|due_at| due_at <= at);
+            (runs && !is_due).then_some(CollectedCommand::End)
+        }
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod authority;
 mod auto_top_up;
 mod cards;
 pub(crate) mod charge;
+mod collected;
 pub(crate) mod command;
 mod grant;
 pub(crate) mod implied;

@@ -6,7 +6,7 @@
 use crate::payments::subscription::Cause;
 use crate::{
     ChargeCommand, ChargeDetails, ChargeRequest, Command, Entry, EntryBody, GrantRequest, PaymentChange,
-    PaymentCommand, PaymentRefundCommand, ProviderCommand, SubscriptionCommand, TopUp,
+    PaymentCommand, PaymentRefundCommand, ProviderCommand, Subscription, SubscriptionCommand, TopUp,
 };
 
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
@@ -60,13 +60,8 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
                 payment, cents, ..
             })),
         ) => first(&[("path", origin.as_ref() == Some(payment)), ("cents", paid_cents == cents)]),
-        (
-            EntryBody::Granted { origin, .. },
-            Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Confirm { change, .. })),
-        ) => {
-            let cause = origin.as_deref().and_then(Cause::of_origin);
-            let is_change = cause.map(|cause| matches!(cause, Cause::Change(_)));
-            first(&[("path", is_change.is_some()), ("change", is_change == Some(*change))])
+        (EntryBody::Granted { origin, .. }, Command::Payment(PaymentCommand::Subscription(command))) => {
+            paid_subscription(origin.as_deref(), command)
         }
         (EntryBody::ChargeRefunded(refund), Command::ExistingCharge { charge, command }) => match command {
             ChargeCommand::Refund { amount, reason } => first(&[
@@ -106,6 +101,23 @@ fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static s
         ("reference", details.reference == *reference),
         ("metadata", details.metadata == *metadata),
     ])
+}
+
+/// What was paid for a subscription. A provider says so once, so the same payment is the same
+/// request.
+fn paid_subscription(origin: Option<&str>, command: &SubscriptionCommand) -> Option<&'static str> {
+    match command {
+        SubscriptionCommand::Confirm { change, .. } => {
+            let cause = origin.and_then(Cause::of_origin);
+            let is_change = cause.map(|cause| matches!(cause, Cause::Change(_)));
+            first(&[("path", is_change.is_some()), ("change", is_change == Some(*change))])
+        }
+        SubscriptionCommand::Collected { subscription, .. } => {
+            let of = origin.and_then(Subscription::of_origin);
+            first(&[("path", of.is_some_and(|(id, _)| id == *subscription))])
+        }
+        _ => Some("path"),
+    }
 }
 
 fn payment_refund(change: &PaymentChange, command: &PaymentRefundCommand) -> Option<&'static str> {

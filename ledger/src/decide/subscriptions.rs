@@ -6,15 +6,16 @@
 //! months of sleep are many small changes. What each entry does is in
 //! `payments::subscription_change`. Whether money came in is not decided here.
 
+use super::collected;
 use super::grant::paid;
 use super::lost;
 use super::payments::body;
 use super::view::View;
 use crate::payments::subscription::{Brings, Cause, Due, Proposal};
 use crate::{
-    Account, AtOnce, EntryBody, GrantId, GrantRequest, Micros, Paid, PaymentChange, Payments, Plan, PlanId,
-    Plans, Refusal, Source, Subscription, SubscriptionChange, SubscriptionCommand, SubscriptionId, Timestamp,
-    TopUp, bounds,
+    Account, AtOnce, Ends, EntryBody, GrantId, GrantRequest, Micros, Paid, PaymentChange, Payments, Plan,
+    PlanId, Plans, Provider, Refusal, Source, Subscription, SubscriptionChange, SubscriptionCommand,
+    SubscriptionId, Timestamp, TopUp, bounds,
 };
 
 /// Decides a command about the subscription; no entry if it would change nothing.
@@ -28,12 +29,16 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Result<Vec<EntryBody>, Refusal> {
     match command {
-        SubscriptionCommand::StartOrChange { plan } => {
-            let change = start_or_change(view, account, &plan, now)?;
+        SubscriptionCommand::StartOrChange { plan, collected_by } => {
+            let change = start_or_change(view, account, &plan, collected_by, now)?;
             Ok(change.map(entry).into_iter().collect())
         }
         SubscriptionCommand::Confirm { change, payment } => {
             let last = last(account).ok_or(Refusal::SubscriptionNotFound)?;
+            if last.collected.is_some() {
+                let why = "is paid at the payment provider, which says when";
+                return Err(Refusal::InvalidField { field: "subscription", why });
+            }
             let running = running(account, now).filter(|running| running.id == last.id);
             let running = running.ok_or(Refusal::NothingDue)?;
             check_name(account, running, &payment)?;
@@ -48,10 +53,13 @@ pub(super) fn decide(
             Ok(change.map(entry).into_iter().collect())
         }
         SubscriptionCommand::Tick { renews } => tick(view, account, renews, now),
+        SubscriptionCommand::Collected { subscription, command } => {
+            collected::decide(view, account, subscription, command, now)
+        }
     }
 }
 
-fn entry(change: SubscriptionChange) -> EntryBody {
+pub(super) fn entry(change: SubscriptionChange) -> EntryBody {
     body(PaymentChange::Subscription(Box::new(change)))
 }
 
@@ -82,7 +90,7 @@ enum Asked {
 /// What a request for a plan leads to, and the terms of the plan.
 ///
 /// # Errors
-/// `PlanNotFound`, `PlanIntervalDiffers`.
+/// `PlanNotFound`, `PlanIntervalDiffers`, `InvalidField`.
 fn asked(
     subscription: Option<&Subscription>,
     plans: &Plans,
@@ -110,8 +118,12 @@ fn asked(
         return Err(Refusal::PlanIntervalDiffers);
     }
     let planned = current.upgrade.as_ref().map(|upgrade| &upgrade.plan).or(current.next_plan.as_ref());
-    if current.cancels_at.is_none() && planned == Some(&plan) {
+    if planned == Some(&plan) {
         return Ok((Asked::Nothing, plan));
+    }
+    if current.collected.is_some() && plan.is_free() {
+        let why = "is free: cancel the subscription, and start this one when it has ended";
+        return Err(Refusal::InvalidField { field: "plan", why });
     }
     let proposal = current.propose(&plan, now);
     Ok((Asked::Change(proposal), plan))
@@ -125,6 +137,7 @@ fn start_or_change(
     view: &View,
     account: &Account,
     plan: &PlanId,
+    collected_by: Option<Provider>,
     now: Timestamp,
 ) -> Result<Option<SubscriptionChange>, Refusal> {
     let current = running(account, now);
@@ -132,14 +145,20 @@ fn start_or_change(
     Ok(match (asked, current) {
         (Asked::Start, _) => {
             check_granted(last(account), now)?;
+            check_ended_at_provider(last(account))?;
             let subscription = SubscriptionId(view.fresh_id);
             let is_new = last(account).is_none_or(|last| last.id != subscription);
             assert!(is_new, "i11: a new subscription must have a new id");
-            Some(SubscriptionChange::Started { subscription, plan })
+            let collected_by = collected_by.filter(|_| !plan.is_free());
+            Some(SubscriptionChange::Started { subscription, plan, collected_by })
         }
         (Asked::Resume, _) => Some(SubscriptionChange::Resumed),
         (Asked::DropChange, Some(current)) => {
             Some(SubscriptionChange::ChangeDropped { number: current.changes })
+        }
+        (Asked::Change(_), Some(current)) if current.plan.is_free() && collected_by.is_some() => {
+            let why = "costs money: cancel the free plan, and start this one when it has ended";
+            return Err(Refusal::InvalidField { field: "plan", why });
         }
         (Asked::Change(proposal), Some(current)) => {
             let drop_at = current.period_end().expect("a plan is changed only once its subscription runs");
@@ -193,10 +212,22 @@ fn confirm(
 ///
 /// # Errors
 /// `InvalidField`.
-fn check_granted(subscription: Option<&Subscription>, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn check_granted(subscription: Option<&Subscription>, now: Timestamp) -> Result<(), Refusal> {
     let lags = subscription.is_some_and(|last| last.ended_at.is_none() && last.lags(now));
     let why = "has a month that was paid and will be granted in a moment";
     if lags { Err(Refusal::InvalidField { field: "subscription", why }) } else { Ok(()) }
+}
+
+/// Refuses to begin another subscription while the provider still collects the last one.
+///
+/// # Errors
+/// `InvalidField`.
+fn check_ended_at_provider(last: Option<&Subscription>) -> Result<(), Refusal> {
+    let placement = last.and_then(|last| last.collected.as_deref()).map(|collected| &collected.placement);
+    let is_collected =
+        placement.is_some_and(|placement| placement.reference.is_some() && placement.ends == Ends::No);
+    let why = "is being ended at the payment provider; try again in a moment";
+    if is_collected { Err(Refusal::InvalidField { field: "subscription", why }) } else { Ok(()) }
 }
 
 /// The first month of the next period, which is paid.
@@ -237,7 +268,7 @@ fn check_name(account: &Account, current: &Subscription, payment: &str) -> Resul
 
 /// # Errors
 /// `InvalidField` if no further payment can be kept.
-fn check_room(payments: &Payments) -> Result<(), Refusal> {
+pub(super) fn check_room(payments: &Payments) -> Result<(), Refusal> {
     let why = "are 12,000 already, the most there can be";
     let is_full = payments.of_subscriptions.len() >= bounds::SUBSCRIPTION_PAYMENTS_MAX;
     if is_full { Err(Refusal::InvalidField { field: "payments", why }) } else { Ok(()) }

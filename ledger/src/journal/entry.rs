@@ -277,6 +277,8 @@ pub enum Kind {
     SubscriptionCancelAsked,
     SubscriptionResumed,
     SubscriptionEnded,
+    SubscriptionPlaced,
+    SubscriptionPeriodPaid,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -333,6 +335,7 @@ coded!(Kind, "an entry's kind", {
     PaymentUnmatched = 51 "payment.unmatched",
     CallRenewed = 52 "call.renewed",
     SubscriptionStarted = 53 "subscription.started",
+    SubscriptionPlaced = 54 "subscription.placed",
     SubscriptionChangeAsked = 55 "subscription.change_asked",
     SubscriptionChanged = 56 "subscription.changed",
     SubscriptionChangeDropped = 57 "subscription.change_dropped",
@@ -341,6 +344,7 @@ coded!(Kind, "an entry's kind", {
     SubscriptionCancelAsked = 60 "subscription.cancel_asked",
     SubscriptionResumed = 61 "subscription.resumed",
     SubscriptionEnded = 62 "subscription.ended",
+    SubscriptionPeriodPaid = 63 "subscription.period_paid",
 });
 
 /// The accounts of a workspace between which credit moves.

@@ -9,6 +9,7 @@
 //! Deadlines of charges are not here: they are part of the state of a charge.
 
 use super::Payments;
+use super::subscription::Subscription;
 use super::top_up::{TopUp, TopUpStatus, TopUpWay};
 use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
 
@@ -25,6 +26,10 @@ pub enum Work {
     CallRefund(PaymentRefundId),
     /// Write what the time makes true of the subscription: a month, a period that begins, its end.
     TickSubscription,
+    /// Tell the provider of the subscription what it does not know yet.
+    PlaceSubscription,
+    /// Ask the provider what became of the subscription.
+    LookAtSubscription,
 }
 
 impl Payments {
@@ -53,7 +58,19 @@ impl Payments {
         let to_send = self.back.refunds.iter().filter(|refund| refund.waits_for_its_call());
         let to_send = to_send.map(|refund| (refund.call_began_at(), Work::CallRefund(refund.id)));
         let subscription = self.subscription.iter().filter_map(|subscription| subscription.due_at());
-        top_ups.chain(to_send).chain(subscription.map(|at| (at, Work::TickSubscription)))
+        top_ups
+            .chain(to_send)
+            .chain(subscription.map(|at| (at, Work::TickSubscription)))
+            .chain(self.collecting())
+    }
+
+    /// The work at the provider that collects the subscription.
+    fn collecting(&self) -> impl Iterator<Item = (Timestamp, Work)> {
+        let last = self.subscription.as_deref();
+        let places = last.filter(|last| last.wants_placing());
+        let places = places.map(|last| (last.started_at, Work::PlaceSubscription));
+        let looks = last.and_then(Subscription::look_at).map(|at| (at, Work::LookAtSubscription));
+        places.into_iter().chain(looks)
     }
 }
 

@@ -12,6 +12,7 @@
 pub(crate) mod at_provider;
 pub(crate) mod auto_top_up;
 pub(crate) mod card;
+pub(crate) mod collected;
 pub(crate) mod due;
 pub(crate) mod payment_refund;
 pub(crate) mod subscription;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use self::at_provider::{ProviderChange, ProviderCommand};
 use self::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, StopReason};
 use self::card::{Card, CardChange, CardCommand, Customer};
+use self::collected::Collected;
 use self::payment_refund::{MoneyBack, PaymentRefundChange, PaymentRefundCommand};
 use self::subscription::Subscription;
 use self::subscription_change::{SubscriptionChange, SubscriptionCommand};
@@ -45,6 +47,7 @@ const MONEY_BACK: u8 = 3;
 const SUBSCRIPTION: u8 = 4;
 const AT_PROVIDER: u8 = 5;
 const OF_SUBSCRIPTIONS: u8 = 6;
+const COLLECTED: u8 = 7;
 const REFUND_CALLS: u8 = 8;
 
 /// What can be asked of the payments of a workspace.
@@ -276,6 +279,10 @@ impl Payments {
             w.byte(OF_SUBSCRIPTIONS);
             self.write_of_subscriptions(w);
         }
+        if let Some(collected) = self.subscription.as_deref().and_then(|last| last.collected.as_deref()) {
+            w.byte(COLLECTED);
+            collected.write(w);
+        }
         self.write_refund_calls(w, REFUND_CALLS);
         assert!(
             Payments::decode(Some(&bytes[start..])).is_ok_and(|read| read.as_deref() == Some(self)),
@@ -307,6 +314,14 @@ impl Payments {
                 SUBSCRIPTION => payments.subscription = Some(Box::new(Subscription::read(&mut r)?)),
                 AT_PROVIDER => payments.read_at_provider(&mut r)?,
                 OF_SUBSCRIPTIONS => payments.read_of_subscriptions(&mut r)?,
+                COLLECTED => {
+                    let last = payments.subscription.as_deref_mut().ok_or(Malformed(WHAT))?;
+                    let collected = Collected::read(&mut r)?;
+                    if !collected.fits(last) {
+                        return Err(Malformed(WHAT));
+                    }
+                    last.collected = Some(Box::new(collected));
+                }
                 REFUND_CALLS => payments.read_refund_calls(&mut r)?,
                 _ => return Err(Malformed(WHAT)),
             }

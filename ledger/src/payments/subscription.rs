@@ -10,6 +10,7 @@
 //! All that follows from the present time is in [`Subscription::due`]. What is accepted is decided
 //! in `decide::subscriptions`; the entries are in `subscription_change`.
 
+use super::collected::{Collected, Ends};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::{Micros, Plan, SubscriptionId, Timestamp, TopUp, bounds};
 
@@ -95,6 +96,8 @@ pub struct Subscription {
     pub cancels_at: Option<Timestamp>,
     /// The time at which it ended.
     pub ended_at: Option<Timestamp>,
+    /// What its provider knows; `None` if a person confirms its payments, or its plan is free.
+    pub collected: Option<Box<Collected>>,
 }
 
 /// What the present time makes of a subscription, one step at a time.
@@ -154,6 +157,7 @@ impl Subscription {
             is_past_due: false,
             cancels_at: None,
             ended_at: None,
+            collected: None,
         }
     }
 
@@ -186,11 +190,14 @@ impl Subscription {
             return None;
         }
         let month = (self.months_granted < self.months_paid).then_some(self.months_granted);
-        let period = (!self.is_past_due || self.next_terms().is_free()).then_some(self.months_paid);
+        // A provider says what becomes of its periods and changes.
+        let is_by_hand = self.collected.is_none();
+        let period = is_by_hand && (!self.is_past_due || self.next_terms().is_free());
+        let period = period.then_some(self.months_paid);
         let times = [
-            self.upgrade.as_ref().map(|upgrade| upgrade.drop_at),
+            self.upgrade.as_ref().filter(|_| is_by_hand).map(|upgrade| upgrade.drop_at),
             month.and_then(|month| self.month_start(month)),
-            self.cancels_at,
+            self.cancels_at.filter(|_| self.is_end_known()),
             period.and_then(|month| self.month_start(month)),
         ];
         let due_at = times.into_iter().flatten().min()?;
@@ -203,7 +210,8 @@ impl Subscription {
         let period_end = self.period_end().filter(|_| self.ended_at.is_none())?;
         let is_over = self.cancels_at.is_some_and(|end| end <= now);
         let month = self.month_start(self.months_granted)?;
-        if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.drop_at <= now) {
+        let is_by_hand = self.collected.is_none();
+        if is_by_hand && self.upgrade.as_ref().is_some_and(|upgrade| upgrade.drop_at <= now) {
             return Some(Due::DropUpgrade);
         }
         // A free plan promised no month.
@@ -212,9 +220,14 @@ impl Subscription {
             return Some(Due::Month);
         }
         if is_over {
-            return Some(Due::End);
+            return self.is_end_known().then_some(Due::End);
         }
-        (period_end <= now).then_some(Due::Period)
+        (is_by_hand && period_end <= now).then_some(Due::Period)
+    }
+
+    /// True if who takes its payments knows that it ends, so that no further period is paid.
+    fn is_end_known(&self) -> bool {
+        self.collected.as_deref().is_none_or(|collected| collected.placement.ends != Ends::No)
     }
 
     /// True if it was canceled and its period is over, although no entry says yet that it ended.
@@ -329,6 +342,14 @@ impl Subscription {
         rest.is_some_and(|(id, _)| id.parse() == Ok(self.id))
     }
 
+    /// The subscription and the month of a name that [`Subscription::origin`] gave.
+    pub(crate) fn of_origin(origin: &str) -> Option<(SubscriptionId, Timestamp)> {
+        Cause::of_origin(origin)?;
+        let (id, rest) = origin.strip_prefix(ORIGIN)?.split_once(':')?;
+        let (start, _) = rest.rsplit_once(':')?;
+        Some((id.parse().ok()?, Timestamp::of_rfc3339(start)?))
+    }
+
     /// The name of a grant of this subscription (i11): the month from which it is, and its cause.
     pub(crate) fn origin(&self, start: Timestamp, cause: Cause) -> Box<str> {
         let cause = match cause {
@@ -423,6 +444,7 @@ impl Subscription {
             is_past_due: r.flag("a subscription that is past due")?,
             cancels_at: maybe_time(r, "a subscription's end")?,
             ended_at: maybe_time(r, "a subscription's end")?,
+            collected: None,
         };
         if subscription.agrees() { Ok(subscription) } else { Err(Malformed("a subscription")) }
     }

@@ -4,6 +4,8 @@
 //! is, and comes just before it (i11, i12). Which change follows from a command is decided in
 //! `decide::subscriptions`. The state is in `subscription`.
 
+use super::card::Provider;
+use super::collected::{Collected, CollectedCommand, Placement};
 use super::subscription::{Brings, Subscription, Upgrade, read_count, read_terms};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
@@ -17,6 +19,8 @@ pub enum SubscriptionCommand {
     StartOrChange {
         /// The plan.
         plan: PlanId,
+        /// Who collects the payments of a new one; `None` if a person confirms them.
+        collected_by: Option<Provider>,
     },
     /// Says that money came in, by a person who saw it. It grants credit once.
     Confirm {
@@ -34,6 +38,13 @@ pub enum SubscriptionCommand {
         /// True if a period counts as paid when it begins.
         renews: bool,
     },
+    /// Says what the provider that collects this subscription knows or did.
+    Collected {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// What it says.
+        command: CollectedCommand,
+    },
 }
 
 impl SubscriptionCommand {
@@ -41,7 +52,9 @@ impl SubscriptionCommand {
     /// that time has passed.
     pub(crate) const fn is_reported(&self) -> bool {
         match self {
-            SubscriptionCommand::Confirm { .. } | SubscriptionCommand::Tick { .. } => true,
+            SubscriptionCommand::Confirm { .. }
+            | SubscriptionCommand::Tick { .. }
+            | SubscriptionCommand::Collected { .. } => true,
             SubscriptionCommand::StartOrChange { .. } | SubscriptionCommand::Cancel => false,
         }
     }
@@ -56,6 +69,8 @@ pub enum SubscriptionChange {
         subscription: SubscriptionId,
         /// The terms of the plan.
         plan: Plan,
+        /// Who collects its payments; `None` if a person confirms them, or the plan is free.
+        collected_by: Option<Provider>,
     },
     /// Another plan was asked for.
     ChangeAsked {
@@ -106,6 +121,23 @@ pub enum SubscriptionChange {
     Resumed,
     /// It ended.
     Ended,
+    /// Its provider knows this from now on.
+    Placed(Placement),
+    /// A provider said that a period was paid. It follows the entry that grants its credit.
+    PeriodPaid {
+        /// The month with which the period begins, counted from the anchor.
+        month: u32,
+        /// When it began.
+        start: Timestamp,
+        /// The terms that were paid.
+        plan: Plan,
+        /// The payment.
+        paid: Paid,
+        /// How much of it was paid for the grant.
+        cents: i64,
+        /// The grant.
+        grant: GrantId,
+    },
 }
 
 /// A payment for a period or for a change.
@@ -142,6 +174,8 @@ impl SubscriptionChange {
             SubscriptionChange::CancelAsked { .. } => Kind::SubscriptionCancelAsked,
             SubscriptionChange::Resumed => Kind::SubscriptionResumed,
             SubscriptionChange::Ended => Kind::SubscriptionEnded,
+            SubscriptionChange::Placed(_) => Kind::SubscriptionPlaced,
+            SubscriptionChange::PeriodPaid { .. } => Kind::SubscriptionPeriodPaid,
         }
     }
 
@@ -149,7 +183,9 @@ impl SubscriptionChange {
     #[must_use]
     pub const fn grant(&self) -> Option<GrantId> {
         match self {
-            SubscriptionChange::Changed { grant, .. } => Some(*grant),
+            SubscriptionChange::Changed { grant, .. } | SubscriptionChange::PeriodPaid { grant, .. } => {
+                Some(*grant)
+            }
             SubscriptionChange::Renewed { grant, .. } => *grant,
             _ => None,
         }
@@ -157,8 +193,14 @@ impl SubscriptionChange {
 
     pub(crate) fn write(&self, w: &mut Writer) {
         match self {
-            SubscriptionChange::Started { subscription, plan } => {
+            SubscriptionChange::Started { subscription, plan, collected_by } => {
                 w.id(subscription.0);
+                // Entries of earlier versions name no provider. No plan has an empty id, so one
+                // announces it.
+                if let Some(provider) = collected_by {
+                    w.text("");
+                    w.byte(provider.code());
+                }
                 plan.write(w);
             }
             SubscriptionChange::ChangeAsked { number, plan, at_once } => {
@@ -191,6 +233,15 @@ impl SubscriptionChange {
                 }
             }
             SubscriptionChange::CancelAsked { cancels_at } => w.time(*cancels_at),
+            SubscriptionChange::Placed(placement) => placement.write(w),
+            SubscriptionChange::PeriodPaid { month, start, plan, paid, cents, grant } => {
+                w.unsigned(u64::from(*month));
+                w.time(*start);
+                plan.write(w);
+                paid.write(w);
+                w.signed(*cents);
+                w.id(grant.0);
+            }
             SubscriptionChange::PastDue | SubscriptionChange::Resumed | SubscriptionChange::Ended => {}
         }
     }
@@ -199,6 +250,7 @@ impl SubscriptionChange {
         Ok(match kind {
             Kind::SubscriptionStarted => SubscriptionChange::Started {
                 subscription: SubscriptionId(r.id("a subscription")?),
+                collected_by: read_provider(r)?,
                 plan: read_terms(r)?,
             },
             Kind::SubscriptionChangeAsked => SubscriptionChange::ChangeAsked {
@@ -231,6 +283,15 @@ impl SubscriptionChange {
             }
             Kind::SubscriptionResumed => SubscriptionChange::Resumed,
             Kind::SubscriptionEnded => SubscriptionChange::Ended,
+            Kind::SubscriptionPlaced => SubscriptionChange::Placed(Placement::read(r)?),
+            Kind::SubscriptionPeriodPaid => SubscriptionChange::PeriodPaid {
+                month: read_count(r, "a period's month")?,
+                start: r.time("a period's start")?,
+                plan: read_terms(r)?,
+                paid: Paid::read(r)?,
+                cents: read_cents(r)?,
+                grant: GrantId(r.id("a period's grant")?),
+            },
             _ => return Err(Malformed("a subscription's change")),
         })
     }
@@ -245,28 +306,31 @@ impl SubscriptionChange {
         granted: Option<&Grant>,
         at: Timestamp,
     ) -> Result<(), Violation> {
-        if let SubscriptionChange::Started { subscription, plan } = self {
-            let ends = |old: &Subscription| {
-                old.ended_at.is_some() || old.anchor.is_none() || old.is_over(at) && !old.lags(at)
-            };
-            ensure(slot.as_deref().is_none_or(ends), "i11: a second subscription is started")?;
-            let is_new = slot.as_deref().is_none_or(|old| old.id != *subscription);
-            ensure(is_new, "i11: a subscription is started twice")?;
-            *slot = Some(Box::new(Subscription::started(*subscription, plan.clone(), at)));
+        if let SubscriptionChange::Started { subscription, plan, collected_by } = self {
+            *slot = Some(Box::new(begun(slot.as_deref(), (*subscription, plan), *collected_by, at)?));
             return Ok(());
+        }
+        // A provider may say more of one that has ended.
+        if let (SubscriptionChange::Placed(_) | SubscriptionChange::PeriodPaid { .. }, Some(last)) =
+            (self, slot.as_deref_mut())
+        {
+            return self.apply_collected(last, granted, at);
         }
         let running = slot.as_deref_mut().filter(|subscription| subscription.ended_at.is_none());
         let running = running.ok_or(Violation("i11: an entry is about a subscription that does not run"))?;
         match self {
-            SubscriptionChange::Started { .. } => {}
+            SubscriptionChange::Started { .. }
+            | SubscriptionChange::Placed(_)
+            | SubscriptionChange::PeriodPaid { .. } => {}
             SubscriptionChange::ChangeAsked { number, plan, at_once } => {
                 running.ask(*number, plan, *at_once, at)?;
             }
             SubscriptionChange::Changed { number, paid, cents, grant } => {
                 let due = running.upgrade.as_ref().map(|upgrade| upgrade.due_cents);
-                ensure(due == Some(paid.cents), "i15: another sum was paid for a change than it costs")?;
+                let is_paid = due.is_some_and(|due| running.is_change_paid(due, paid.cents));
+                ensure(is_paid, "i15: another sum was paid for a change than it costs")?;
                 let granted = granted.filter(|granted| granted.id == *grant).ok_or(NO_GRANT)?;
-                running.upgrade_paid(*number, *cents, granted, at)?;
+                running.upgrade_paid(*number, (paid.cents, *cents), granted, at)?;
             }
             SubscriptionChange::ChangeDropped { number } => {
                 ensure(running.changes == *number, "another change is dropped than was asked for")?;
@@ -291,11 +355,7 @@ impl SubscriptionChange {
                 ensure(has_begun, "a subscription is past due before its period has begun")?;
                 running.is_past_due = true;
             }
-            SubscriptionChange::CancelAsked { cancels_at } => {
-                ensure(running.cancels_at.is_none(), "a subscription is canceled twice")?;
-                ensure(running.period_end() == Some(*cancels_at), "a subscription ends within its period")?;
-                (running.cancels_at, running.next_plan) = (Some(*cancels_at), None);
-            }
+            SubscriptionChange::CancelAsked { cancels_at } => running.cancel(*cancels_at)?,
             SubscriptionChange::Resumed => {
                 ensure(running.cancels_at.is_some(), "a subscription is resumed that was not canceled")?;
                 (running.cancels_at, running.upgrade, running.next_plan) = (None, None, None);
@@ -309,11 +369,60 @@ impl SubscriptionChange {
         }
         ensure(running.agrees(), "i15: the parts of a subscription do not agree")
     }
+
+    /// Applies what a provider knows or did.
+    fn apply_collected(
+        &self,
+        last: &mut Subscription,
+        granted: Option<&Grant>,
+        at: Timestamp,
+    ) -> Result<(), Violation> {
+        match self {
+            SubscriptionChange::Placed(placement) => {
+                let collected = last.collected.as_deref_mut();
+                let collected = collected.ok_or(Violation("what nobody collects is placed"))?;
+                ensure(placement.is_possible(), "a subscription is placed without an id")?;
+                collected.placement = placement.clone();
+            }
+            SubscriptionChange::PeriodPaid { month, start, plan, paid, cents, grant } => {
+                let granted = granted.filter(|granted| granted.id == *grant).ok_or(NO_GRANT)?;
+                last.apply_paid_period(plan, (*month, *start), (paid.cents, *cents), granted, at)?;
+            }
+            _ => {}
+        }
+        ensure(last.agrees(), "i15: the parts of a subscription do not agree")
+    }
+}
+
+/// A subscription that begins, after the last one if there was one.
+fn begun(
+    last: Option<&Subscription>,
+    (id, plan): (SubscriptionId, &Plan),
+    collected_by: Option<Provider>,
+    at: Timestamp,
+) -> Result<Subscription, Violation> {
+    let ends = |old: &Subscription| {
+        old.ended_at.is_some() || old.anchor.is_none() || old.is_over(at) && !old.lags(at)
+    };
+    ensure(last.is_none_or(ends), "i11: a second subscription is started")?;
+    ensure(last.is_none_or(|old| old.id != id), "i11: a subscription is started twice")?;
+    let is_paid = collected_by.is_none() || !plan.is_free();
+    ensure(is_paid, "a free plan has nobody who collects its payments")?;
+    let mut started = Subscription::started(id, plan.clone(), at);
+    started.collected = collected_by.map(Collected::new);
+    Ok(started)
 }
 
 const NO_GRANT: Violation = Violation("i12: a subscription names a grant that is not there");
 
 impl Subscription {
+    fn cancel(&mut self, cancels_at: Timestamp) -> Result<(), Violation> {
+        ensure(self.cancels_at.is_none(), "a subscription is canceled twice")?;
+        ensure(self.period_end() == Some(cancels_at), "a subscription ends within its period")?;
+        (self.cancels_at, self.next_plan) = (Some(cancels_at), None);
+        Ok(())
+    }
+
     fn ask(
         &mut self,
         number: u32,
@@ -328,20 +437,25 @@ impl Subscription {
             Upgrade { number, plan, due_cents, credits, asked_at, drop_at, month }
         });
         self.next_plan = upgrade.is_none().then(|| plan.clone());
-        (self.upgrade, self.changes, self.cancels_at) = (upgrade, number, None);
+        // A change that is not paid takes no cancellation back.
+        self.cancels_at = self.cancels_at.filter(|_| upgrade.is_some());
+        (self.upgrade, self.changes) = (upgrade, number);
         Ok(())
     }
 
     fn upgrade_paid(
         &mut self,
         number: u32,
-        cents: i64,
+        (paid_cents, cents): (i64, i64),
         granted: &Grant,
         at: Timestamp,
     ) -> Result<(), Violation> {
         let upgrade = self.upgrade.take().filter(|upgrade| upgrade.number == number);
         let upgrade = upgrade.ok_or(Violation("i12: a change is paid that does not wait for a payment"))?;
-        ensure(at < upgrade.drop_at, "i12: a change is paid after its period")?;
+        // A provider may say so later.
+        let is_in_time = at < upgrade.drop_at || self.collected.is_some();
+        ensure(is_in_time, "i12: a change is paid after its period")?;
+        let upgrade = Upgrade { due_cents: paid_cents, ..upgrade };
         let brings = self.paid_upgrade(&upgrade);
         check_grant(granted, brings, cents)?;
         let rest = upgrade.due_cents - brings.cents;
@@ -349,7 +463,7 @@ impl Subscription {
         ensure(months > 0 || rest == 0, "i15: a part of a payment is on no grant and for no month")?;
         self.cents_left += rest;
         self.month_cents += rest.checked_div(months).unwrap_or(0);
-        (self.plan, self.granted_at) = (upgrade.plan, Some(at));
+        (self.plan, self.granted_at, self.cancels_at) = (upgrade.plan, Some(at), None);
         Ok(())
     }
 
@@ -436,7 +550,7 @@ impl Subscription {
 }
 
 /// Checks that the grant is what the payment brings.
-fn check_grant(granted: &Grant, brings: Brings, cents: i64) -> Result<(), Violation> {
+pub(super) fn check_grant(granted: &Grant, brings: Brings, cents: i64) -> Result<(), Violation> {
     ensure(granted.source == Source::Subscription, "i12: a plan pays for a grant of another kind")?;
     ensure(granted.amount == brings.credits, "i12: a plan grants another sum than its terms say")?;
     ensure(cents == brings.cents, "i15: another sum is on a grant than was paid for it")
@@ -461,6 +575,16 @@ impl Paid {
     fn read(r: &mut Reader) -> Result<Paid, Malformed> {
         Ok(Paid { payment: r.text("a payment")?.into(), cents: read_cents(r)? })
     }
+}
+
+/// Reads the provider that an empty text before a plan announces.
+fn read_provider(r: &mut Reader) -> Result<Option<Provider>, Malformed> {
+    let mut ahead = Reader(r.0);
+    if !ahead.text("a plan")?.is_empty() {
+        return Ok(None);
+    }
+    *r = ahead;
+    Provider::from_code(r.byte("a provider")?).map(Some)
 }
 
 fn read_cents(r: &mut Reader) -> Result<i64, Malformed> {

@@ -127,7 +127,7 @@ impl Payments {
         granted: Option<&Grant>,
     ) -> Result<(), Violation> {
         let Some(running) = self.subscription.as_deref() else { return Ok(()) };
-        let (id, months_left) = (running.id, running.months_paid - running.months_granted);
+        let (id, mut months_left) = (running.id, running.months_paid - running.months_granted);
         let made = match change {
             SubscriptionChange::Renewed { month, paid: Some(paid), cents, .. } => {
                 let start = running.month_start(*month);
@@ -137,6 +137,14 @@ impl Payments {
                 let start = running.period().map(|(start, _)| start);
                 let month_cents = (paid.cents - cents).checked_div(i64::from(months_left)).unwrap_or(0);
                 Some((paid, *cents, start, running.plan.credits - before, month_cents))
+            }
+            // What a provider collects may be paid late and whole, or be free by a discount.
+            SubscriptionChange::PeriodPaid { start, plan, paid, cents, .. } if paid.cents > 0 => {
+                let is_first = granted.is_some_and(|it| it.amount == plan.credits);
+                let months = plan.interval.months() - 1;
+                let month_cents = if is_first && months > 0 { *cents } else { 0 };
+                months_left = if is_first { months } else { 0 };
+                Some((paid, *cents, Some(*start), plan.credits, month_cents))
             }
             _ => None,
         };
@@ -179,7 +187,9 @@ impl Payments {
         let running = self.subscription.as_deref();
         let has_paid = |id| self.of_subscriptions.iter().any(|payment| payment.subscription == id);
         left == running.map_or(0, |running| running.cents_left)
-            && running.is_none_or(|it| it.plan.is_free() || it.anchor.is_none() || has_paid(it.id))
+            && running.is_none_or(|it| {
+                it.plan.is_free() || it.anchor.is_none() || it.collected.is_some() || has_paid(it.id)
+            })
     }
 
     pub(super) fn write_of_subscriptions(&self, w: &mut Writer) {

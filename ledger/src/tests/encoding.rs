@@ -100,6 +100,9 @@ plan growth
 wait 40d
 tick
 cancel
+collect starter
+stripe placed no
+stripe period in_1 1970-06-01 starter 1900
 ";
 
 /// A history in which every kind of entry of a workspace occurs.

@@ -12,6 +12,7 @@ mod at_provider;
 mod auto_top_ups;
 mod charges;
 mod claw_backs;
+mod collected;
 mod encoding;
 mod grants;
 mod invariants;

@@ -16,6 +16,7 @@
 //! loss tN|NAME CENTS [disputed= evidence= key=]    send_back tN [CENTS] [by_hand reason= key=]
 //! place rN REFERENCE    sent rN    bounced rN [reason=]    unmatched PAYMENT CENTS [currency=]
 //! plan ID    pay NAME [change]    cancel    tick [renews]    ticks [renews]    subscription
+//! collect PLAN    stripe placed ENDS | period NAME DATE PLAN CENTS | change NAME CENTS | drop N | lapse | end
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
@@ -181,7 +182,8 @@ fn command(world: &World, words: &Words) -> Command {
         | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
             Command::Payment(payments::payment_command(world, words))
         }
-        "plan" | "pay" | "cancel" | "tick" => subscriptions::command(&words.bare),
+        "plan" | "pay" | "cancel" | "tick" | "collect" => subscriptions::command(&words.bare),
+        "stripe" => subscriptions::collected(world, &words.bare),
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
             grant: grant(),

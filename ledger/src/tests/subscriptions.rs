@@ -6,10 +6,10 @@ use super::{check, check_damaged_payments};
 use crate::{EntryBody, Source};
 
 /// What a grant of a subscription is for, its credit and its cents.
-type Line<'a> = (&'a str, i64, i64);
+pub(super) type Line<'a> = (&'a str, i64, i64);
 
 /// The grants of the subscription, as the day of the month, its cause, the credit and the cents.
-fn grants(world: &World) -> Vec<(String, i64, i64)> {
+pub(super) fn grants(world: &World) -> Vec<(String, i64, i64)> {
     let bodies = world.journal.iter().map(|(entry, _)| &entry.body);
     let granted = bodies.filter_map(|body| match body {
         EntryBody::Granted { grant, origin, paid_cents, .. } if grant.source == Source::Subscription => {
@@ -22,11 +22,11 @@ fn grants(world: &World) -> Vec<(String, i64, i64)> {
     granted.collect()
 }
 
-fn lines(table: &[Line]) -> Vec<(String, i64, i64)> {
+pub(super) fn lines(table: &[Line]) -> Vec<(String, i64, i64)> {
     table.iter().map(|(what, credits, cents)| ((*what).to_owned(), *credits, *cents)).collect()
 }
 
-const PLANS: &str = "
+pub(super) const PLANS: &str = "
     plans basic=3000/3_000_000/month pro=6000/7_000_000/month free=0/100_000/month year=10000/1_000_000/year years=22000/2_000_000/year
 ";
 

@@ -14,7 +14,7 @@ use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
     IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, PaymentRefundChange,
-    ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, hex,
+    Placement, Provider, ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
@@ -422,8 +422,9 @@ fn is_for_managers(body: &EntryBody) -> bool {
 fn subscription(change: &SubscriptionChange) -> Option<serde_json::Value> {
     let usd = |cents: i64| Usd(Micros::from_cents(cents)).to_string();
     Some(match change {
-        SubscriptionChange::Started { subscription, plan } => json_value!({
+        SubscriptionChange::Started { subscription, plan, collected_by } => json_value!({
             "subscription": subscription.to_string(), "plan": plan.id.as_str(),
+            "collected_by": collected_by.map(Provider::as_str),
         }),
         SubscriptionChange::ChangeAsked { number, plan, at_once } => json_value!({
             "change": number, "plan": plan.id.as_str(),
@@ -441,6 +442,17 @@ fn subscription(change: &SubscriptionChange) -> Option<serde_json::Value> {
         SubscriptionChange::CancelAsked { cancels_at } => {
             json_value!({ "cancels_at": Time(*cancels_at).to_string() })
         }
+        SubscriptionChange::Placed(placement) => {
+            let Placement { page, generation, renewed_at: _, reference, terms, change, ends } = placement;
+            json_value!({
+                "page": page, "generation": generation, "reference": reference,
+                "plan": terms.as_ref().map(|terms| terms.plan.as_str()), "change": change, "ends": ends.as_str(),
+            })
+        }
+        SubscriptionChange::PeriodPaid { month, start, plan, paid, cents, .. } => json_value!({
+            "month": month, "start": Time(*start).to_string(), "plan": plan.id.as_str(),
+            "payment": paid.payment, "paid_usd": usd(paid.cents), "amount_usd": usd(*cents),
+        }),
         SubscriptionChange::PastDue | SubscriptionChange::Resumed | SubscriptionChange::Ended => return None,
     })
 }

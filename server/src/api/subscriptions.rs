@@ -1,5 +1,7 @@
 //! The subscription of a workspace: a plan that runs (P4). With the provider `manual` the platform
-//! confirms that a period or a change was paid, and only then its credit is granted.
+//! confirms that a period or a change was paid, and only then its credit is granted. With Stripe
+//! the first period is paid on a page of Stripe's, which collects the others, and says what was
+//! paid. What is to be is written first, then placed at Stripe; a job does that too.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -7,16 +9,19 @@ use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{
-    Command, Micros, PaymentCommand, PlanId, Preview, Subscription, SubscriptionCommand, SubscriptionId,
-    SubscriptionStatus, Upgrade, WorkspaceId,
+    Command, Micros, PaymentCommand, PlanId, Preview, Provider, Subscription, SubscriptionCommand,
+    SubscriptionId, SubscriptionStatus, Upgrade, WorkspaceId,
 };
 use utoipa::ToSchema;
 
+use super::payment_method::{return_url, unavailable};
 use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::{Call, existing, json, mark_replayed};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::subscription_not_found;
 use crate::http::route::{Route, of};
+use crate::payments::stripe::customer::Payer;
+use crate::payments::stripe::observe::NotObserved;
 use crate::payments::subscriptions::catch_up;
 use crate::wire::read::word;
 use crate::wire::write::{Text, Time, Usd};
@@ -44,9 +49,10 @@ pub const ROUTES: &[Route] = &[
         "Starts a plan, or changes to it. A new subscription waits for its first payment; a free plan begins at once. A \
          dearer plan waits for the payment of the rest of the period, and brings the rest of the month's credit with \
          it. A cheaper one begins with the next period. The current plan takes back what is planned: another plan, or \
-         the end. The same plan again changes nothing.",
+         the end. The same plan again changes nothing. With Stripe the first period is paid at `checkout_url`, and Stripe \
+         collects the others; then a free plan and one that costs money do not change into each other.",
     )
-    .problems(&[Code::PlanNotFound, Code::PlanIntervalDiffers])
+    .problems(&[Code::PlanNotFound, Code::PlanIntervalDiffers, Code::PaymentProviderUnavailable])
     .request(of::<SubscriptionIn>, r#"{"plan": "starter"}"#)
     .response(200, of::<SubscriptionJson>, PENDING),
     Route::new(
@@ -60,7 +66,7 @@ pub const ROUTES: &[Route] = &[
         "Ends the subscription with the period that is paid; at once if none is. Its credit stays. Until then the \
          current plan takes the end back.",
     )
-    .problems(&[Code::SubscriptionNotFound])
+    .problems(&[Code::SubscriptionNotFound, Code::PaymentProviderUnavailable])
     .response(200, of::<SubscriptionJson>, CANCELED),
     Route::new(
         Method::POST,
@@ -175,6 +181,9 @@ pub struct SubscriptionJson<'a> {
     /// is past due.
     #[schema(value_type = String, example = "19.00")]
     due_usd: Usd,
+    /// The page on which the first period is paid; absent unless it waits for that at Stripe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkout_url: Option<&'a str>,
     /// How it is paid.
     payment: PaymentJson<'a>,
 }
@@ -214,7 +223,7 @@ pub struct ChangeJson<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SubscriptionPayment)]
 pub struct PaymentJson<'a> {
-    /// `manual`: the platform confirms each payment.
+    /// `manual`: the platform confirms each payment; `stripe`: Stripe collects them.
     provider: &'static str,
     /// What the payer has to do; absent if nothing waits for a payment.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,9 +253,15 @@ pub struct PreviewJson {
 }
 
 impl<'a> SubscriptionJson<'a> {
-    fn of(workspace: &'a str, subscription: &'a Subscription, instructions: &'a str) -> SubscriptionJson<'a> {
-        let Subscription { id, plan, started_at, upgrade, next_plan, cancels_at, ended_at, .. } =
-            subscription;
+    fn of(
+        workspace: &'a str,
+        subscription: &'a Subscription,
+        (instructions, checkout_url): (&'a str, Option<&'a str>),
+    ) -> SubscriptionJson<'a> {
+        let Subscription {
+            id, plan, started_at, upgrade, next_plan, cancels_at, ended_at, collected, ..
+        } = subscription;
+        let provider = collected.as_deref().map_or("manual", |collected| collected.provider.as_str());
         let status = subscription.status();
         let due = match status {
             SubscriptionStatus::Pending | SubscriptionStatus::PastDue => {
@@ -256,7 +271,7 @@ impl<'a> SubscriptionJson<'a> {
                 Micros::ZERO
             }
         };
-        let waits = due > Micros::ZERO || upgrade.is_some();
+        let waits = collected.is_none() && (due > Micros::ZERO || upgrade.is_some());
         SubscriptionJson {
             id: Text(*id),
             workspace,
@@ -271,7 +286,8 @@ impl<'a> SubscriptionJson<'a> {
             started_at: Time(*started_at),
             ended_at: ended_at.map(Time),
             due_usd: Usd(due),
-            payment: PaymentJson { provider: "manual", instructions: waits.then_some(instructions) },
+            checkout_url,
+            payment: PaymentJson { provider, instructions: waits.then_some(instructions) },
         }
     }
 }
@@ -293,24 +309,44 @@ impl<'a> ChangeJson<'a> {
 async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     bring_up_to_date(&call, &workspace).await?;
-    show(&call, &workspace).await
+    // What is known here is shown also if Stripe does not answer.
+    let url = page(&call, &workspace).await.unwrap_or_else(|why| {
+        tracing::warn!(%workspace, %why, "a subscription is shown without its page");
+        None
+    });
+    show(&call, &workspace, url.as_deref()).await
 }
 
 /// `PUT /v1/workspaces/{workspace}/subscription`.
 async fn put(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let SubscriptionIn { plan } = call.json().await?;
-    run(&call, &workspace, SubscriptionCommand::StartOrChange { plan }).await?;
+    bring_up_to_date(&call, &workspace).await?;
+    let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
+    let waits = payments.subscription.as_deref().filter(|last| last.anchor.is_none() && last.plan.id != plan);
+    if let (Some(stripe), Some(_)) = (&call.app.stripe, waits) {
+        let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
+        payer.close_subscription_page().await.map_err(unavailable)?;
+    }
+    let collected_by = call.app.stripe.as_ref().map(|_| Provider::Stripe);
+    run(&call, &workspace, SubscriptionCommand::StartOrChange { plan, collected_by }).await?;
     // A free plan grants its first month at once.
     bring_up_to_date(&call, &workspace).await?;
-    show(&call, &workspace).await
+    tell_provider(&call, &workspace).await;
+    let url = page(&call, &workspace).await.map_err(unavailable)?;
+    show(&call, &workspace, url.as_deref()).await
 }
 
 /// `DELETE /v1/workspaces/{workspace}/subscription`.
 async fn cancel(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
+    if let Some(stripe) = &call.app.stripe {
+        let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
+        payer.close_subscription_page().await.map_err(unavailable)?;
+    }
     run(&call, &workspace, SubscriptionCommand::Cancel).await?;
-    show(&call, &workspace).await
+    tell_provider(&call, &workspace).await;
+    show(&call, &workspace, None).await
 }
 
 /// `POST /v1/workspaces/{workspace}/subscription/confirm`.
@@ -321,7 +357,7 @@ async fn confirm(mut call: Call) -> Result<Response, Problem> {
     // The payment has the name of the request, so that a repeated request pays for one period.
     let payment = format!("manual:{}", key.as_str()).into();
     let is_replayed = run(&call, &workspace, SubscriptionCommand::Confirm { change, payment }).await?;
-    let mut response = show(&call, &workspace).await?;
+    let mut response = show(&call, &workspace, None).await?;
     mark_replayed(&mut response, is_replayed);
     Ok(response)
 }
@@ -363,9 +399,26 @@ async fn bring_up_to_date(call: &Call, workspace: &WorkspaceId) -> Result<(), Pr
     Ok(())
 }
 
-async fn show(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
+/// The page on which the first period is paid at Stripe.
+async fn page(call: &Call, workspace: &WorkspaceId) -> Result<Option<String>, NotObserved> {
+    let Some(stripe) = &call.app.stripe else { return Ok(None) };
+    let payer = Payer::new(&call.app, stripe, workspace)?;
+    payer.subscription_page(&return_url(call, workspace, None)).await
+}
+
+/// Tells the provider at once what it is to know. If it does not answer, the job does so later.
+async fn tell_provider(call: &Call, workspace: &WorkspaceId) {
+    let Some(stripe) = &call.app.stripe else { return };
+    let placed = async { Payer::new(&call.app, stripe, workspace)?.place_subscription().await };
+    if let Err(why) = placed.await {
+        tracing::warn!(%workspace, %why, "a subscription is placed at Stripe later");
+    }
+}
+
+async fn show(call: &Call, workspace: &WorkspaceId, url: Option<&str>) -> Result<Response, Problem> {
     let payments = existing(workspace, call.app.engine().payments(workspace).await?)?;
     let subscription = payments.subscription.as_deref().ok_or_else(subscription_not_found)?;
-    let shown = SubscriptionJson::of(workspace.as_str(), subscription, &call.app.payments.instructions);
+    let words = (call.app.payments.instructions.as_str(), url);
+    let shown = SubscriptionJson::of(workspace.as_str(), subscription, words);
     Ok(json(StatusCode::OK, SUBSCRIPTION_BYTES, &shown))
 }

@@ -147,6 +147,19 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp)
                 Err(error) => Err(error.to_string()),
             }
         }
+        Work::PlaceSubscription | Work::LookAtSubscription => {
+            let stripe = app.stripe.as_ref().ok_or("Stripe collects it, and the settings do not name it")?;
+            let payer = Payer::new(app, stripe, workspace).map_err(|why| why.to_string())?;
+            let done = match work {
+                Work::PlaceSubscription => payer.place_subscription().await,
+                _ => payer.look_at_subscription().await,
+            };
+            done.map_err(|why| why.to_string())?;
+            // What Stripe does not know yet waits like a failure.
+            let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
+            let is_due = payments.is_some_and(|payments| payments.due_work(now).contains(&work));
+            if is_due { Err("Stripe does not say yet what became of it".to_owned()) } else { Ok(()) }
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod stripe_chaos;
 mod stripe_hostile;
 mod stripe_reconciliation;
 mod stripe_refunds;
+mod stripe_subscriptions;
 mod stripe_top_ups;
 mod subscriptions;
 mod teams;

@@ -134,7 +134,7 @@ pub(super) fn a_report_shows_what_is_paid_and_not_granted(store: &dyn Store) {
     let run = |client: &TestClient, command| {
         client.submit(acme(), None, Command::Payment(command)).expect("it is accepted");
     };
-    let start = SubscriptionCommand::StartOrChange { plan: year.id };
+    let start = SubscriptionCommand::StartOrChange { plan: year.id, collected_by: None };
     run(&client, PaymentCommand::Subscription(start));
     let paid = SubscriptionCommand::Confirm { change: false, payment: "manual:one".into() };
     run(&client, PaymentCommand::Subscription(paid));

@@ -17,7 +17,8 @@ const fn subscribe(command: SubscriptionCommand) -> Command {
 }
 
 fn start(plan: &str) -> Command {
-    subscribe(SubscriptionCommand::StartOrChange { plan: PlanId::new(plan).expect("a name") })
+    let plan = PlanId::new(plan).expect("a name");
+    subscribe(SubscriptionCommand::StartOrChange { plan, collected_by: None })
 }
 
 fn confirm(change: bool, payment: &str) -> Command {

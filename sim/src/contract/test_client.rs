@@ -6,10 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page, Reads};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, Command, GrantId, GrantRequest,
-    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand, PaymentRefundCommand,
-    Refusal, Scope, Source, Submission, SubscriptionCommand, Team, TeamChange, TeamCommand, Timestamp,
-    TopUpFailure, Work, WorkspaceChanges, WorkspaceId,
+    Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, CollectedCommand, Command,
+    GrantId, GrantRequest, IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand,
+    PaymentRefundCommand, Placement, Refusal, Scope, Source, Submission, Subscription, SubscriptionCommand,
+    Team, TeamChange, TeamCommand, Timestamp, TopUpFailure, Work, WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
@@ -259,8 +259,10 @@ impl TestClient {
     /// Does the due work of the payments of `acme`, as a server does; returns how much it was.
     pub fn do_due_work(&self) -> usize {
         let payments = block_on(self.engine.payments(&acme())).expect("the engine reads");
-        let due = payments.expect("the workspace exists").due_work(self.now);
+        let payments = payments.expect("the workspace exists");
+        let due = payments.due_work(self.now);
         for work in &due {
+            let last = payments.subscription.as_deref();
             let command = Command::Payment(match *work {
                 Work::ExpireTopUp(top_up) => PaymentCommand::ExpireTopUp(top_up),
                 Work::CallTopUp(top_up) | Work::GiveUpTopUp(top_up) => {
@@ -271,6 +273,9 @@ impl TestClient {
                 }
                 Work::TickSubscription => {
                     PaymentCommand::Subscription(SubscriptionCommand::Tick { renews: false })
+                }
+                Work::PlaceSubscription | Work::LookAtSubscription => {
+                    PaymentCommand::Subscription(said_by_provider(last.expect("it has work"), *work))
                 }
             });
             self.submit_as(Actor::System, command).expect("it is accepted");
@@ -287,6 +292,21 @@ impl TestClient {
             .expect("the workspace exists");
         listing.data.first().map_or(0, |record| record.entry.n)
     }
+}
+
+/// What a provider says that did the work of a subscription, and knows of no payment.
+fn said_by_provider(last: &Subscription, work: Work) -> SubscriptionCommand {
+    let collected = last.collected.as_deref().expect("only a provider has such work");
+    let command = match work {
+        Work::PlaceSubscription => {
+            let (terms, change, ends) = last.wanted();
+            let was = Box::new(collected.placement.clone());
+            let is = Placement { terms: Some(terms), change, ends, ..collected.placement.clone() };
+            CollectedCommand::Place { was, is: Box::new(is) }
+        }
+        _ => CollectedCommand::Lapse,
+    };
+    SubscriptionCommand::Collected { subscription: last.id, command }
 }
 
 /// A submission of the platform.

@@ -14,6 +14,7 @@
 mod at_provider;
 mod auto_top_ups;
 mod charges;
+mod collected;
 mod credit;
 mod facts;
 mod limits;
@@ -33,9 +34,9 @@ use std::collections::BTreeMap;
 
 use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
-    Actor, ChargeCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand, PaymentRefundCommand,
-    Plan, PlanVersion, PlatformSettings, PriceVersion, ProviderCommand, Refusal, Source, Submission,
-    SubscriptionCommand, Timestamp, UnmatchedPayment, WorkspaceId,
+    Actor, ChargeCommand, CollectedCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand,
+    PaymentRefundCommand, Plan, PlanVersion, PlatformSettings, PriceVersion, ProviderCommand, Refusal,
+    Source, Submission, SubscriptionCommand, Timestamp, UnmatchedPayment, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -307,7 +308,10 @@ impl Model {
     #[must_use]
     pub fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
         let is_due = |pool: &Pool| {
-            pool.has_due_top_up(now) || pool.has_refund_to_send(now) || pool.has_late_subscription(now)
+            pool.has_due_top_up(now)
+                || pool.has_refund_to_send(now)
+                || pool.has_late_subscription(now)
+                || pool.has_work_at_provider(now)
         };
         let due = self.pools.iter().filter(|(_, pool)| is_due(pool));
         due.map(|(id, _)| id.clone()).collect()
@@ -330,9 +334,14 @@ fn derived_key(command: &Command) -> Option<String> {
             Some(format!("\u{2}grant {:?} {payment}", Source::TopUp))
         }
         Command::ReportUnmatched(payment) => Some(format!("\u{2}unmatched {}", payment.payment)),
-        Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Confirm { payment, .. })) => {
-            Some(format!("\u{2}grant {:?} {payment}", Source::Subscription))
-        }
+        Command::Payment(PaymentCommand::Subscription(
+            SubscriptionCommand::Confirm { payment, .. }
+            | SubscriptionCommand::Collected {
+                command:
+                    CollectedCommand::PayPeriod { payment, .. } | CollectedCommand::PayChange { payment, .. },
+                ..
+            },
+        )) => Some(format!("\u{2}grant {:?} {payment}", Source::Subscription)),
         _ => None,
     }
 }
@@ -410,6 +419,10 @@ fn payment_fields(first: &PaymentCommand, again: &PaymentCommand) -> Vec<(&'stat
             PaymentCommand::Subscription(SubscriptionCommand::Confirm { change: a, .. }),
             PaymentCommand::Subscription(SubscriptionCommand::Confirm { change: b, .. }),
         ) => vec![("change", a == b)],
+        (
+            PaymentCommand::Subscription(SubscriptionCommand::Collected { subscription: a, .. }),
+            PaymentCommand::Subscription(SubscriptionCommand::Collected { subscription: b, .. }),
+        ) => vec![("path", a == b)],
         _ => vec![("path", false)],
     }
 }

@@ -5,6 +5,7 @@
 
 use tollkeeper_ledger::{Micros, PaidPart, SubscriptionId, SubscriptionPayment, Timestamp};
 
+use super::collected::PaidPeriod;
 use super::facts::{Fact, Pool};
 use super::step::nth;
 use super::subscriptions::{Happened, Running, length, split};
@@ -49,19 +50,32 @@ impl Pool {
                     more: after.plan.credits.get(),
                 });
             }
-            Fact::Subscription(Happened::Changed(cents, name)) => {
+            Fact::Subscription(Happened::PeriodPaid(period)) if period.cents > 0 => {
+                let PaidPeriod { month: _, start, plan, cents, payment } = period;
+                let part: (u64, i64, i64) = granted.expect("a grant comes before");
+                let is_whole = part.2 != plan.credits.get() || length(plan) == 1;
+                payments.push(PlanPayment {
+                    name: payment.clone(),
+                    cents: *cents,
+                    subscription: SubscriptionId(nth(after.expect("it runs").index)),
+                    start: *start,
+                    parts: vec![part],
+                    to_come: if is_whole { Vec::new() } else { split(*cents, length(plan)).split_off(1) },
+                    more: plan.credits.get(),
+                });
+            }
+            Fact::Subscription(Happened::Changed { paid_cents, cents, payment: name }) => {
                 let (before, after): (&Running, &Running) =
                     (before.expect("it ran"), after.expect("it runs"));
-                let due = before.upgrade.as_ref().expect("it waited").due_cents;
                 let months = after.paid - after.granted;
                 let first = if before.is_past_due { before.paid } else { before.paid - length(&before.plan) };
                 payments.push(PlanPayment {
                     name: name.clone(),
-                    cents: due,
+                    cents: *paid_cents,
                     subscription: SubscriptionId(nth(after.index)),
                     start: after.start_of(first).expect("it runs"),
                     parts: vec![granted.expect("a grant comes before")],
-                    to_come: if months == 0 { Vec::new() } else { split(due - cents, months) },
+                    to_come: if months == 0 { Vec::new() } else { split(paid_cents - cents, months) },
                     more: (after.plan.credits - before.plan.credits).get(),
                 });
             }

@@ -8,6 +8,7 @@ use tollkeeper_ledger::{Draw, LedgerAccount, Micros, Source, Status, Timestamp};
 
 use super::Model;
 use super::facts::{Fact, Pool};
+use super::subscriptions::Happened;
 
 impl Model {
     /// The numbers of all workspaces at the beginning and at the end of a time.
@@ -97,8 +98,7 @@ impl Pool {
         let (provider, tax_cents) = match paid_by {
             Some((true, tax_cents)) => (Provider::Manual, tax_cents),
             Some((false, tax_cents)) => (Provider::Stripe, tax_cents),
-            // A person confirms every payment for a plan.
-            None if *paid_cents > 0 && is_of_plan => (Provider::Manual, 0),
+            None if *paid_cents > 0 && is_of_plan => (self.plan_provider(grant.n), 0),
             None => (Provider::Platform, 0),
         };
         let line = position.lines.entry((grant.source, provider)).or_default();
@@ -119,6 +119,16 @@ impl Pool {
             aged.remaining += number(grant.remaining);
             aged.deferred_cents += paid - lost_cents - recognised;
         }
+    }
+
+    /// Who took the payments of the subscription that brought a grant.
+    fn plan_provider(&self, grant: u64) -> Provider {
+        let before = self.lines.iter().take(usize::try_from(grant).expect("few facts"));
+        let started = before.rev().find_map(|line| match &line.fact {
+            Fact::Subscription(Happened::Started(_, provider)) => Some(provider.is_some()),
+            _ => None,
+        });
+        if started == Some(true) { Provider::Stripe } else { Provider::Manual }
     }
 
     /// What pending charges hold of a grant.

@@ -13,8 +13,9 @@ use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, Loss,
     PaymentChange, PaymentCommand, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PortalSession,
-    ProviderCall, ProviderCommand, Refusal, Subject, Submission, SubscriptionId, SubscriptionPayment,
-    TeamChange, TeamCommand, Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
+    ProviderCall, ProviderCommand, Refusal, Subject, Submission, SubscriptionChange, SubscriptionCommand,
+    SubscriptionId, SubscriptionPayment, TeamChange, TeamCommand, Timestamp, TopUp, TopUpId, UsageKey,
+    WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -127,6 +128,10 @@ impl Names {
                 refund.0 = known(&named.refunds, refund.0)?;
             }
             Command::Payment(PaymentCommand::Refund(command)) => name_refund(named, command)?,
+            Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Collected {
+                subscription,
+                ..
+            })) => subscription.0 = known(&named.subscriptions, subscription.0)?,
             Command::CreateWorkspace(_)
             | Command::UpdateWorkspace(_)
             | Command::Grant(_)
@@ -158,6 +163,7 @@ impl Names {
             | Output::Done => {}
             Output::TopUp(top_up) => self.top_up_for_model(workspace, top_up),
             Output::PaymentRefund(refund, _) => self.refund_for_model(workspace, refund),
+            Output::Subscription(id) => *id = self.subscription_for_model(workspace, *id),
         }
         answer
     }
@@ -184,6 +190,12 @@ impl Names {
                 PaymentChange::Refund(PaymentRefundChange::Requested { refund, .. }) => {
                     learn(&mut named.refunds, refund.0)
                 }
+                PaymentChange::Subscription(ref change) => match **change {
+                    SubscriptionChange::Started { subscription, .. } => {
+                        learn(&mut named.subscriptions, subscription.0)
+                    }
+                    _ => return,
+                },
                 _ => return,
             },
             EntryBody::Team(change) => match change.as_ref() {
@@ -262,8 +274,7 @@ impl Names {
         payment.month_cents = 0;
     }
 
-    /// The model's id of a subscription, which has granted credit. The others have no name in
-    /// answers.
+    /// The model's id of a subscription.
     pub fn subscription_for_model(&mut self, workspace: &WorkspaceId, id: SubscriptionId) -> SubscriptionId {
         SubscriptionId(learn(&mut self.of(workspace).subscriptions, id.0))
     }

@@ -5,11 +5,12 @@
 
 use tollkeeper_engine::{Output, period_windows};
 use tollkeeper_ledger::{
-    GrantRequest, Interval, Kind, Micros, Plan, PlanId, Refusal, Source, Subscription, SubscriptionCommand,
-    SubscriptionId, Timestamp, Upgrade,
+    Collected, CollectedCommand, Ends, GrantRequest, Interval, Kind, Micros, Placement, Plan, PlanId,
+    Provider, Refusal, Source, Subscription, SubscriptionCommand, SubscriptionId, Timestamp, Upgrade,
 };
 
 use super::charges::invalid;
+use super::collected::PaidPeriod;
 use super::facts::{Fact, Pool};
 use crate::model::step::nth;
 
@@ -19,11 +20,18 @@ const DAY_MILLIS: i64 = 86_400_000;
 #[derive(Clone, Debug)]
 pub enum Happened {
     /// It was started with this plan.
-    Started(Plan),
+    Started(Plan, Option<Provider>),
     /// Another plan was asked for: what it costs and brings, if it does so at once.
     Asked(Plan, Option<(i64, Micros)>),
-    /// The change was paid: how many cents are on its grant, and the name of the payment.
-    Changed(i64, Box<str>),
+    /// The change was paid.
+    Changed {
+        /// What was paid.
+        paid_cents: i64,
+        /// How much of it is on the grant.
+        cents: i64,
+        /// The name of the payment.
+        payment: Box<str>,
+    },
     /// The change was dropped.
     Dropped,
     /// A month was granted, or skipped; it began a period that was paid, or did not.
@@ -43,20 +51,26 @@ pub enum Happened {
     Resumed,
     /// It ended.
     Ended,
+    /// Its provider knows this.
+    Placed(Placement),
+    /// A provider said that a period was paid.
+    PeriodPaid(PaidPeriod),
 }
 
 impl Happened {
     pub(super) const fn kind(&self) -> Kind {
         match self {
-            Happened::Started(_) => Kind::SubscriptionStarted,
+            Happened::Started(..) => Kind::SubscriptionStarted,
             Happened::Asked(..) => Kind::SubscriptionChangeAsked,
-            Happened::Changed(..) => Kind::SubscriptionChanged,
+            Happened::Changed { .. } => Kind::SubscriptionChanged,
             Happened::Dropped => Kind::SubscriptionChangeDropped,
             Happened::Month { .. } => Kind::SubscriptionRenewed,
             Happened::PastDue => Kind::SubscriptionPastDue,
             Happened::CancelAsked => Kind::SubscriptionCancelAsked,
             Happened::Resumed => Kind::SubscriptionResumed,
             Happened::Ended => Kind::SubscriptionEnded,
+            Happened::Placed(_) => Kind::SubscriptionPlaced,
+            Happened::PeriodPaid(_) => Kind::SubscriptionPeriodPaid,
         }
     }
 }
@@ -64,23 +78,27 @@ impl Happened {
 /// The subscription that runs, or the last one.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
-    /// How many subscriptions had granted credit when it first did.
+    /// How many subscriptions there were before it.
     pub index: usize,
-    started_at: Timestamp,
+    pub started_at: Timestamp,
     pub plan: Plan,
-    first: Option<Timestamp>,
+    pub first: Option<Timestamp>,
     /// The months that were paid, and those that were granted or skipped.
     pub paid: u32,
     pub granted: u32,
     /// The cents of each month that was paid and is to come.
-    to_come: Vec<i64>,
-    granted_at: Option<Timestamp>,
+    pub to_come: Vec<i64>,
+    pub granted_at: Option<Timestamp>,
     asked: u32,
     pub upgrade: Option<Upgrade>,
-    next: Option<Plan>,
+    pub next: Option<Plan>,
     pub is_past_due: bool,
-    is_canceled: bool,
-    ended_at: Option<Timestamp>,
+    pub is_canceled: bool,
+    pub ended_at: Option<Timestamp>,
+    /// What its provider knows, if one collects its payments.
+    pub known: Option<Placement>,
+    /// The periods that later ones passed.
+    pub missing: Vec<u32>,
 }
 
 pub(super) const fn length(plan: &Plan) -> u32 {
@@ -91,7 +109,7 @@ pub(super) const fn length(plan: &Plan) -> u32 {
 }
 
 /// The same day of a later month, or the last one if there is none.
-fn months_later(at: Timestamp, months: u32) -> Timestamp {
+pub(super) fn months_later(at: Timestamp, months: u32) -> Timestamp {
     let mut month = period_windows("UTC", at).month;
     let since = at.millis() - month.start.millis();
     for _ in 0..months {
@@ -116,7 +134,7 @@ impl Running {
         self.first.map(|first| months_later(first, month))
     }
 
-    fn end(&self) -> Option<Timestamp> {
+    pub(super) fn end(&self) -> Option<Timestamp> {
         self.start_of(self.paid)
     }
 
@@ -124,7 +142,7 @@ impl Running {
         plan.price_cents == 0
     }
 
-    fn next_plan(&self) -> &Plan {
+    pub(super) fn next_plan(&self) -> &Plan {
         self.next.as_ref().unwrap_or(&self.plan)
     }
 
@@ -133,17 +151,17 @@ impl Running {
     }
 
     /// A month has begun that was paid for and is not granted.
-    fn owes(&self, now: Timestamp) -> bool {
+    pub(super) fn owes(&self, now: Timestamp) -> bool {
         let is_paid = !Running::is_free(&self.plan) && self.granted < self.paid;
         is_paid && self.start_of(self.granted).is_some_and(|start| start <= now)
     }
 
     fn apply(&mut self, happened: &Happened, at: Timestamp) {
         match happened {
-            Happened::Started(_) => unreachable!("it begins another subscription"),
+            Happened::Started(..) => unreachable!("it begins another subscription"),
             Happened::Asked(plan, at_once) => {
                 self.asked += 1;
-                self.is_canceled = false;
+                self.is_canceled &= at_once.is_some();
                 self.next = at_once.is_none().then(|| plan.clone());
                 let end = self.end();
                 self.upgrade = at_once.map(|(due_cents, credits)| Upgrade {
@@ -156,14 +174,14 @@ impl Running {
                     month: self.granted,
                 });
             }
-            Happened::Changed(cents, _) => {
+            Happened::Changed { paid_cents, cents, payment: _ } => {
                 let upgrade = self.upgrade.take().expect("it waited");
-                let rest = upgrade.due_cents - cents;
+                let rest = paid_cents - cents;
                 if self.granted < self.paid {
                     let more = split(rest, self.paid - self.granted);
                     self.to_come.iter_mut().zip(more).for_each(|(cents, more)| *cents += more);
                 }
-                self.plan = upgrade.plan;
+                (self.plan, self.is_canceled) = (upgrade.plan, false);
                 self.granted_at = Some(at);
             }
             Happened::Dropped => (self.upgrade, self.next) = (None, None),
@@ -193,6 +211,8 @@ impl Running {
                 (self.upgrade, self.next, self.is_past_due) = (None, None, false);
                 self.ended_at = Some(at);
             }
+            Happened::Placed(placement) => self.known = Some(placement.clone()),
+            Happened::PeriodPaid(period) => self.apply_paid_period(period, at),
         }
     }
 
@@ -214,13 +234,13 @@ impl Running {
         (credits > 0).then_some((due, Micros::new(credits)))
     }
 
-    fn origin(&self, start: Timestamp, cause: &str) -> Box<str> {
+    pub(super) fn origin(&self, start: Timestamp, cause: &str) -> Box<str> {
         format!("subscription:{}:{}:{cause}", SubscriptionId(nth(self.index)), start.rfc3339()).into()
     }
 }
 
 impl Pool {
-    fn running(&self) -> Option<Running> {
+    pub(super) fn running(&self) -> Option<Running> {
         let mut last = None;
         self.walk_subscriptions(|_, _, after| last = after.cloned());
         last
@@ -232,7 +252,7 @@ impl Pool {
         mut show: impl FnMut(&'a Fact, Option<&Running>, Option<&Running>),
     ) {
         let mut last: Option<Running> = None;
-        let (mut granted, mut has_granted) = (0, false);
+        let mut started = 0;
         for line in &self.lines {
             let before = last.clone();
             let Fact::Subscription(happened) = &line.fact else {
@@ -240,10 +260,10 @@ impl Pool {
                 continue;
             };
             let at = line.decided_at;
-            if let Happened::Started(plan) = happened {
-                has_granted = false;
+            if let Happened::Started(plan, provider) = happened {
+                started += 1;
                 last = Some(Running {
-                    index: granted,
+                    index: started - 1,
                     started_at: at,
                     first: (plan.price_cents == 0).then_some(at),
                     plan: plan.clone(),
@@ -257,16 +277,13 @@ impl Pool {
                     is_past_due: false,
                     is_canceled: false,
                     ended_at: None,
+                    known: provider.map(|_| Placement::default()),
+                    missing: Vec::new(),
                 });
                 show(&line.fact, before.as_ref(), last.as_ref());
                 continue;
             }
-            let running = last.as_mut().expect("it was started");
-            running.apply(happened, at);
-            let grants = matches!(happened, Happened::Month { is_granted: true, .. });
-            if grants && !has_granted {
-                (granted, has_granted) = (granted + 1, true);
-            }
+            last.as_mut().expect("it was started").apply(happened, at);
             show(&line.fact, before.as_ref(), last.as_ref());
         }
     }
@@ -284,6 +301,8 @@ impl Pool {
     pub fn subscription(&self) -> Option<Subscription> {
         let running = self.running()?;
         let cancels_at = running.end().filter(|_| running.is_canceled);
+        let (provider, missing) = (Provider::Stripe, running.missing);
+        let collected = running.known.map(|placement| Box::new(Collected { provider, placement, missing }));
         Some(Subscription {
             id: SubscriptionId(nth(running.index)),
             cents_left: running.to_come.iter().sum(),
@@ -300,6 +319,7 @@ impl Pool {
             is_past_due: running.is_past_due,
             cancels_at,
             ended_at: running.ended_at,
+            collected,
         })
     }
 
@@ -312,13 +332,20 @@ impl Pool {
         let last = self.running();
         let current = last.clone().filter(|last| last.ended_at.is_none());
         match command {
-            SubscriptionCommand::StartOrChange { plan } => {
-                let happened = asked_for(current, plan, plans, now)?;
+            SubscriptionCommand::StartOrChange { plan, collected_by } => {
+                let started = self.lines.iter();
+                let started =
+                    started.filter(|line| matches!(line.fact, Fact::Subscription(Happened::Started(..))));
+                let id = SubscriptionId(nth(started.count()));
+                let happened = asked_for(last, plan, *collected_by, plans, now)?;
+                let starts = matches!(happened, Some(Happened::Started(..)));
                 self.note(happened, now);
-                Ok(Output::Done)
+                Ok(if starts { Output::Subscription(id) } else { Output::Done })
             }
             SubscriptionCommand::Confirm { change, payment } => {
-                last.ok_or(Refusal::SubscriptionNotFound)?;
+                if last.ok_or(Refusal::SubscriptionNotFound)?.known.is_some() {
+                    return Err(invalid("subscription"));
+                }
                 let current = current.filter(|current| !current.is_over(now)).ok_or(Refusal::NothingDue)?;
                 if *change {
                     self.pay_change(&current, payment, now)
@@ -341,10 +368,20 @@ impl Pool {
                 Some(current) => self.tick(&current, *renews, now),
                 None => Ok(Output::Done),
             },
+            SubscriptionCommand::Collected { subscription, command } => {
+                let pays = matches!(
+                    command,
+                    CollectedCommand::PayPeriod { .. } | CollectedCommand::PayChange { .. }
+                );
+                let refusal = if pays { Refusal::PaymentUnmatched } else { Refusal::SubscriptionNotFound };
+                let last = last.filter(|last| SubscriptionId(nth(last.index)) == *subscription);
+                let last = last.filter(|last| last.known.is_some()).ok_or(refusal)?;
+                self.hear_of_subscription(&last, command, now)
+            }
         }
     }
 
-    fn note(&mut self, happened: Option<Happened>, now: Timestamp) {
+    pub(super) fn note(&mut self, happened: Option<Happened>, now: Timestamp) {
         if let Some(happened) = happened {
             self.add(now, Fact::Subscription(happened));
         }
@@ -354,7 +391,9 @@ impl Pool {
         let Some(end) = current.end() else { return Ok(Output::Done) };
         let is_over = current.is_over(now);
         let has_begun = |month: u32| current.start_of(month).is_some_and(|start| start <= now);
-        if current.upgrade.is_some() && end <= now {
+        let is_by_hand = current.known.is_none();
+        let is_end_known = current.known.as_ref().is_none_or(|known| known.ends != Ends::No);
+        if is_by_hand && current.upgrade.is_some() && end <= now {
             self.note(Some(Happened::Dropped), now);
             return Ok(Output::Done);
         }
@@ -374,8 +413,8 @@ impl Pool {
             return self.free_month(current, now);
         }
         if is_over {
-            self.note(Some(Happened::Ended), now);
-        } else if end <= now {
+            self.note(is_end_known.then_some(Happened::Ended), now);
+        } else if is_by_hand && end <= now {
             if Running::is_free(current.next_plan()) {
                 return self.free_month(current, now);
             }
@@ -434,15 +473,26 @@ impl Pool {
     fn pay_change(&mut self, current: &Running, payment: &str, now: Timestamp) -> Result<Output, Refusal> {
         let upgrade = current.upgrade.as_ref().filter(|upgrade| now < upgrade.drop_at);
         let upgrade = upgrade.ok_or(Refusal::NothingDue)?;
+        self.grant_change(current, upgrade, (payment, upgrade.due_cents, None), now)
+    }
+
+    pub(super) fn grant_change(
+        &mut self,
+        current: &Running,
+        upgrade: &Upgrade,
+        (payment, paid_cents, reason): (&str, i64, Option<Box<str>>),
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
         let more = upgrade.plan.credits.get() - current.plan.credits.get();
         let credits = upgrade.credits.get() + more * i64::from(current.granted - upgrade.month);
         let all = credits + more * i64::from(current.paid - current.granted);
-        let cents = i128::from(upgrade.due_cents) * i128::from(credits) / i128::from(all);
+        let cents = i128::from(paid_cents) * i128::from(credits) / i128::from(all);
         let cents = i64::try_from(cents).expect("a part");
         let start = if current.is_past_due { current.paid } else { current.paid - length(&current.plan) };
         let start = current.start_of(start).expect("it runs");
         let origin = current.origin(start, &format!("change-{}", upgrade.number));
-        self.grant_month(Micros::new(credits), cents, origin, Happened::Changed(cents, payment.into()), now)
+        let happened = Happened::Changed { paid_cents, cents, payment: payment.into() };
+        self.grant_because(Micros::new(credits), cents, (origin, reason), happened, now)
     }
 
     fn grant_month(
@@ -453,19 +503,32 @@ impl Pool {
         happened: Happened,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
+        self.grant_because(amount, paid_cents, (origin, None), happened, now)
+    }
+
+    pub(super) fn grant_because(
+        &mut self,
+        amount: Micros,
+        paid_cents: i64,
+        (origin, reason): (Box<str>, Option<Box<str>>),
+        happened: Happened,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
         let source = Source::Subscription;
-        let request = GrantRequest { source, amount, reason: None, origin: Some(origin), paid_cents };
+        let request = GrantRequest { source, amount, reason, origin: Some(origin), paid_cents };
         self.grant_with(&request, Some(Fact::Subscription(happened)), now)
     }
 }
 
 /// What a request for a plan leads to.
 fn asked_for(
-    current: Option<Running>,
+    last: Option<Running>,
     plan: &PlanId,
+    collected_by: Option<Provider>,
     plans: &[Plan],
     now: Timestamp,
 ) -> Result<Option<Happened>, Refusal> {
+    let current = last.clone().filter(|last| last.ended_at.is_none());
     let is_over = current.as_ref().is_some_and(|current| current.is_over(now));
     let running = current.as_ref().filter(|current| current.first.is_some() && !is_over);
     if let Some(running) = running.filter(|running| running.plan.id == *plan) {
@@ -484,14 +547,23 @@ fn asked_for(
         if current.is_some_and(|last| last.owes(now)) {
             return Err(invalid("subscription"));
         }
-        return Ok(Some(Happened::Started(plan.clone())));
+        let known = last.and_then(|last| last.known);
+        if known.is_some_and(|known| known.reference.is_some() && known.ends == Ends::No) {
+            return Err(invalid("subscription"));
+        }
+        let provider = collected_by.filter(|_| plan.price_cents > 0);
+        return Ok(Some(Happened::Started(plan.clone(), provider)));
     };
     if running.plan.interval != plan.interval {
         return Err(Refusal::PlanIntervalDiffers);
     }
     let planned = running.upgrade.as_ref().map(|upgrade| &upgrade.plan).or(running.next.as_ref());
-    if !running.is_canceled && planned == Some(plan) {
+    if planned == Some(plan) {
         return Ok(None);
+    }
+    let is_collected = running.known.is_some() && plan.price_cents == 0;
+    if is_collected || running.plan.price_cents == 0 && collected_by.is_some() {
+        return Err(invalid("plan"));
     }
     Ok(Some(Happened::Asked(plan.clone(), running.price_of(plan, now))))
 }

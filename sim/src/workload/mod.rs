@@ -575,7 +575,8 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));
         }
         turns.extend(pool.top_ups().iter().map(gives_up_at));
-        turns.extend(pool.subscription().and_then(|subscription| subscription.due_at()));
+        let times = pool.subscription().map(|last| [last.due_at(), last.look_at()]);
+        turns.extend(times.into_iter().flatten().flatten());
         turns.extend([pool.links(now), pool.sessions(now)].concat().iter().map(|session| session.expires_at));
         turns
     };

@@ -2,9 +2,10 @@
 //! lost, and money that goes back.
 
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Card, CardCommand, Command, Customer, Micros, PaymentCommand, PaymentRefundCommand,
-    PaymentRefundId, PlanId, Provider, ProviderCall, ProviderCommand, StopReason, SubscriptionCommand, TopUp,
-    TopUpBounds, TopUpFailure, TopUpId, TopUpStatus, TopUpWay, UnmatchedPayment,
+    AutoTopUpCommand, Card, CardCommand, CollectedCommand, Command, Customer, Ends, Micros, PaymentCommand,
+    PaymentRefundCommand, PaymentRefundId, Placement, PlanId, Provider, ProviderCall, ProviderCommand,
+    StopReason, Subscription, SubscriptionCommand, SubscriptionId, Terms, TopUp, TopUpBounds, TopUpFailure,
+    TopUpId, TopUpStatus, TopUpWay, UnmatchedPayment,
 };
 
 use super::Workload;
@@ -146,11 +147,22 @@ impl Workload {
             Some(_) if waits => (10, 85),
             Some(_) => (45, 75),
         };
+        if let Some(last) = pool.subscription().filter(|last| last.collected.is_some())
+            && self.random.chance(if last.upgrade.is_some() { 850 } else { 500 })
+        {
+            return self.collected(&last);
+        }
+        if current.as_ref().is_some_and(|current| current.upgrade.is_some()) && self.random.chance(500) {
+            self.payments += 1;
+            let payment = format!("manual:{}", self.payments).into();
+            return SubscriptionCommand::Confirm { change: true, payment };
+        }
         match self.random.below(100) {
             roll if roll < starts => {
                 let plan =
                     *self.random.pick(&["pro", "basic", "team", "pro", "basic", "team", "starter", "none"]);
-                SubscriptionCommand::StartOrChange { plan: PlanId::new(plan).expect("a name") }
+                let collected_by = self.random.chance(350).then_some(Provider::Stripe);
+                SubscriptionCommand::StartOrChange { plan: PlanId::new(plan).expect("a name"), collected_by }
             }
             roll if roll < pays => {
                 self.payments += u64::from(self.random.chance(950));
@@ -161,6 +173,57 @@ impl Workload {
             roll if roll < 96 => SubscriptionCommand::Tick { renews: self.random.chance(300) },
             _ => SubscriptionCommand::Cancel,
         }
+    }
+
+    /// What the provider of a subscription says: mostly what is to be, at times anything.
+    fn collected(&mut self, last: &Subscription) -> SubscriptionCommand {
+        let collected = last.collected.as_deref().expect("the caller looked");
+        let (terms, change, ends) = last.wanted();
+        let due = match last.months_paid {
+            0 => self.now,
+            _ => last.anchor.map_or(self.now, |anchor| anchor.plus_months(last.months_paid)),
+        };
+        self.payments += u64::from(self.random.chance(900));
+        let payment = format!("stripe:in_{}", self.payments).into();
+        let pays_change = last.upgrade.is_some() && self.random.chance(800);
+        let command = match self.random.below(if pays_change { 1 } else { 100 }) {
+            _ if pays_change => CollectedCommand::PayChange {
+                payment,
+                cents: last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents),
+            },
+            0..25 => {
+                let was = collected.placement.clone();
+                let reference = self.random.chance(970).then(|| "sub_1".into()).or(Some("".into()));
+                let ends = if self.random.chance(800) { ends } else { Ends::No };
+                let page = self.random.chance(300).then(|| "cs_1".into());
+                let is = Placement { page, reference, terms: Some(terms), change, ends, ..was.clone() };
+                let was = if self.random.chance(900) { was } else { Placement::default() };
+                CollectedCommand::Place { was: Box::new(was), is: Box::new(is) }
+            }
+            25..65 => {
+                let other = self.random.chance(60);
+                let terms = if other { Terms { price_cents: terms.price_cents + 1, ..terms } } else { terms };
+                let seconds = *self.random.pick(&[0, 0, 0, 0, 3_600, -3_600, 31 * 86_400, 5 * 86_400]);
+                let missing = collected.missing.first().filter(|_| self.random.chance(500));
+                let missing = missing.and_then(|month| last.anchor.map(|anchor| anchor.plus_months(*month)));
+                let start = missing.unwrap_or(due).plus_seconds(seconds);
+                let cents = terms.price_cents * *self.random.pick(&[100, 100, 100, 50, 0, -1]) / 100;
+                CollectedCommand::PayPeriod { payment, terms, start, cents }
+            }
+            65..80 => {
+                let due = last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents);
+                let cents = due + *self.random.pick(&[0, 0, 0, 1, -2, 400]);
+                CollectedCommand::PayChange { payment, cents }
+            }
+            80..86 => CollectedCommand::DropChange(
+                last.changes - u32::from(self.random.chance(200)).min(last.changes),
+            ),
+            86..96 => CollectedCommand::Lapse,
+            _ => CollectedCommand::End,
+        };
+        let known = self.random.chance(980);
+        let subscription = if known { last.id } else { SubscriptionId(unknown_id()) };
+        SubscriptionCommand::Collected { subscription, command }
     }
 
     /// A payment that fits nothing, at times one that was noted before.

@@ -42,7 +42,9 @@ impl Workload {
         let is_platforms = matches!(
             command,
             Command::Payment(PaymentCommand::Subscription(
-                SubscriptionCommand::Confirm { .. } | SubscriptionCommand::Tick { .. }
+                SubscriptionCommand::Confirm { .. }
+                    | SubscriptionCommand::Tick { .. }
+                    | SubscriptionCommand::Collected { .. }
             ))
         );
         match self.random.below(100) {

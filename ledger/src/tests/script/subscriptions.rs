@@ -2,12 +2,19 @@
 
 use super::{output_of, say};
 use crate::tests::world::{Output, World};
-use crate::{AtOnce, Command, PaymentCommand, PlanId, SubscriptionChange, SubscriptionCommand, Timestamp};
+use crate::{
+    AtOnce, CollectedCommand, Command, Ends, PaymentCommand, Placement, PlanId, Provider, SubscriptionChange,
+    SubscriptionCommand, Terms, Timestamp,
+};
 
 /// The command of a line about the subscription.
 pub(super) fn command(words: &[&str]) -> Command {
     let command = match words[0] {
-        "plan" => SubscriptionCommand::StartOrChange { plan: PlanId::known(words[1]) },
+        "plan" => SubscriptionCommand::StartOrChange { plan: PlanId::known(words[1]), collected_by: None },
+        "collect" => SubscriptionCommand::StartOrChange {
+            plan: PlanId::known(words[1]),
+            collected_by: Some(Provider::Stripe),
+        },
         "pay" => SubscriptionCommand::Confirm {
             change: words.get(2) == Some(&"change"),
             payment: format!("manual:{}", words[1]).into(),
@@ -16,6 +23,35 @@ pub(super) fn command(words: &[&str]) -> Command {
         _ => SubscriptionCommand::Tick { renews: words.get(1) == Some(&"renews") },
     };
     Command::Payment(PaymentCommand::Subscription(command))
+}
+
+/// The command of a line about what the provider says of the subscription.
+pub(super) fn collected(world: &World, words: &[&str]) -> Command {
+    let last = world.account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+    let last = last.expect("a subscription was started");
+    let known = || last.collected.as_deref().map_or_else(Placement::default, |known| known.placement.clone());
+    let payment = || format!("stripe:{}", words[2]).into();
+    let command = match words[1] {
+        "placed" => {
+            let (terms, change, _) = last.wanted();
+            let ends = [Ends::No, Ends::WithPeriod, Ends::Now];
+            let ends = ends.into_iter().find(|ends| ends.as_str() == words[2]).expect("it is an end");
+            let reference = Some("sub_1".into());
+            let is = Placement { reference, terms: Some(terms), change, ends, ..known() };
+            CollectedCommand::Place { was: Box::new(known()), is: Box::new(is) }
+        }
+        "period" => {
+            let plan = world.platform.plans.newest().find(&PlanId::known(words[4])).expect("it is a plan");
+            let (start, cents) = (Timestamp::midnight(words[3]), super::number(words[5]));
+            CollectedCommand::PayPeriod { payment: payment(), terms: Terms::of(plan), start, cents }
+        }
+        "change" => CollectedCommand::PayChange { payment: payment(), cents: super::number(words[3]) },
+        "drop" => CollectedCommand::DropChange(words[2].parse().expect("a change has a number")),
+        "lapse" => CollectedCommand::Lapse,
+        _ => CollectedCommand::End,
+    };
+    let subscription = last.id;
+    Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Collected { subscription, command }))
 }
 
 /// Ticks until nothing is written.
@@ -76,5 +112,7 @@ pub(super) fn happened(change: &SubscriptionChange) -> String {
         SubscriptionChange::CancelAsked { cancels_at } => format!("ends {}", date(*cancels_at)),
         SubscriptionChange::Resumed => "resumed".to_owned(),
         SubscriptionChange::Ended => "ended".to_owned(),
+        SubscriptionChange::Placed(_) => "placed".to_owned(),
+        SubscriptionChange::PeriodPaid { month, cents, .. } => format!("period {month} for {cents} cents"),
     }
 }

@@ -3,6 +3,8 @@
 //! Only US dollars are charged, and a price is always without tax. Objects carry our own ids as
 //! metadata, so that a webhook event or a look-up finds what it belongs to.
 
+pub mod subscriptions;
+
 use serde::de::DeserializeOwned;
 
 use super::client::{CallKey, Client};

@@ -119,6 +119,17 @@ impl Client {
         self.send(Sent { method: Method::POST, path: path.to_owned(), form, key: Some(key.0.clone()) })
     }
 
+    /// Ends an object. Doing so again does nothing more. `path` follows `/v1/`.
+    ///
+    /// # Errors
+    /// Why there is no answer that can be used.
+    pub fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> impl Future<Output = Result<T, StripeError>> + Send {
+        self.send(Sent { method: Method::DELETE, path: path.to_owned(), form: None, key: None })
+    }
+
     async fn send<T: DeserializeOwned>(&self, sent: Sent) -> Result<T, StripeError> {
         let answer = tokio::time::timeout(self.times.answer, self.try_repeatedly(&sent)).await;
         let bytes = answer.unwrap_or(Err(StripeError::Unknown(Why::TimedOut)))?;

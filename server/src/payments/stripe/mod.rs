@@ -12,6 +12,7 @@
 //! observe     fetches an object, and tells the ledger what it says
 //! customer    the customer that a workspace is at Stripe
 //! place       makes the pages on which a payer pays or saves a card
+//! subscribe   makes what a subscription is at Stripe: its price, its page, its end
 //! charge_card charges the saved card for automatic top-ups
 //! send_back   sends the money of payment refunds back
 //! after_error what to do after an error of a call that moves money
@@ -44,6 +45,7 @@ pub mod receipts;
 pub mod send_back;
 pub mod settings;
 pub mod signature;
+pub mod subscribe;
 pub mod unanswered;
 pub mod webhook;
 

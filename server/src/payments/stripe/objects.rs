@@ -3,12 +3,14 @@
 //! A field that is not used is not decoded, so a new field or a new value elsewhere breaks nothing.
 //! A state that this version does not know is `Other`; it means: decide nothing, look again later.
 
+pub mod subscriptions;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use super::error::Decline;
+use super::error::{Decline, OnlyId};
 
 /// The most characters of an id; Stripe gives at most 255.
 const ID_MAX: usize = 255;
@@ -183,6 +185,8 @@ pub struct CheckoutSession {
     pub payment_intent: Option<Reference<PaymentIntent>>,
     /// The saving of a card, in a session without a payment.
     pub setup_intent: Option<Reference<SetupIntent>>,
+    /// The subscription, once its first period was paid.
+    pub subscription: Option<Reference<OnlyId>>,
     /// Our own words.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: Metadata,

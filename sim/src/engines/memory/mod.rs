@@ -16,7 +16,7 @@ use tollkeeper_engine::{
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
     Micros, PaymentChange, PaymentRefund, Period, PeriodWindow, PeriodWindows, PersonalText, Platform,
-    Subject, Submission, Timestamp, TopUp, Usage, View, WorkspaceId, decide, invariants,
+    Subject, Submission, SubscriptionChange, Timestamp, TopUp, Usage, View, WorkspaceId, decide, invariants,
 };
 
 mod queries;
@@ -299,6 +299,10 @@ impl StoredWorkspace {
                     let balance = entry(first).balance_after_change();
                     refund.map_or(Output::Done, |refund| Output::PaymentRefund(Box::new(refund), balance))
                 }
+                PaymentChange::Subscription(ref change) => match **change {
+                    SubscriptionChange::Started { subscription, .. } => Output::Subscription(subscription),
+                    _ => Output::Done,
+                },
                 _ => Output::Done,
             },
             body => match body.charge() {

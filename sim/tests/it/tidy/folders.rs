@@ -73,7 +73,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "http",
             "payments/stripe/observe payments/stripe/customer payments/stripe/place payments/stripe/webhook \
              payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back \
-             payments/stripe/receipts",
+             payments/stripe/receipts payments/stripe/subscribe",
             "api",
             "dashboard",
             "jobs",

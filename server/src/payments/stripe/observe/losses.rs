@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use tollkeeper_ledger::{
     AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, PaymentRefundId, Payments, Provider,
-    StopReason, TopUp, TopUpId, UnmatchedPayment, WorkspaceId,
+    StopReason, TopUp, UnmatchedPayment, WorkspaceId,
 };
 
 use super::top_ups::USD;
@@ -36,6 +36,13 @@ struct Loss<'a> {
     other: Vec<(&'a ObjectId, i64, &'a str)>,
 }
 
+/// A payment of this ledger: its name, what came in without tax, and the tax.
+struct PaidSum {
+    payment: Box<str>,
+    cents: i64,
+    tax_cents: i64,
+}
+
 impl Observer<'_> {
     /// Money that went back, by us or at Stripe's own pages.
     pub(super) async fn refund(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
@@ -56,7 +63,11 @@ impl Observer<'_> {
         let warning = self.client.fraud_warning(id).await?;
         let Some(payment) = &warning.payment_intent else { return Ok(Observed::Foreign) };
         let intent = self.client.payment(payment.id()).await?;
-        let Some(workspace) = self.owner(&intent.metadata)? else { return Ok(Observed::Foreign) };
+        let workspace = match self.owner(&intent.metadata)? {
+            Some(workspace) => Some(workspace),
+            None => self.invoice_of(&intent.id).await?.map(|(workspace, _)| workspace),
+        };
+        let Some(workspace) = workspace else { return Ok(Observed::Foreign) };
         // An old one says nothing about a rule that was set since.
         let now_seconds = self.app.now().millis().div_euclid(1_000);
         if now_seconds - warning.created > WARNS_SECONDS {
@@ -76,7 +87,9 @@ impl Observer<'_> {
     ) -> Result<Observed, NotObserved> {
         let Some(payment) = payment else { return Ok(Observed::Foreign) };
         let intent = self.client.payment(payment.id()).await?;
-        let Some(workspace) = self.owner(&intent.metadata)? else { return Ok(Observed::Foreign) };
+        let Some(workspace) = self.owner(&intent.metadata)? else {
+            return self.losses_of_invoice(&intent.id, refund, dispute).await;
+        };
         // The news of a loss may come first, and the credit of the payment must be there.
         let observed = self.payment_as_fetched(&intent).await?;
         let top_up = top_up_of(&intent.metadata)?.filter(|_| observed == Observed::Ours);
@@ -85,7 +98,13 @@ impl Observer<'_> {
         let mut disputes = self.client.disputes_of(&intent.id).await?;
         let is_behind = add_unlisted(&mut refunds, refund) | add_unlisted(&mut disputes, dispute);
         self.own_refunds(&workspace, &refunds).await?;
-        let observed = self.report_loss(&workspace, top_up, &refunds, &disputes).await?;
+        let payments = self.payments(&workspace).await?;
+        let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
+        let tax_cents = top_up.at_provider.tax_cents;
+        // What was not paid is lost by nobody.
+        let paid = top_up.payment.clone();
+        let paid = paid.map(|payment| PaidSum { payment, cents: top_up.cents, tax_cents });
+        let observed = self.report_loss(&workspace, paid, &refunds, &disputes).await?;
         if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) }
     }
 
@@ -121,10 +140,32 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// The same of a payment for a subscription, which is known by its invoice.
+    async fn losses_of_invoice(
+        &self,
+        payment: &ObjectId,
+        refund: Option<Refund>,
+        dispute: Option<Dispute>,
+    ) -> Result<Observed, NotObserved> {
+        let Some((workspace, invoice)) = self.invoice_of(payment).await? else {
+            return Ok(Observed::Foreign);
+        };
+        let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
+        let paid_cents = self.payments(&workspace).await?.paid_cents(&name);
+        let tax_cents = invoice.tax_cents();
+        // Of what is on no grant nothing is lost.
+        let paid = paid_cents.map(|cents| PaidSum { payment: name.into(), cents, tax_cents });
+        let mut refunds = self.client.refunds_of(payment).await?;
+        let mut disputes = self.client.disputes_of(payment).await?;
+        let is_behind = add_unlisted(&mut refunds, refund) | add_unlisted(&mut disputes, dispute);
+        let observed = self.report_loss(&workspace, paid, &refunds, &disputes).await?;
+        if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) }
+    }
+
     async fn report_loss(
         &self,
         workspace: &WorkspaceId,
-        top_up: TopUpId,
+        paid: Option<PaidSum>,
         refunds: &[Refund],
         disputes: &[Dispute],
     ) -> Result<Observed, NotObserved> {
@@ -132,14 +173,12 @@ impl Observer<'_> {
         let elsewhere = refunds.iter().filter(|refund| own(&payments, refund).is_none());
         let loss = loss_of(elsewhere, disputes);
         for (id, cents, currency) in &loss.other {
-            tracing::error!(%workspace, %top_up, %id, cents, currency, "money of another currency goes back; it is not counted");
+            tracing::error!(%workspace, %id, cents, currency, "money of another currency goes back; it is not counted");
             self.report_other_currency(workspace, id, *cents, currency).await?;
         }
-        let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
-        // What was not paid is lost by nobody.
-        let Some(payment) = top_up.payment.clone() else { return Ok(Observed::Ours) };
+        let Some(PaidSum { payment, cents, tax_cents }) = paid else { return Ok(Observed::Ours) };
         let evidence = loss.evidence.trim_start().into();
-        let net = |cents| without_tax(cents, top_up.cents, top_up.at_provider.tax_cents);
+        let net = |lost| without_tax(lost, cents, tax_cents);
         let (elsewhere_cents, disputed_cents) = (net(loss.cents), net(loss.disputed_cents));
         let is_more = elsewhere_cents > payments.back.elsewhere_cents(&payment);
         let takes = disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes);

@@ -11,11 +11,13 @@
 //! cards       saved and removed cards, deleted customers
 //! losses      refunds, disputes, warnings of fraud
 //! events      events of Stripe's list
+//! subscriptions  subscriptions and their invoices
 //! ```
 
 mod cards;
 mod events;
 mod losses;
+mod subscriptions;
 mod top_ups;
 
 use std::fmt;
@@ -53,6 +55,10 @@ pub enum Subject {
     PaymentMethod,
     /// The record of a workspace.
     Customer,
+    /// A bill of a subscription.
+    Invoice,
+    /// A plan that runs.
+    Subscription,
 }
 
 impl Subject {
@@ -71,6 +77,14 @@ impl Subject {
             ("radar.early_fraud_warning", "created") => Subject::FraudWarning,
             ("payment_method", "detached" | "automatically_updated") => Subject::PaymentMethod,
             ("customer", "deleted") => Subject::Customer,
+            (
+                "invoice",
+                "paid" | "payment_failed" | "payment_action_required" | "voided" | "marked_uncollectible",
+            ) => Subject::Invoice,
+            (
+                "customer.subscription",
+                "created" | "updated" | "deleted" | "pending_update_applied" | "pending_update_expired",
+            ) => Subject::Subscription,
             _ => return None,
         })
     }
@@ -86,6 +100,8 @@ impl Subject {
             Subject::FraudWarning => "fraud warning",
             Subject::PaymentMethod => "payment method",
             Subject::Customer => "customer",
+            Subject::Invoice => "invoice",
+            Subject::Subscription => "subscription",
         }
     }
 }
@@ -195,6 +211,8 @@ pub async fn observe_noting(
         Subject::FraudWarning => observer.fraud_warning(id).await,
         Subject::PaymentMethod => observer.payment_method(id, hint).await,
         Subject::Customer => observer.customer(id, hint).await,
+        Subject::Invoice => observer.invoice(id).await,
+        Subject::Subscription => observer.subscription(id).await,
     };
     Ok((observed?, observer.has_changed.load(Ordering::Relaxed)))
 }

@@ -27,6 +27,9 @@ impl Observer<'_> {
     pub(super) async fn checkout(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
         let session = self.client.checkout(id).await?;
         let Some(workspace) = self.owner(&session.metadata)? else { return Ok(Observed::Foreign) };
+        if let Some(subscription) = &session.subscription {
+            return self.subscription(subscription.id()).await;
+        }
         match top_up_of(&session.metadata)? {
             Some(top_up) => self.paid_page(&workspace, top_up, &session).await,
             None => self.card_page(&workspace, &session).await,

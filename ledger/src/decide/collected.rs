@@ -1,0 +1,199 @@
+//! Decides what becomes of a subscription by what the provider that collects it says: that a period
+//! or a change was paid, that it will not be, that the subscription ended.
+//!
+//! The commands say what is. One that changes nothing writes nothing, so they may come twice, late
+//! and in any order. Money that fits nothing grants nothing. What a placement says is compared with
+//! what the caller saw, so of two servers that place at once one counts. The state, and which
+//! periods there are, is in `payments::collected`.
+
+use super::grant::paid;
+use super::subscriptions::{check_granted, check_room, entry};
+use super::view::View;
+use crate::payments::subscription::{Brings, Cause};
+use crate::payments::top_up::TopUp;
+use crate::{
+    Account, CollectedCommand, EntryBody, GrantId, GrantRequest, Paid, PaymentChange, Refusal, Source,
+    Subscription, SubscriptionChange, SubscriptionId, Terms, Timestamp,
+};
+
+/// The furthest that a period may begin after the clock of this server, in seconds.
+const AHEAD_SECONDS: i64 = 86_400;
+
+/// Decides what the provider of this subscription says.
+///
+/// # Errors
+/// `PaymentUnmatched` for a payment that fits nothing, `SubscriptionNotFound`, `InvalidField`.
+pub(super) fn decide(
+    view: &View,
+    account: &Account,
+    id: SubscriptionId,
+    command: CollectedCommand,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let last = account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+    let last = last.filter(|last| last.id == id && last.collected.is_some());
+    let refusal = match command {
+        CollectedCommand::PayPeriod { .. } | CollectedCommand::PayChange { .. } => Refusal::PaymentUnmatched,
+        _ => Refusal::SubscriptionNotFound,
+    };
+    let last = last.ok_or(refusal)?;
+    let collected = last.collected.as_deref().expect("it was filtered by that");
+    let runs = last.ended_at.is_none();
+    if let CollectedCommand::PayPeriod { payment, .. } | CollectedCommand::PayChange { payment, .. } =
+        &command
+        && let Some(payments) = account.payments.as_deref()
+    {
+        check_room(payments)?;
+        if payments.is_payment(payment) {
+            return Err(Refusal::PaymentUnmatched);
+        }
+    }
+    let change = match command {
+        CollectedCommand::Place { was, is } => {
+            if !is.is_possible() {
+                return Err(Refusal::InvalidField {
+                    field: "reference",
+                    why: "must be an id of the provider",
+                });
+            }
+            (collected.placement == *was && was != is).then(|| SubscriptionChange::Placed(*is))
+        }
+        CollectedCommand::PayPeriod { payment, terms, start, cents } => {
+            return pay_period(view, last, PeriodPaid { payment, terms, start, cents }, now);
+        }
+        CollectedCommand::PayChange { payment, cents } => return pay_change(view, last, payment, cents),
+        CollectedCommand::DropChange(number) => {
+            let waits = last.upgrade.as_ref().is_some_and(|upgrade| upgrade.number == number);
+            (runs && waits).then_some(SubscriptionChange::ChangeDropped { number })
+        }
+        CollectedCommand::Lapse => {
+            let lapses = runs && !last.is_past_due && last.is_late(now);
+            lapses.then_some(SubscriptionChange::PastDue)
+        }
+        CollectedCommand::End => runs.then(|| end(last, now)).flatten(),
+    };
+    Ok(change.map(entry).into_iter().collect())
+}
+
+/// What a provider says of a period that was paid.
+struct PeriodPaid {
+    payment: Box<str>,
+    terms: Terms,
+    start: Timestamp,
+    cents: i64,
+}
+
+/// The credit of a period that was paid, also of one that a later one passed.
+///
+/// # Errors
+/// `PaymentUnmatched`; `InvalidField` while a month that was paid before is not granted.
+fn pay_period(
+    view: &View,
+    last: &Subscription,
+    PeriodPaid { payment, terms, start, cents }: PeriodPaid,
+    now: Timestamp,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let plan = terms.plan_of(last).filter(|_| start <= now.plus_seconds(AHEAD_SECONDS));
+    let plan = plan.filter(|_| TopUp::is_provider_payment(&payment)).ok_or(Refusal::PaymentUnmatched)?;
+    let period = last.paid_period(&plan, start, cents).ok_or(Refusal::PaymentUnmatched)?;
+    if period.month >= last.months_paid {
+        check_granted(Some(last), now)?;
+        if last.months_granted < last.months_paid {
+            return Err(Refusal::PaymentUnmatched);
+        }
+    }
+    assert!(Terms::of(&plan) == terms, "i12: what is granted must be of the terms that were paid");
+    let origin = last.origin(period.start, Cause::Period);
+    let reason = terms.reason(cents);
+    let (month, start, brings) = (period.month, period.start, period.brings);
+    assert!(brings.cents <= cents, "i15: a grant must not have cost more than was paid");
+    let paid = Paid { payment, cents };
+    granted(view, brings, origin, reason, |grant| SubscriptionChange::PeriodPaid {
+        month,
+        start,
+        plan,
+        paid,
+        cents: brings.cents,
+        grant,
+    })
+}
+
+/// The credit of the change that waits.
+///
+/// # Errors
+/// `PaymentUnmatched` if no change waits for such a sum.
+fn pay_change(
+    view: &View,
+    last: &Subscription,
+    payment: Box<str>,
+    cents: i64,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let upgrade = last.upgrade.as_ref().filter(|_| TopUp::is_provider_payment(&payment));
+    let upgrade = upgrade.filter(|upgrade| last.is_change_paid(upgrade.due_cents, cents));
+    let mut upgrade = upgrade.ok_or(Refusal::PaymentUnmatched)?.clone();
+    upgrade.due_cents = cents;
+    let (start, _) = last.period().ok_or(Refusal::PaymentUnmatched)?;
+    let (number, brings) = (upgrade.number, last.paid_upgrade(&upgrade));
+    assert!(number == last.changes, "i12: the change that is paid must be the last that was asked for");
+    let (origin, reason) = (last.origin(start, Cause::Change(number)), reason_of_change(cents));
+    let paid = Paid { payment, cents };
+    granted(view, brings, origin, reason, |grant| SubscriptionChange::Changed {
+        number,
+        paid,
+        cents: brings.cents,
+        grant,
+    })
+}
+
+/// The reason of a grant of a change that was paid at a provider. An audit reads the cents.
+fn reason_of_change(cents: i64) -> String {
+    format!("{CHANGE}{cents} cents")
+}
+
+const CHANGE: &str = "change of a plan paid with ";
+
+/// The command that made a grant of a subscription that a provider collects.
+pub(super) fn of_grant(
+    origin: &str,
+    payment: &str,
+    reason: Option<&str>,
+) -> Option<(SubscriptionId, CollectedCommand)> {
+    if !TopUp::is_provider_payment(payment) {
+        return None;
+    }
+    let (id, start) = Subscription::of_origin(origin)?;
+    let (reason, payment) = (reason?, payment.into());
+    if let Some(cents) = reason.strip_prefix(CHANGE).and_then(|rest| rest.strip_suffix(" cents")) {
+        return Some((id, CollectedCommand::PayChange { payment, cents: cents.parse().ok()? }));
+    }
+    let (terms, cents) = Terms::of_reason(reason)?;
+    Some((id, CollectedCommand::PayPeriod { payment, terms, start, cents }))
+}
+
+/// A subscription that ended at its provider. One with months to come ends after them.
+fn end(last: &Subscription, now: Timestamp) -> Option<SubscriptionChange> {
+    let Some(cancels_at) = last.period_end() else { return Some(SubscriptionChange::Ended) };
+    if last.months_granted == last.months_paid {
+        return Some(SubscriptionChange::Ended);
+    }
+    assert!(now >= Timestamp::ZERO, "a subscription must end after it began");
+    last.cancels_at.is_none().then_some(SubscriptionChange::CancelAsked { cancels_at })
+}
+
+/// A grant that was paid at a provider, and the entry that says what it is for.
+fn granted(
+    view: &View,
+    Brings { credits, cents }: Brings,
+    origin: Box<str>,
+    reason: String,
+    change: impl FnOnce(GrantId) -> SubscriptionChange,
+) -> Result<Vec<EntryBody>, Refusal> {
+    let request = GrantRequest {
+        source: Source::Subscription,
+        amount: credits,
+        reason: Some(reason.into()),
+        origin: Some(origin),
+        paid_cents: cents,
+    };
+    paid(view, request, |grant| PaymentChange::Subscription(Box::new(change(grant))))
+}

@@ -1,0 +1,149 @@
+//! Subscriptions that a payment provider collects: what it says was paid is granted once.
+
+use super::subscriptions::{Line, PLANS, grants, lines};
+use super::{check, check_damaged_payments};
+
+/// The months of this table were counted by hand, from a calendar.
+const PAID: [Line; 7] = [
+    ("2026-01-31:period", 3_000_000, 3_000),
+    ("2026-02-28:period", 3_000_000, 3_000),
+    // March was not paid until June.
+    ("2026-04-30:period", 7_000_000, 6_000),
+    ("2026-05-31:period", 7_000_000, 4_500),
+    ("2026-03-31:period", 3_000_000, 3_000),
+    ("2026-06-30:period", 3_000_000, 3_000),
+    // Asked for on 10 July: 21 of 31 days are left. The provider rounded otherwise.
+    ("2026-06-30:change-2", 2_709_677, 2_034),
+];
+
+#[test]
+fn each_period_that_was_paid_grants_once_also_late_and_out_of_order() {
+    let world = check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic => started basic
+        pay by_hand => no invalid_field subscription
+        stripe period in_0 2026-01-31 year 10000 => no payment_unmatched
+        stripe period in_1 2026-01-31 basic 3000 => granted 3000000, period 0 for 3000 cents
+        stripe placed no => placed
+        stripe placed no => unchanged
+        subscription => basic active 2026-01-31 to 2026-02-28
+        stripe period in_1 2026-01-31 basic 3000 => replay
+        stripe period in_2 2026-01-31 basic 3000 => no payment_unmatched
+        stripe period in_2 2026-02-15 basic 3000 => no payment_unmatched
+        on 2026-02-28
+        stripe lapse => unchanged
+        ticks renews =>
+        stripe period in_2 2026-02-28 basic 3000 => granted 3000000, period 1 for 3000 cents
+        on 2026-03-31
+        wait 3h
+        stripe lapse => past due
+        stripe lapse => unchanged
+        subscription => basic past_due 2026-03-31 to 2026-04-30
+        collect pro => change 1 to pro planned
+        stripe period in_4 2026-04-30 pro 6000 => no payment_unmatched
+        on 2026-04-30
+        stripe period in_4 2026-04-30 pro 6000 => granted 7000000, period 3 for 6000 cents
+        subscription => pro active 2026-04-30 to 2026-05-31
+        on 2026-05-31
+        stripe period in_5 2026-05-31 pro 4500 => granted 7000000, period 4 for 4500 cents
+        stripe period in_3 2026-03-31 basic 3000 => granted 3000000, period 2 for 3000 cents
+        stripe period in_3b 2026-03-31 basic 3000 => no payment_unmatched
+        on 2026-06-30
+        stripe period in_6 2026-06-30 basic 3000 => granted 3000000, period 5 for 3000 cents
+        on 2026-07-10
+        collect pro => change 2 to pro: 2033 cents for 2709677 until 2026-07-31
+        stripe change in_7 1500 => no payment_unmatched
+        stripe change in_7 2034 => granted 2709677, change 2 for 2034 cents
+        stripe change in_7 2034 => replay
+        stripe change in_8 2034 => no payment_unmatched
+        "
+    ));
+    assert_eq!(grants(&world), lines(&PAID));
+}
+
+#[test]
+fn a_change_that_is_not_paid_takes_no_cancellation_back() {
+    let start = format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000
+        stripe placed no
+        on 2026-02-14
+        cancel => ends 2026-02-28
+        collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
+        subscription => basic canceled 2026-01-31 to 2026-02-28
+        collect pro => unchanged
+        "
+    );
+    check(&format!(
+        "{start}
+        stripe change up 1500 => granted 2000000, change 1 for 1500 cents
+        subscription => pro active 2026-01-31 to 2026-02-28
+        "
+    ));
+    check(&format!(
+        "{start}
+        stripe drop 2 => unchanged
+        stripe drop 1 => change 1 dropped
+        subscription => basic canceled 2026-01-31 to 2026-02-28
+        on 2026-02-28
+        ticks =>
+        collect basic => no invalid_field subscription
+        stripe placed with_period => placed
+        ticks => ended
+        collect basic => started basic
+        "
+    ));
+}
+
+#[test]
+fn what_ended_at_the_provider_grants_what_is_paid_late_and_the_months_of_a_year() {
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000
+        stripe placed no
+        on 2026-02-28
+        wait 3h
+        stripe lapse => past due
+        stripe end => ended
+        stripe end => unchanged
+        stripe placed now => placed
+        stripe period in_2 2026-02-28 basic 3000 => granted 3000000, period 1 for 3000 cents
+        stripe period in_3 2026-02-28 basic 3000 => no payment_unmatched
+        subscription => basic ended 2026-02-28 to 2026-03-31
+        collect free => started free
+        collect basic => no invalid_field plan
+        "
+    ));
+    let world = check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect year
+        stripe period in_1 2026-01-31 year 10000 => granted 1000000, period 0 for 833 cents
+        stripe placed no
+        collect free => no plan_interval_differs
+        on 2026-06-01
+        ticks => granted 1000000, month 1 for 833 cents; granted 1000000, month 2 for 833 cents; \
+             granted 1000000, month 3 for 833 cents; granted 1000000, month 4 for 833 cents
+        stripe end => ends 2027-01-31
+        stripe end => unchanged
+        stripe placed now
+        on 2028-02-01
+        ticks
+        stripe period in_3 2028-01-31 year 10000 => granted 12000000, period 24 for 10000 cents
+        stripe period in_2 2027-01-31 year 9000 => granted 12000000, period 12 for 9000 cents
+        "
+    ));
+    let payments = world.account.payments.as_deref().expect("there is a subscription");
+    check_damaged_payments(
+        payments,
+        |_, _| true,
+        |read| {
+            let _ = (read.due_at(), read.subscription.as_deref().map(crate::Subscription::wanted));
+        },
+    );
+}

@@ -1,0 +1,255 @@
+//! The calls about plans: prices, subscriptions and invoices.
+//!
+//! A price has the terms of a plan as its metadata, so a paid line says what it brings. A change of
+//! a price, an end, and its taking back say what is to be, so each is sent under a key of its own;
+//! only the change to a dearer plan takes money, and has a key that is fixed before.
+
+use tollkeeper_ledger::{Interval, Terms};
+
+use super::{Marks, PAGE};
+use crate::payments::stripe::client::{CallKey, Client};
+use crate::payments::stripe::error::StripeError;
+use crate::payments::stripe::form::Form;
+use crate::payments::stripe::objects::subscriptions::{
+    CREDITS, INTERVAL, Invoice, InvoicePayment, Line, PLAN, PRICE_CENTS, Price, StripeSubscription,
+};
+use crate::payments::stripe::objects::{CheckoutSession, Identified, List, ObjectId};
+
+/// The key of the metadata that holds the id of a subscription.
+pub const SUBSCRIPTION: &str = "subscription";
+
+/// A subscription to be begun on a page of Stripe.
+#[derive(Debug)]
+pub struct NewSubscription<'a> {
+    /// Who pays.
+    pub customer: &'a ObjectId,
+    /// What is paid.
+    pub price: &'a ObjectId,
+    /// When the page expires, in seconds since 1970.
+    pub expires_at: i64,
+    /// Where the payer comes back.
+    pub return_url: &'a str,
+    /// Whether Stripe adds tax.
+    pub adds_tax: bool,
+    /// Our own names, on the page and on the subscription.
+    pub marks: Marks<'a>,
+}
+
+/// What a change of a price asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// It is in force with the next period.
+    NextPeriod,
+    /// The rest of the period is paid at once, from this second on. Until it is paid nothing
+    /// changes.
+    AtOnce(i64),
+}
+
+impl Client {
+    /// The price with this name of ours, if there is one. A new one may be missing for a moment.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn price_named(&self, name: &str) -> Result<Option<Price>, StripeError> {
+        let query = Form::default().with("lookup_keys[]", name).with("active", true).with("limit", 1);
+        let found: List<Price> = self.get("prices", query).await?;
+        Ok(found.data.into_iter().next())
+    }
+
+    /// A price.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn price(&self, id: &ObjectId) -> Result<Price, StripeError> {
+        self.get(&format!("prices/{id}"), Form::default()).await
+    }
+
+    /// Makes the price of a plan, with the plan as its product.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn make_price(
+        &self,
+        terms: &Terms,
+        (product, name, ledger): (&str, &str, &str),
+        key: &CallKey,
+    ) -> Result<Price, StripeError> {
+        let Terms { plan, price_cents, credits, interval } = terms;
+        let every = match interval {
+            Interval::Month => "month",
+            Interval::Year => "year",
+        };
+        let form = Form::default()
+            .with("currency", "usd")
+            .with("unit_amount", price_cents)
+            .with("tax_behavior", "exclusive")
+            .with("recurring[interval]", every)
+            .with("lookup_key", name)
+            .with("product_data[name]", product)
+            .with("metadata[ledger]", ledger)
+            .with(&format!("metadata[{PLAN}]"), plan)
+            .with(&format!("metadata[{PRICE_CENTS}]"), price_cents)
+            .with(&format!("metadata[{CREDITS}]"), credits.get())
+            .with(&format!("metadata[{INTERVAL}]"), interval.as_str());
+        self.post("prices", form, key).await
+    }
+
+    /// Opens a page on which the first period of a subscription is paid.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn open_subscription_page(
+        &self,
+        new: &NewSubscription<'_>,
+        key: &CallKey,
+    ) -> Result<CheckoutSession, StripeError> {
+        let NewSubscription { customer, price, expires_at, return_url, adds_tax, marks } = new;
+        let mut form = Form::default()
+            .with("mode", "subscription")
+            .with("ui_mode", "hosted_page")
+            .with("customer", customer)
+            .maybe("client_reference_id", marks.subject.map(|(_, id)| id))
+            .with("line_items[0][price]", price)
+            .with("line_items[0][quantity]", 1)
+            .with("subscription_data[billing_mode][type]", "flexible")
+            .with("allow_promotion_codes", false)
+            .with("expires_at", expires_at)
+            .with("success_url", return_url)
+            .with("cancel_url", return_url);
+        if *adds_tax {
+            form = form
+                .with("automatic_tax[enabled]", true)
+                .with("customer_update[address]", "auto")
+                .with("customer_update[name]", "auto")
+                .with("tax_id_collection[enabled]", true);
+        }
+        let form = marks.write(marks.write(form, "metadata"), "subscription_data[metadata]");
+        self.post("checkout/sessions", form, key).await
+    }
+
+    /// A subscription.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn subscription(&self, id: &ObjectId) -> Result<StripeSubscription, StripeError> {
+        self.get(&format!("subscriptions/{id}"), Form::default()).await
+    }
+
+    /// Changes the price of the item of a subscription.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn change_price(
+        &self,
+        found: &StripeSubscription,
+        (price, change): (&ObjectId, Change),
+        key: &CallKey,
+    ) -> Result<StripeSubscription, StripeError> {
+        let item = found.items.data.first().map(|item| &item.id);
+        let form = Form::default().maybe("items[0][id]", item).with("items[0][price]", price);
+        let form = match change {
+            Change::NextPeriod => form.with("proration_behavior", "none"),
+            Change::AtOnce(at) => form
+                .with("proration_behavior", "always_invoice")
+                .with("payment_behavior", "pending_if_incomplete")
+                .with("proration_date", at),
+        };
+        self.post(&format!("subscriptions/{}", found.id), form, key).await
+    }
+
+    /// Says whether a subscription ends with its period.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn end_with_period(
+        &self,
+        id: &ObjectId,
+        ends: bool,
+        key: &CallKey,
+    ) -> Result<StripeSubscription, StripeError> {
+        let form = Form::default().with("cancel_at_period_end", ends);
+        self.post(&format!("subscriptions/{id}"), form, key).await
+    }
+
+    /// Ends a subscription now, without money back. One that has ended is not found.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn end_subscription(&self, id: &ObjectId) -> Result<StripeSubscription, StripeError> {
+        self.delete(&format!("subscriptions/{id}")).await
+    }
+
+    /// An invoice, with how it was paid.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn invoice(&self, id: &ObjectId) -> Result<Invoice, StripeError> {
+        self.get(&format!("invoices/{id}"), Form::default().with("expand[]", "payments")).await
+    }
+
+    /// Every invoice of a subscription that was paid, newest first. A new one may be missing for a
+    /// moment.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn paid_invoices_of(&self, subscription: &ObjectId) -> Result<Vec<Invoice>, StripeError> {
+        self.every("invoices", || {
+            Form::default()
+                .with("subscription", subscription)
+                .with("status", "paid")
+                .with("expand[]", "data.payments")
+        })
+        .await
+    }
+
+    /// Every line of an invoice.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn lines_of(&self, invoice: &Invoice) -> Result<Vec<Line>, StripeError> {
+        if !invoice.lines.has_more {
+            return Ok(invoice.lines.data.clone());
+        }
+        self.every(&format!("invoices/{}/lines", invoice.id), Form::default).await
+    }
+
+    /// Voids an invoice that is not paid.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn void_invoice(&self, id: &ObjectId, key: &CallKey) -> Result<Invoice, StripeError> {
+        self.post(&format!("invoices/{id}/void"), Form::default(), key).await
+    }
+
+    /// The invoice that a payment paid, if it paid one.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn invoice_of_payment(&self, payment: &ObjectId) -> Result<Option<ObjectId>, StripeError> {
+        let query = Form::default()
+            .with("payment[type]", "payment_intent")
+            .with("payment[payment_intent]", payment)
+            .with("limit", 1);
+        let found: List<InvoicePayment> = self.get("invoice_payments", query).await?;
+        Ok(found.data.first().map(|payment| payment.invoice.id().clone()))
+    }
+
+    /// Every object of a list, page by page.
+    async fn every<T: serde::de::DeserializeOwned + Identified>(
+        &self,
+        list: &str,
+        query: impl Fn() -> Form,
+    ) -> Result<Vec<T>, StripeError> {
+        let mut all: Vec<T> = Vec::new();
+        loop {
+            let last = all.last().map(Identified::id);
+            let page: List<T> =
+                self.get(list, query().with("limit", PAGE).maybe("starting_after", last)).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            all.extend(page.data);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+}

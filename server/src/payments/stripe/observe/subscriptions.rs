@@ -1,0 +1,410 @@
+//! Subscriptions and their invoices. A period or a change grants when its invoice is paid.
+//!
+//! What is heard of an invoice or a subscription makes all of it be looked at: the invoices that
+//! were paid and are not known here, oldest first, then whether it ends, and whether the change
+//! that waits is still to be paid. So order, doubles and lost events come out the same. Money that
+//! fits nothing grants nothing and is noted for an operator. A subscription that this ledger did
+//! not start, or has replaced, is ended, and what was paid for it is sent back.
+
+use std::collections::BTreeMap;
+
+use tollkeeper_ledger::{
+    Collected, CollectedCommand, Command, Ends, PaymentCommand, Placement, Provider, Subscription,
+    SubscriptionCommand, SubscriptionId, Terms, Timestamp, TopUp, UnmatchedPayment, WorkspaceId, bounds,
+};
+
+use super::{NotObserved, Observed, Observer};
+use crate::payments::stripe::calls::Marks;
+use crate::payments::stripe::calls::subscriptions::SUBSCRIPTION;
+use crate::payments::stripe::client::CallKey;
+use crate::payments::stripe::error::StripeError;
+use crate::payments::stripe::objects::ObjectId;
+use crate::payments::stripe::objects::subscriptions::{Invoice, Line, StripeSubscription};
+use crate::payments::subscriptions::catch_up;
+
+/// The currency of every payment, as Stripe writes it.
+const USD: &str = "usd";
+
+/// What a paid invoice says.
+enum Paid {
+    /// Nothing was paid, such as for a trial.
+    Nothing,
+    /// A period, by the price and the second in which it began.
+    Period { price: ObjectId, start: i64, cents: i64 },
+    /// A change within a period.
+    Change { cents: i64 },
+    /// Something else.
+    Other,
+}
+
+impl Observer<'_> {
+    /// An invoice, with its subscription.
+    pub(super) async fn invoice(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
+        let invoice = self.client.invoice(id).await?;
+        let Some(subscription) = invoice.subscription().cloned() else { return Ok(Observed::Foreign) };
+        self.whole_subscription(&subscription, Some(invoice)).await
+    }
+
+    /// The invoice of this ledger that a payment paid, and its workspace. What it paid is granted
+    /// first.
+    pub(super) async fn invoice_of(
+        &self,
+        payment: &ObjectId,
+    ) -> Result<Option<(WorkspaceId, Invoice)>, NotObserved> {
+        let Some(id) = self.client.invoice_of_payment(payment).await? else { return Ok(None) };
+        let invoice = self.client.invoice(&id).await?;
+        let Some(subscription) = invoice.subscription() else { return Ok(None) };
+        let found = self.client.subscription(subscription).await?;
+        let Some(workspace) = self.owner(&found.metadata)? else { return Ok(None) };
+        self.whole_subscription(&found.id, Some(invoice.clone())).await?;
+        Ok(Some((workspace, invoice)))
+    }
+
+    /// A subscription, with its invoices.
+    pub(super) async fn subscription(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
+        self.whole_subscription(id, None).await
+    }
+
+    async fn whole_subscription(
+        &self,
+        id: &ObjectId,
+        heard: Option<Invoice>,
+    ) -> Result<Observed, NotObserved> {
+        let found = self.client.subscription(id).await?;
+        let Some(workspace) = self.owner(&found.metadata)? else { return Ok(Observed::Foreign) };
+        let Some(text) = found.metadata.get(SUBSCRIPTION) else { return Ok(Observed::Ours) };
+        let name: SubscriptionId = text.parse().map_err(|_| NotObserved::Missing)?;
+        let payments = self.payments(&workspace).await?;
+        let last = payments.subscription.as_deref().ok_or(NotObserved::Missing)?;
+        if last.id.0 < name.0 {
+            // This is a restored copy, or the start is not written yet.
+            return Err(NotObserved::Missing);
+        }
+        let invoices = self.paid_invoices(&found, heard).await?;
+        if !is_of(last, name, &found.id) {
+            return self.send_back(&workspace, &found, invoices).await;
+        }
+        self.place_reference(&workspace, last, &found).await?;
+        let now = self.app.now();
+        // What is paid comes after the months that were paid before.
+        drop(catch_up(self.app.engine(), &workspace, false, now).await?);
+        let mut observed = Observed::Ours;
+        for invoice in invoices {
+            if self.paid_invoice(&workspace, name, &invoice).await? == Observed::Unmatched {
+                observed = Observed::Unmatched;
+            }
+        }
+        self.follow(&workspace, name, &found).await?;
+        Ok(observed)
+    }
+
+    /// The invoices that were paid, oldest first. The list may lack the newest for a moment.
+    async fn paid_invoices(
+        &self,
+        found: &StripeSubscription,
+        heard: Option<Invoice>,
+    ) -> Result<Vec<Invoice>, NotObserved> {
+        let mut invoices = BTreeMap::new();
+        let mut add = |invoice: Invoice| {
+            if invoice.is_paid() {
+                invoices.insert((invoice.created, invoice.id.clone()), invoice);
+            }
+        };
+        self.client.paid_invoices_of(&found.id).await?.into_iter().for_each(&mut add);
+        if let Some(latest) = &found.latest_invoice {
+            add(self.client.invoice(latest.id()).await?);
+        }
+        heard.into_iter().for_each(&mut add);
+        Ok(invoices.into_values().collect())
+    }
+
+    /// Notes the subscription that a page brought.
+    async fn place_reference(
+        &self,
+        workspace: &WorkspaceId,
+        last: &Subscription,
+        found: &StripeSubscription,
+    ) -> Result<(), NotObserved> {
+        let Some(Collected { placement, .. }) = last.collected.as_deref() else { return Ok(()) };
+        if placement.reference.is_some() {
+            return Ok(());
+        }
+        let is = Placement {
+            reference: Some(found.id.as_str().into()),
+            terms: found.terms(),
+            ..placement.clone()
+        };
+        self.place(workspace, last.id, placement, is).await
+    }
+
+    async fn place(
+        &self,
+        workspace: &WorkspaceId,
+        id: SubscriptionId,
+        was: &Placement,
+        is: Placement,
+    ) -> Result<(), NotObserved> {
+        let was = Box::new(was.clone());
+        self.say(workspace, id, CollectedCommand::Place { was, is: Box::new(is) }).await?;
+        Ok(())
+    }
+
+    async fn say(
+        &self,
+        workspace: &WorkspaceId,
+        subscription: SubscriptionId,
+        command: CollectedCommand,
+    ) -> Result<Observed, NotObserved> {
+        let command = SubscriptionCommand::Collected { subscription, command };
+        self.run(workspace, Command::Payment(PaymentCommand::Subscription(command))).await
+    }
+
+    /// Grants what an invoice paid, once. Of an invoice that was granted before nothing is fetched.
+    async fn paid_invoice(
+        &self,
+        workspace: &WorkspaceId,
+        subscription: SubscriptionId,
+        invoice: &Invoice,
+    ) -> Result<Observed, NotObserved> {
+        let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
+        if self.payments(workspace).await?.is_payment(&payment) {
+            return Ok(Observed::Ours);
+        }
+        let lines = self.client.lines_of(invoice).await?;
+        let sum: i64 = lines.iter().map(Line::net_cents).fold(0, i64::saturating_add);
+        let name = payment.as_str().into();
+        let (observed, cents) = match paid_by(invoice, &lines) {
+            _ if invoice.currency != USD => (Observed::Unmatched, 0),
+            Paid::Nothing => return Ok(Observed::Ours),
+            Paid::Other => (Observed::Unmatched, 0),
+            Paid::Change { cents } => {
+                let command = CollectedCommand::PayChange { payment: name, cents };
+                (self.say(workspace, subscription, command).await?, cents)
+            }
+            Paid::Period { price, start, cents } => match self.client.price(&price).await?.terms() {
+                Some(terms) => {
+                    let start = Timestamp::from_millis(start.saturating_mul(1_000));
+                    let command = CollectedCommand::PayPeriod { payment: name, terms, start, cents };
+                    (self.say(workspace, subscription, command).await?, cents)
+                }
+                None => (Observed::Unmatched, 0),
+            },
+        };
+        let rest = if observed == Observed::Unmatched { sum } else { sum.saturating_sub(cents) };
+        if rest <= 0 {
+            return Ok(observed);
+        }
+        let why = "is no period or change that waits, or another sum than it costs";
+        self.note_unmatched(workspace, invoice, (&payment, rest, why)).await?;
+        Ok(Observed::Unmatched)
+    }
+
+    /// Keeps money that fits nothing in the platform's journal, once, for an operator.
+    async fn note_unmatched(
+        &self,
+        workspace: &WorkspaceId,
+        invoice: &Invoice,
+        (payment, cents, why): (&str, i64, &str),
+    ) -> Result<(), NotObserved> {
+        let currency = invoice.currency.as_str();
+        let unmatched = UnmatchedPayment {
+            payment: payment.into(),
+            cents,
+            currency: currency.into(),
+            workspace: Some(workspace.clone()),
+            why: why.into(),
+        };
+        tracing::error!(%workspace, payment, cents, currency, "money for a subscription fits nothing; no credit was granted");
+        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
+        Ok(())
+    }
+
+    /// Follows what was done at Stripe: an end, a change that was not paid. What this ledger wants
+    /// otherwise is placed at Stripe later, and comes first.
+    async fn follow(
+        &self,
+        workspace: &WorkspaceId,
+        name: SubscriptionId,
+        found: &StripeSubscription,
+    ) -> Result<(), NotObserved> {
+        let payments = self.payments(workspace).await?;
+        let last = payments.subscription.as_deref().filter(|last| last.id == name);
+        let Some((last, collected)) = last.and_then(|last| Some((last, last.collected.as_deref()?))) else {
+            return Ok(());
+        };
+        let placement = &collected.placement;
+        if found.has_ended() {
+            let is = Placement { ends: Ends::Now, ..placement.clone() };
+            self.say(workspace, name, CollectedCommand::End).await?;
+            return self.place(workspace, name, placement, is).await;
+        }
+        let (_, _, wanted) = last.wanted();
+        let ends = if found.is_ending() { Ends::WithPeriod } else { Ends::No };
+        if ends != placement.ends && last.ended_at.is_none() && wanted != ends && wanted == placement.ends {
+            let plan = last.plan.id.clone();
+            let command = match ends {
+                Ends::No => SubscriptionCommand::StartOrChange { plan, collected_by: None },
+                _ => SubscriptionCommand::Cancel,
+            };
+            self.run(workspace, Command::Payment(PaymentCommand::Subscription(command))).await?;
+        }
+        if ends != placement.ends && (wanted == ends || wanted == placement.ends) {
+            let is = Placement { ends, ..placement.clone() };
+            self.place(workspace, name, placement, is).await?;
+        }
+        self.drop_change(workspace, last, found).await?;
+        self.say(workspace, name, CollectedCommand::Lapse).await?;
+        Ok(())
+    }
+
+    /// Drops a change that Stripe asked the payer for in vain, or that was not placed in time.
+    async fn drop_change(
+        &self,
+        workspace: &WorkspaceId,
+        last: &Subscription,
+        found: &StripeSubscription,
+    ) -> Result<(), NotObserved> {
+        let placement = last.collected.as_deref().map(|collected| &collected.placement);
+        let (Some(upgrade), Some(placement)) = (&last.upgrade, placement) else { return Ok(()) };
+        if found.pending_update.is_some() {
+            return Ok(());
+        }
+        let is_placed = placement.change == upgrade.number;
+        if !is_placed && self.app.now() < upgrade.asked_at.plus_seconds(bounds::CALL_KEY_SECONDS) {
+            return Ok(());
+        }
+        if is_placed && found.terms().as_ref() == Some(&Terms::of(&upgrade.plan)) {
+            // It was paid, and its invoice was not seen yet.
+            return Err(NotObserved::Missing);
+        }
+        self.say(workspace, last.id, CollectedCommand::DropChange(upgrade.number)).await?;
+        Ok(())
+    }
+
+    /// Ends a subscription that is not the workspace's, and sends back what was paid for it and is
+    /// on no grant.
+    async fn send_back(
+        &self,
+        workspace: &WorkspaceId,
+        found: &StripeSubscription,
+        invoices: Vec<Invoice>,
+    ) -> Result<Observed, NotObserved> {
+        if !found.has_ended() {
+            let id = found.id.as_str();
+            tracing::error!(%workspace, subscription = id, "a surplus subscription is ended, and its payments are sent back");
+            match self.client.end_subscription(&found.id).await {
+                Ok(_) | Err(StripeError::Refused { status: 404, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let payments = self.payments(workspace).await?;
+        let unknown = invoices.into_iter().filter(|invoice| {
+            let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
+            !payments.is_payment(&payment)
+        });
+        for invoice in unknown {
+            self.send_invoice_back(workspace, &invoice).await?;
+        }
+        Ok(Observed::Ours)
+    }
+
+    async fn send_invoice_back(&self, workspace: &WorkspaceId, invoice: &Invoice) -> Result<(), NotObserved> {
+        let marks = Marks { ledger: &self.ledger, workspace: workspace.as_str(), subject: None };
+        let paid = invoice.payments.iter().flat_map(|payments| &payments.data);
+        for (payment, cents) in
+            paid.filter_map(|paid| Some((paid.payment.payment_intent.as_ref()?, paid.amount_paid?)))
+        {
+            let key = CallKey::new(&format!("{}:surplus:{}:0", self.ledger, payment.id()));
+            match self.client.refund(payment.id(), cents, &marks, &key).await {
+                // It went back before.
+                Ok(_) | Err(StripeError::Refused { status: 400, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
+            let why = "paid for a subscription that is not the workspace's; it was sent back";
+            self.note_unmatched(workspace, invoice, (&name, cents, why)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// True if the subscription at Stripe is the one of the workspace.
+fn is_of(last: &Subscription, name: SubscriptionId, reference: &ObjectId) -> bool {
+    let Some(Collected { placement, .. }) = last.collected.as_deref() else { return false };
+    let is_first = || placement.reference.is_none() && last.ended_at.is_none();
+    let is_known = placement.reference.as_deref().map_or_else(is_first, |known| known == reference.as_str());
+    last.id == name && is_known
+}
+
+/// What an invoice paid for. A line of nothing grants only what a discount made free.
+fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
+    let is_something = |line: &&Line| line.net_cents() != 0 || !line.discount_amounts.is_empty();
+    let something: Vec<&Line> = lines.iter().filter(is_something).collect();
+    let is_period = |line: &&&Line| line.item().is_some_and(|item| !item.proration);
+    let periods: Vec<&&Line> = something.iter().filter(is_period).collect();
+    let prorated = something.iter().filter(|line| line.item().is_some_and(|item| item.proration));
+    let change: i64 = prorated.map(|line| line.net_cents()).fold(0, i64::saturating_add);
+    match periods[..] {
+        [line] => match line.price() {
+            Some(price) => {
+                Paid::Period { price: price.clone(), start: line.period.start, cents: line.net_cents() }
+            }
+            None => Paid::Other,
+        },
+        [] if something.is_empty() => Paid::Nothing,
+        [] if change > 0 && invoice.billing_reason.as_deref() == Some("subscription_update") => {
+            Paid::Change { cents: change }
+        }
+        _ => Paid::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Invoice, Paid, paid_by};
+
+    /// What an invoice with these lines paid for: amount, discount, whether it is a proration.
+    fn paid(reason: &str, lines: &[(i64, i64, bool)]) -> String {
+        let line = |(amount, discount, proration): &(i64, i64, bool)| {
+            json!({
+                "id": "il_1", "amount": amount, "period": { "start": 5, "end": 9 },
+                "discount_amounts": if *discount > 0 { json!([{ "amount": discount }]) } else { json!(null) },
+                "pricing": { "price_details": { "price": "price_1", "product": "prod_1" } },
+                "parent": { "subscription_item_details": { "proration": proration } },
+            })
+        };
+        let lines: Vec<_> = lines.iter().map(line).collect();
+        let invoice: Invoice = serde_json::from_value(json!({
+            "id": "in_1", "status": "paid", "billing_reason": reason, "currency": "usd", "created": 1,
+            "total": 0, "total_excluding_tax": null, "lines": { "data": lines, "has_more": false },
+        }))
+        .expect("it is an invoice");
+        match paid_by(&invoice, &invoice.lines.data) {
+            Paid::Nothing => "nothing".to_owned(),
+            Paid::Period { price, start, cents } => format!("{price} from {start} for {cents}"),
+            Paid::Change { cents } => format!("a change for {cents}"),
+            Paid::Other => "something else".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_a_line_that_recurs_and_is_paid_or_discounted_grants_a_period() {
+        assert_eq!(paid("subscription_create", &[(0, 0, false)]), "nothing", "a trial");
+        assert_eq!(
+            paid("subscription_create", &[(3_000, 3_000, false)]),
+            "price_1 from 5 for 0",
+            "a discount"
+        );
+        assert_eq!(paid("subscription_cycle", &[(3_000, 500, false)]), "price_1 from 5 for 2500");
+        assert_eq!(paid("subscription_update", &[(-1_000, 0, true), (3_000, 0, true)]), "a change for 2000");
+        assert_eq!(
+            paid("subscription_cycle", &[(-1_000, 0, true), (3_000, 0, false)]),
+            "price_1 from 5 for 3000"
+        );
+        assert_eq!(paid("subscription_update", &[(-3_000, 0, true), (1_000, 0, true)]), "something else");
+        assert_eq!(paid("subscription_cycle", &[(2_000, 0, true)]), "something else");
+        assert_eq!(paid("subscription_cycle", &[(3_000, 0, false), (3_000, 0, false)]), "something else");
+    }
+}

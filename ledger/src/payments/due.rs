@@ -13,6 +13,10 @@ use super::subscription::Subscription;
 use super::top_up::{TopUp, TopUpStatus, TopUpWay};
 use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
 
+/// When a call is due: at once. The time at which it was begun says nothing, because a clock may have
+/// been ahead then.
+const AT_ONCE: Timestamp = Timestamp::ZERO;
+
 /// A piece of work that a time brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
@@ -56,7 +60,7 @@ impl Payments {
     fn scheduled(&self) -> impl Iterator<Item = (Timestamp, Work)> {
         let top_ups = self.top_ups.iter().filter_map(TopUp::scheduled);
         let to_send = self.back.refunds.iter().filter(|refund| refund.waits_for_its_call());
-        let to_send = to_send.map(|refund| (refund.call_began_at(), Work::CallRefund(refund.id)));
+        let to_send = to_send.map(|refund| (AT_ONCE, Work::CallRefund(refund.id)));
         let subscription = self.subscription.iter().filter_map(|subscription| subscription.due_at());
         top_ups
             .chain(to_send)
@@ -81,7 +85,7 @@ impl TopUp {
             return None;
         }
         match (self.way, self.waits_for_its_call()) {
-            (TopUpWay::Automatic, true) => Some((self.call_began_at(), Work::CallTopUp(self.id))),
+            (TopUpWay::Automatic, true) => Some((AT_ONCE, Work::CallTopUp(self.id))),
             (TopUpWay::Checkout, true) => {
                 let given_up_at = self.call_began_at().plus_seconds(bounds::CALL_KEY_SECONDS);
                 Some((given_up_at, Work::GiveUpTopUp(self.id)))

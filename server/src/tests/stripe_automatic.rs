@@ -3,7 +3,7 @@
 
 use futures_util::future::join_all;
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Card as SavedCard, CardCommand, Micros, PaymentCommand, TopUpBounds,
+    AutoTopUpCommand, Card as SavedCard, CardCommand, Customer, Micros, PaymentCommand, Provider, TopUpBounds,
 };
 use tollkeeper_testkit::stripe::{Card, Fault};
 
@@ -223,6 +223,41 @@ async fn an_error_that_is_saved_for_the_key_is_looked_up_twice_before_another_ke
     buyer.settle().await;
     assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000));
     assert_eq!(buyer.generations().last().map(String::as_str), Some("1"));
+}
+
+#[tokio::test]
+async fn a_request_that_ends_late_under_the_key_before_is_found_before_the_next_is_sent() {
+    let mut buyer = buyer(Card::Good).await;
+    buyer.spend("a").await;
+    buyer.paid.stripe.set_list_lag(60);
+    for fault in [Fault::ErrorBefore, Fault::ErrorBefore, Fault::ErrorAfter] {
+        buyer.paid.stripe.fail_next("POST", CALL, fault);
+    }
+    for _ in 0..3 {
+        buyer.poll().await;
+        buyer.paid.pass_seconds(150);
+    }
+    buyer.settle().await;
+    buyer.paid.deliver_all().await;
+    assert_eq!((buyer.charged(), buyer.available().await), ((1, 2_500), 2_900_000));
+}
+
+#[tokio::test]
+async fn a_card_of_another_account_is_kept_until_the_key_is_right() {
+    let mut buyer = buyer(Card::Good).await;
+    let linked = CardCommand::LinkCustomer {
+        customer: Customer { provider: Provider::Stripe, id: "cus_elsewhere".into() },
+        replaces: Some(buyer.customer.as_str().into()),
+    };
+    buyer.paid.world.report("acme", PaymentCommand::Card(linked)).await;
+    buyer.note_card("pm_elsewhere").await;
+    buyer.set_rule("60.00").await;
+    buyer.spend("a").await;
+    buyer.poll().await;
+    assert_eq!(buyer.newest().await["status"], "pending");
+    assert_eq!(buyer.rule().await.0, "active");
+    let kept = buyer.paid.world.get("/v1/workspaces/acme/payment-method").await;
+    assert_eq!(kept.json()["last4"], "4242", "{}", kept.text);
 }
 
 #[tokio::test]

@@ -232,18 +232,12 @@ impl Client {
         self.post("payment_intents", marks.write(form, "metadata"), key).await
     }
 
-    /// The payments of a customer since a time, newest first. A new one may be missing for a
-    /// moment.
+    /// The payments of a customer, newest first. A new one may be missing for a moment.
     ///
     /// # Errors
     /// As for every call.
-    pub async fn payments_of(
-        &self,
-        customer: &ObjectId,
-        since_seconds: i64,
-    ) -> Result<Vec<PaymentIntent>, StripeError> {
-        let query = || Form::default().with("customer", customer).with("created[gte]", since_seconds);
-        self.all_of("payment_intents", query).await
+    pub async fn payments_of(&self, customer: &ObjectId) -> Result<Vec<PaymentIntent>, StripeError> {
+        self.all_of("payment_intents", || Form::default().with("customer", customer)).await
     }
 
     /// A payment.

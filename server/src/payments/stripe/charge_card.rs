@@ -19,9 +19,6 @@ use super::objects::{IntentStatus, ObjectId, PaymentIntent};
 use super::observe::{self, NotObserved};
 use super::place::DESCRIPTION;
 
-/// How much earlier than its top-up a payment may seem to be made: the clocks of two machines.
-const CLOCKS_DIFFER_SECONDS: i64 = 24 * 3_600;
-
 impl Payer<'_> {
     /// Charges the saved card for a top-up that waits for it. One that does not wait is left as it
     /// is.
@@ -43,10 +40,15 @@ impl Payer<'_> {
             };
             return if is_known { Ok(()) } else { self.fail_top_up(id, TopUpFailure::NotPaid).await };
         };
-        if self.is_key_used_up(top_up.call_began_at()) {
-            return self.look_for_payment(top_up, customer, NotObserved::Unanswered).await;
-        }
         let (text, generation) = (id.to_string(), top_up.at_provider.generation);
+        let began_at = top_up.call_began_at();
+        self.check_settled(generation, began_at)?;
+        if self.is_key_used_up(began_at) {
+            return self.look_for_payment(top_up, customer).await;
+        }
+        if generation > 0 && self.adopt_payments(top_up, customer).await? {
+            return Ok(());
+        }
         let new = NewPayment {
             customer,
             payment_method: card,
@@ -59,7 +61,7 @@ impl Payer<'_> {
             Err(StripeError::Declined(decline)) => self.fail_top_up(id, decline.failure()).await,
             Err(error) => match self.next_after(&error, ProviderCall::TopUp(id), generation) {
                 Next::Later => Err(error.into()),
-                Next::LookUp => self.look_for_payment(top_up, customer, error.into()).await,
+                Next::LookUp => self.look_for_payment(top_up, customer).await,
                 Next::Refused => self.payment_refused(id, customer, card, &error).await,
             },
         }
@@ -67,25 +69,18 @@ impl Payer<'_> {
 
     /// The call cannot be sent any more, or its error is saved for the key: what it made is looked
     /// for.
-    async fn look_for_payment(
-        &self,
-        top_up: &TopUp,
-        customer: &ObjectId,
-        why: NotObserved,
-    ) -> Result<(), NotObserved> {
+    async fn look_for_payment(&self, top_up: &TopUp, customer: &ObjectId) -> Result<(), NotObserved> {
         if self.adopt_payments(top_up, customer).await? {
             return Ok(());
         }
-        let call = ProviderCall::TopUp(top_up.id);
-        self.begin_anew_if_absent(call, top_up.at_provider.generation, why).await
+        self.begin_anew(ProviderCall::TopUp(top_up.id), top_up.at_provider.generation).await
     }
 
     /// Tells the ledger of all payments of a top-up, the one that succeeded first; returns true if
     /// there is one.
     async fn adopt_payments(&self, top_up: &TopUp, customer: &ObjectId) -> Result<bool, NotObserved> {
         let id = top_up.id.to_string();
-        let since_seconds = top_up.opened_at.millis().div_euclid(1_000) - CLOCKS_DIFFER_SECONDS;
-        let mut found = self.client.payments_of(customer, since_seconds).await?;
+        let mut found = self.client.payments_of(customer).await?;
         found.retain(|intent| intent.metadata.get(TOP_UP) == Some(&id));
         found.sort_by_key(|intent| intent.status != IntentStatus::Succeeded);
         for intent in &found {
@@ -110,19 +105,34 @@ impl Payer<'_> {
         card: &ObjectId,
         error: &StripeError,
     ) -> Result<(), NotObserved> {
-        if self.is_card_of(card, customer).await? {
+        if self.is_card_of(card, customer, error).await? {
             tracing::error!(workspace = %self.workspace, top_up = %id, %error, "Stripe refuses to charge a card");
             return self.fail_top_up(id, TopUpFailure::RefusedByProvider).await;
         }
         let removed = CardCommand::RemoveCard { id: Some(card.as_str().into()) };
         self.run(PaymentCommand::Card(removed)).await?;
+        if self.payments().await?.card.is_some() {
+            // The payer has saved another card meanwhile, which is charged instead.
+            return Err(error.clone().into());
+        }
         self.fail_top_up(id, TopUpFailure::HardDecline).await
     }
 
-    async fn is_card_of(&self, card: &ObjectId, customer: &ObjectId) -> Result<bool, NotObserved> {
+    /// True if the card is the customer's. If Stripe knows neither, the key of the API is of another
+    /// account, which an operator can mend.
+    async fn is_card_of(
+        &self,
+        card: &ObjectId,
+        customer: &ObjectId,
+        refused: &StripeError,
+    ) -> Result<bool, NotObserved> {
         match self.client.payment_method(card).await {
             Ok(method) => Ok(method.customer.is_some_and(|holder| holder.id() == customer)),
-            Err(StripeError::Refused { status: 404, .. }) => Ok(false),
+            Err(StripeError::Refused { status: 404, .. }) => match self.client.customer(customer).await {
+                Ok(_) => Ok(false),
+                Err(StripeError::Refused { status: 404, .. }) => Err(refused.clone().into()),
+                Err(error) => Err(error.into()),
+            },
             Err(error) => Err(error.into()),
         }
     }

@@ -29,8 +29,13 @@ impl Payer<'_> {
             return Ok(());
         }
         let (payment, cents) = paid_back(&payments, refund).ok_or(NotObserved::Missing)?;
-        if self.is_key_used_up(refund.call_began_at()) {
-            return self.look_for_refund(refund, &payment, NotObserved::Unanswered).await;
+        let began_at = refund.call_began_at();
+        self.check_settled(refund.generation, began_at)?;
+        if self.is_key_used_up(began_at) {
+            return self.look_for_refund(refund, &payment).await;
+        }
+        if refund.generation > 0 && self.adopt_refund(refund, &payment).await? {
+            return Ok(());
         }
         let text = id.to_string();
         let (marks, key) =
@@ -39,23 +44,17 @@ impl Payer<'_> {
             Ok(made) => self.hear_of_refund(id, &made).await,
             Err(error) => match self.next_after(&error, ProviderCall::PaymentRefund(id), refund.generation) {
                 Next::Later => Err(error.into()),
-                Next::LookUp => self.look_for_refund(refund, &payment, error.into()).await,
+                Next::LookUp => self.look_for_refund(refund, &payment).await,
                 Next::Refused => self.refund_refused(refund, &payment, &error).await,
             },
         }
     }
 
-    async fn look_for_refund(
-        &self,
-        refund: &PaymentRefund,
-        payment: &ObjectId,
-        why: NotObserved,
-    ) -> Result<(), NotObserved> {
+    async fn look_for_refund(&self, refund: &PaymentRefund, payment: &ObjectId) -> Result<(), NotObserved> {
         if self.adopt_refund(refund, payment).await? {
             return Ok(());
         }
-        let call = ProviderCall::PaymentRefund(refund.id);
-        self.begin_anew_if_absent(call, refund.generation, why).await
+        self.begin_anew(ProviderCall::PaymentRefund(refund.id), refund.generation).await
     }
 
     /// Tells the ledger of the first refund at Stripe that is this one; returns true if there is

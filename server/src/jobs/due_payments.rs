@@ -8,6 +8,8 @@
 //!
 //! Deadlines of charges are not here (`time_outs`): they are many, and are done in large batches.
 
+use std::time::{Duration, Instant};
+
 use futures_util::StreamExt;
 use futures_util::stream;
 use tollkeeper_engine::{Error, Reads};
@@ -29,6 +31,9 @@ const BATCH: usize = 100;
 
 /// How many pieces of work are done at the same time. Their commands share commits.
 const AT_ONCE: usize = 16;
+
+/// How long calls at the payment provider are begun. Those that are left stay due.
+const CALLS_TIME: Duration = Duration::from_secs(5);
 
 /// A piece of work by its workspace; without one, reading the payments of the workspace.
 type Item = (WorkspaceId, Option<Work>);
@@ -57,14 +62,20 @@ impl Polling for DuePayments {
         for workspace in due {
             items.extend(self.items_of(app, workspace, now).await);
         }
-        let done = stream::iter(items).map(async |(workspace, work)| {
-            let done = do_work(app, &workspace, work, now).await;
+        // A call may take long, so all that needs none comes first.
+        let (calls, own): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, work)| is_call(*work));
+        let ends_at = Instant::now() + CALLS_TIME;
+        let done = stream::iter(own.into_iter().chain(calls)).map(async |(workspace, work)| {
+            let is_left = is_call(work) && Instant::now() >= ends_at;
+            let done = if is_left { None } else { Some(do_work(app, &workspace, work).await) };
             ((workspace, Some(work)), done)
         });
         let mut done = std::pin::pin!(done.buffer_unordered(AT_ONCE));
         let mut count = 0;
         while let Some((item, done)) = done.next().await {
-            count += usize::from(self.note(app, item, done, now));
+            if let Some(done) = done {
+                count += usize::from(self.note(app, item, done, app.now()));
+            }
         }
         Ok(is_full && count > 0)
     }
@@ -114,24 +125,36 @@ impl DuePayments {
     }
 }
 
+/// True if the work is done at the payment provider.
+const fn is_call(work: Work) -> bool {
+    match work {
+        Work::CallTopUp(_)
+        | Work::CallRefund(_)
+        | Work::ExpireTopUp(_)
+        | Work::PlaceSubscription
+        | Work::LookAtSubscription => true,
+        Work::GiveUpTopUp(_) | Work::TickSubscription => false,
+    }
+}
+
 /// Does one piece of work.
 ///
 /// # Errors
 /// Why it is not done, for people.
-async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp) -> Result<(), String> {
+async fn do_work(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), String> {
     match work {
         Work::ExpireTopUp(top_up) => {
             look_at_page(app, workspace, top_up).await?;
-            run(app, workspace, PaymentCommand::ExpireTopUp(top_up), now).await
+            run(app, workspace, PaymentCommand::ExpireTopUp(top_up)).await
         }
-        Work::GiveUpTopUp(top_up) => run(app, workspace, not_paid(top_up), now).await,
+        Work::GiveUpTopUp(top_up) => run(app, workspace, not_paid(top_up)).await,
         Work::CallTopUp(top_up) => match &app.stripe {
             Some(stripe) => {
                 let called = async { Payer::new(app, stripe, workspace)?.charge_card(top_up).await };
                 called.await.map_err(|why: NotObserved| why.to_string())
             }
             // Nothing charges a card any more. The next charge would wait for it for ever.
-            None => run(app, workspace, not_paid(top_up), now).await,
+            None => run(app, workspace, not_paid(top_up)).await,
         },
         Work::CallRefund(refund) => match &app.stripe {
             Some(stripe) => {
@@ -141,7 +164,7 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp)
             None => Err("its payment was made at Stripe, which the settings do not name".to_owned()),
         },
         Work::TickSubscription => {
-            match catch_up(app.engine(), workspace, app.payments.plans_renew, now).await {
+            match catch_up(app.engine(), workspace, app.payments.plans_renew, app.now()).await {
                 Ok(None) => Ok(()),
                 Ok(Some(refusal)) => Err(refused(&refusal)),
                 Err(error) => Err(error.to_string()),
@@ -157,7 +180,7 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work, now: Timestamp)
             done.map_err(|why| why.to_string())?;
             // What Stripe does not know yet waits like a failure.
             let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
-            let is_due = payments.is_some_and(|payments| payments.due_work(now).contains(&work));
+            let is_due = payments.is_some_and(|payments| payments.due_work(app.now()).contains(&work));
             if is_due { Err("Stripe does not say yet what became of it".to_owned()) } else { Ok(()) }
         }
     }
@@ -180,15 +203,10 @@ const fn not_paid(top_up: TopUpId) -> PaymentCommand {
     PaymentCommand::FailTopUp { top_up, failure: TopUpFailure::NotPaid }
 }
 
-async fn run(
-    app: &App,
-    workspace: &WorkspaceId,
-    command: PaymentCommand,
-    now: Timestamp,
-) -> Result<(), String> {
+async fn run(app: &App, workspace: &WorkspaceId, command: PaymentCommand) -> Result<(), String> {
     let command = Command::Payment(command);
     let submission = Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
-    match app.engine().run(submission, now).await {
+    match app.engine().run(submission, app.now()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(refusal)) => Err(refused(&refusal)),
         Err(error) => Err(error.to_string()),

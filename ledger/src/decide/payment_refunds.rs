@@ -12,7 +12,7 @@ use super::view::View;
 use crate::journal::disagreement::assert_no_violation;
 use crate::{
     Account, EntryBody, GrantLoss, Micros, PaymentChange, PaymentRefundChange, PaymentRefundCommand,
-    PaymentRefundId, PaymentRefundStatus, Payments, Refusal, TopUpId, bounds,
+    PaymentRefundId, PaymentRefundStatus, Payments, Refusal, TopUp, TopUpId, bounds,
 };
 
 /// Decides a command about money that goes back; no entry if it says nothing new.
@@ -123,6 +123,8 @@ fn request(
     if !(1..=refundable_cents).contains(&cents) {
         return Err(Refusal::RefundOutOfBounds { refundable_cents });
     }
+    // What was paid at a provider can only go back there.
+    let by_hand = by_hand && !TopUp::is_provider_payment(payment);
     let refund = PaymentRefundId(view.fresh_id);
     assert!(payments.back.refund(refund).is_none(), "a new payment refund must have a new id");
     let payment = payment.into();

@@ -7,7 +7,7 @@ use super::{check, check_damaged_payments, script};
 use crate::account::invariants;
 use crate::{
     Balance, EntryBody, GrantId, Id, IdempotencyKey, LostPart, Micros, PaymentChange, PaymentRefundStatus,
-    Payments, ProviderCall, ProviderChange, TopUp, TopUpId, Violation, Work, bounds,
+    Payments, ProviderCall, ProviderChange, Timestamp, TopUp, TopUpId, Violation, Work, bounds,
 };
 
 #[test]
@@ -40,6 +40,28 @@ fn a_refund_at_a_provider_is_a_call_until_it_is_taken_over() {
     assert_eq!(payments(&world).due_work(world.now), []);
     assert_eq!(script::run(&mut world, "renew r1 1"), "unchanged");
     world.rebuild();
+}
+
+#[test]
+fn money_that_was_paid_at_a_provider_is_not_sent_by_hand() {
+    let world = check(
+        "
+        checkout 100
+        paid t1 pi_1 100
+        send_back t1 40 by_hand => 40 cents back, taken g1:40000
+        ",
+    );
+    let payments = world.account.payments.as_deref().expect("there is a refund");
+    assert_eq!(payments.back.refunds[0].status, PaymentRefundStatus::Pending);
+    assert_eq!(payments.due_work(world.now), [Work::CallRefund(world.refunds[0])]);
+}
+
+#[test]
+fn a_call_is_due_at_once_although_a_clock_was_ahead() {
+    let world = check("checkout 100\npaid t1 pi_1 100\nsend_back t1 40\nrenew r1 0 => call 1");
+    let payments = world.account.payments.as_deref().expect("there is a refund");
+    let set_right = Timestamp::from_millis(world.now.millis() - 86_400_000);
+    assert_eq!(payments.due_work(set_right), [Work::CallRefund(world.refunds[0])]);
 }
 
 #[test]

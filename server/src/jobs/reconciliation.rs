@@ -4,8 +4,10 @@
 //! happened since the last one, every hour over a day, and after a start over all 30 days that
 //! Stripe lists, for a server that was away and for a backup that was restored. What a walk finds
 //! is observed as after a webhook event, so nothing is done twice, and a second server that walks
-//! too does no harm. Events that were heard of, and what the ledger knows, cost no call. A walk is
-//! paced by its pages, and stops no other work. How far it came is in memory only.
+//! too does no harm. Events that were heard of, and what the ledger knows, cost no call. Refunds and
+//! disputes are observed once more although they were heard of: their webhook events may cross, and
+//! the lists from which a loss is added up may lag. A walk is paced by its pages, and stops no other
+//! work. How far it came is in memory only.
 //!
 //! The walk over the list replaces asking for each top-up, refund and dispute that is open.
 
@@ -27,8 +29,8 @@ use crate::payments::stripe::provider::Stripe;
 const MINUTE: i64 = 60;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// How long an event is left to its webhook.
-const LEFT_SECONDS: i64 = MINUTE;
+/// How long an event is left to its webhook, and to the lists that what it is about is missing from.
+const LEFT_SECONDS: i64 = 2 * MINUTE;
 
 /// How far a walk goes back behind the beginning of the one before it, for events that Stripe
 /// listed late and for clocks that differ.
@@ -36,6 +38,9 @@ const OVERLAP_SECONDS: i64 = 10 * MINUTE;
 
 /// How long Stripe lists an event.
 const LISTED_SECONDS: i64 = 30 * DAY;
+
+/// The longest time from one walk to the next.
+const LATEST_SECONDS: i64 = 60 * MINUTE;
 
 /// When a page is asked for again that Stripe did not give.
 const AGAIN_SECONDS: i64 = MINUTE;
@@ -49,7 +54,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How many objects are observed at the same time.
 const AT_ONCE: usize = 4;
 
-/// The most events that are kept to be tried again. The walks over a day find others again.
+/// The most events that are kept to be tried again. If there are more, all that Stripe lists is
+/// walked over again.
 const FAILED_MAX: usize = 1_000;
 
 /// The job with how far it came.
@@ -98,7 +104,7 @@ impl Default for Reconciliation {
         };
         let rounds = [
             round(Some(5 * MINUTE), OVERLAP_SECONDS + 5 * MINUTE),
-            round(Some(60 * MINUTE), DAY),
+            round(Some(LATEST_SECONDS), DAY),
             round(None, LISTED_SECONDS),
         ];
         Reconciliation { rounds, failed: BTreeMap::new() }
@@ -149,7 +155,8 @@ impl Polling for Reconciliation {
 
 impl Round {
     fn is_due(&self, now: Timestamp) -> bool {
-        self.next_at.is_some_and(|at| at <= now)
+        // A later time than any was set while a clock was ahead.
+        self.next_at.is_some_and(|at| at <= now || at > now.plus_seconds(LATEST_SECONDS))
     }
 
     /// The walk that is under way, or a new one.
@@ -224,7 +231,7 @@ impl Reconciliation {
         let mut done = std::pin::pin!(done.buffer_unordered(AT_ONCE));
         while let Some((event, object, found)) = done.next().await {
             observed.insert(object, found.is_ok());
-            self.note(app, stripe, event, found);
+            self.note(app, stripe, event, found, now);
         }
         for (event, object) in older {
             if observed.get(&object) == Some(&true) {
@@ -234,7 +241,14 @@ impl Reconciliation {
     }
 
     /// Notes what became of an event.
-    fn note(&mut self, app: &App, stripe: &Stripe, event: Event, found: Result<bool, NotObserved>) {
+    fn note(
+        &mut self,
+        app: &App,
+        stripe: &Stripe,
+        event: Event,
+        found: Result<bool, NotObserved>,
+        now: Timestamp,
+    ) {
         match found {
             Ok(is_new) => {
                 self.failed.remove(&event.id);
@@ -250,8 +264,10 @@ impl Reconciliation {
                 stripe.heard().note(event.id);
             }
             Err(why) => {
-                let is_kept = self.failed.len() < FAILED_MAX && !self.failed.contains_key(&event.id);
-                if is_kept {
+                let is_new = !self.failed.contains_key(&event.id);
+                if is_new && self.failed.len() >= FAILED_MAX {
+                    self.rounds[2].next_at = Some(now.plus_seconds(LATEST_SECONDS));
+                } else if is_new {
                     let (kind, name) = (event.kind.as_str(), event.id.as_str());
                     tracing::warn!(kind, event = name, %why, "an event of Stripe's list waits for a later walk");
                     self.failed.insert(event.id.clone(), event);
@@ -277,11 +293,12 @@ async fn find(
         observe::observe_noting(app, stripe, subject, id, hint).await.map(|(_, is_new)| is_new)
     };
     match found.await {
-        Err(NotObserved::Missing)
-            if subject == Subject::Payment && event.created < seconds(now) - UNDER_WAY_SECONDS =>
-        {
-            observe::report_without_top_up(app, stripe, id).await.map(|_| true)
-        }
+        Err(NotObserved::Missing) if event.created < seconds(now) - UNDER_WAY_SECONDS => match subject {
+            Subject::Payment => observe::report_without_top_up(app, stripe, id).await,
+            // Its payment has an event of its own.
+            Subject::Checkout => Ok(false),
+            _ => Err(NotObserved::Missing),
+        },
         found => found,
     }
 }

@@ -387,7 +387,7 @@ async fn a_page_that_was_paid_before_months_of_downtime_is_granted() {
 async fn a_server_walks_by_itself() {
     let deaf = deaf().await;
     deaf.paid("one").await;
-    deaf.pass_seconds(61);
+    deaf.pass_seconds(121);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let workspace = WorkspaceId::new("acme").expect("it is a name");
     let granted = async {

@@ -240,6 +240,18 @@ async fn money_that_the_platform_confirmed_is_sent_by_the_platform() {
 }
 
 #[tokio::test]
+async fn what_is_left_after_a_part_went_back_elsewhere_goes_back_whole() {
+    let payer = payer().await;
+    // 0.07 with its tax is 0.0588 without.
+    let _ = payer.paid.stripe.refund_elsewhere(&payer.payment, 7);
+    payer.paid.deliver_all().await;
+    assert_eq!(payer.refund("rest", ALL).await, "succeeded");
+    assert_eq!(payer.available().await, 0);
+    let sent: i64 = payer.refunds().iter().filter_map(|refund| refund["amount"].as_i64()).sum();
+    assert_eq!(sent, 7 + 2_967, "2,494 cents and their tax, rounded down");
+}
+
+#[tokio::test]
 async fn without_stripe_its_money_cannot_be_sent_back() {
     let payer = payer().await;
     payer.paid.stripe.fail_next("POST", CALL, Fault::CutBefore);

@@ -86,11 +86,11 @@ impl SentBack {
 }
 
 impl Received {
-    /// What is lost of the payment, without tax. The payment refunds of the ledger say what they
+    /// What is lost of the payment, without tax; a part of a cent is a cent. The payment refunds of the ledger say what they
     /// are without tax.
     fn lost_cents(&self, payments: &Payments) -> i64 {
         let (net, gross) = (i128::from(self.cents), i128::from(self.cents + self.tax_cents));
-        let elsewhere = i128::from(self.lost_elsewhere_cents) * net / gross;
+        let elsewhere = (i128::from(self.lost_elsewhere_cents) * net + gross - 1) / gross;
         let mut lost = i64::try_from(elsewhere).expect("a part of an i64 is one");
         for SentBack { payment_refund, status, cents } in &self.sent_back {
             let id = payment_refund.parse().expect("it is an id");

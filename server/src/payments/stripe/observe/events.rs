@@ -4,7 +4,7 @@
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{Command, Provider, TopUp, TopUpStatus, UnmatchedPayment, WorkspaceId};
 
-use super::{NotObserved, Observed, Observer, Subject, top_up_of};
+use super::{NotObserved, Observer, Subject, top_up_of};
 use crate::app::App;
 use crate::payments::stripe::calls::{LEDGER, WORKSPACE};
 use crate::payments::stripe::objects::{Event, IntentStatus, ObjectId};
@@ -54,7 +54,7 @@ fn is_paid_by(top_up: &TopUp, subject: Subject, id: &ObjectId) -> bool {
 }
 
 /// Keeps a payment whose top-up is not there in the platform's journal, for an operator: the ledger
-/// is a restored copy from before the top-up was opened.
+/// is a restored copy from before the top-up was opened. Returns true if there is money.
 ///
 /// # Errors
 /// Why it must be looked at again later.
@@ -62,11 +62,11 @@ pub async fn report_without_top_up(
     app: &App,
     stripe: &Stripe,
     payment: &ObjectId,
-) -> Result<Observed, NotObserved> {
+) -> Result<bool, NotObserved> {
     let observer = Observer::new(app, stripe)?;
     let intent = observer.client.payment(payment).await?;
     if intent.status != IntentStatus::Succeeded {
-        return Err(NotObserved::Missing);
+        return Ok(false);
     }
     let name = TopUp::provider_payment(Provider::Stripe, intent.id.as_str());
     tracing::error!(payment = name, "a payment is of a top-up that is not there; no credit was granted");
@@ -78,5 +78,5 @@ pub async fn report_without_top_up(
         why: "is of a top-up that is not there, as after a restored backup".into(),
     };
     observer.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
-    Ok(Observed::Unmatched)
+    Ok(true)
 }

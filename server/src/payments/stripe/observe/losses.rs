@@ -58,7 +58,7 @@ impl Observer<'_> {
         self.losses(payment.as_ref(), None, Some(dispute)).await
     }
 
-    /// A payment that is probably fraudulent: nothing more is charged to the card by itself.
+    /// A payment that is probably fraudulent: no further automatic top-up is opened.
     pub(super) async fn fraud_warning(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
         let warning = self.client.fraud_warning(id).await?;
         let Some(payment) = &warning.payment_intent else { return Ok(Observed::Foreign) };
@@ -129,6 +129,10 @@ impl Observer<'_> {
     ) -> Result<(), NotObserved> {
         let run =
             async |command| self.run(workspace, Command::Payment(PaymentCommand::Refund(command))).await;
+        // Another one was made for it before, and says how far it is.
+        if own(self.payments(workspace).await?.as_ref(), refund) != Some(id) {
+            return Ok(());
+        }
         let fail = |reason: &str| PaymentRefundCommand::Fail { refund: id, reason: reason.into() };
         match refund.status {
             RefundStatus::Succeeded => run(PaymentRefundCommand::Succeed(id)).await?,
@@ -223,11 +227,12 @@ fn add_unlisted<T: Identified>(list: &mut Vec<T>, heard_of: Option<T>) -> bool {
     is_behind
 }
 
-/// The part of a sum with tax that is no tax, rounded down: of what went back, as much was tax as
-/// of what was paid.
+/// The part of a sum with tax that is no tax, rounded up: of what went back, as much was tax as of
+/// what was paid. Rounded down, what is left could not be sent back whole.
 fn without_tax(gross_cents: i64, paid_cents: i64, tax_cents: i64) -> i64 {
     let paid = i128::from(paid_cents);
-    let net = i128::from(gross_cents) * paid / (paid + i128::from(tax_cents)).max(1);
+    let whole = (paid + i128::from(tax_cents)).max(1);
+    let net = (i128::from(gross_cents) * paid + whole - 1) / whole;
     i64::try_from(net).unwrap_or(i64::MAX)
 }
 
@@ -306,6 +311,7 @@ mod tests {
         assert_eq!(without_tax(1_000, 2_500, 0), 1_000);
         assert_eq!(without_tax(2_700, 2_500, 200), 2_500, "all of it");
         assert_eq!(without_tax(1_350, 2_500, 200), 1_250, "half of it");
+        assert_eq!(without_tax(7, 2_500, 475), 6, "a part of a cent is a cent");
         assert_eq!(without_tax(0, 2_500, 200), 0);
         assert_eq!(without_tax(i64::MAX, 2_500, 0), i64::MAX);
     }

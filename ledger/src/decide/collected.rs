@@ -56,7 +56,7 @@ pub(super) fn decide(
                     why: "must be an id of the provider",
                 });
             }
-            (collected.placement == *was && was != is).then(|| SubscriptionChange::Placed(*is))
+            (collected.placement == *was && was != is).then_some(SubscriptionChange::Placed(*is))
         }
         CollectedCommand::PayPeriod { payment, terms, start, cents } => {
             return pay_period(view, last, PeriodPaid { payment, terms, start, cents }, now);

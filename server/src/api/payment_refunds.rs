@@ -18,7 +18,6 @@ use crate::http::problem::{Code, Problem};
 use crate::http::refusal::top_up_not_found;
 use crate::http::route::{Route, of};
 use crate::payments::stripe::customer::Payer;
-use crate::payments::stripe::observe::NotObserved;
 use crate::wire::ReadError;
 use crate::wire::read::{Dollars, ShortText, maybe_word, word};
 use crate::wire::write::{Text, Usd};
@@ -134,8 +133,7 @@ async fn send(
     id: PaymentRefundId,
 ) -> Result<Option<PaymentRefund>, Problem> {
     if let Some(stripe) = &call.app.stripe {
-        let sent =
-            async { Ok::<_, NotObserved>(Payer::new(&call.app, stripe, workspace)?.send_back(id).await?) };
+        let sent = async { Payer::new(&call.app, stripe, workspace)?.send_back(id).await };
         match tokio::time::timeout(SEND_TIME, sent).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => tracing::warn!(%workspace, refund = %id, %why, "a payment refund is sent later"),

@@ -305,7 +305,7 @@ impl History {
                 let dispute = self.random.pick(&disputes);
                 let statuses =
                     ["needs_response", "under_review", "won", "lost", "appeal_under_review", "prevented"];
-                let status: &str = *self.random.pick(&statuses);
+                let &status = self.random.pick(&statuses);
                 stripe.set_dispute_status(text(dispute, "id"), status);
             }
             _ => {}
@@ -349,7 +349,8 @@ impl History {
         if all.is_empty() {
             return;
         }
-        let (id, key) = (text(*self.random.pick(&all), "id").to_owned(), self.key());
+        let &one = self.random.pick(&all);
+        let (id, key) = (text(one, "id").to_owned(), self.key());
         let body = if self.random.percent(50) {
             r#"{"amount_usd":"3.00","reason":"asked"}"#
         } else {
@@ -376,7 +377,8 @@ impl History {
         let customers = self.shop.stripe.objects("customer");
         let customers: Vec<&Value> = customers.iter().filter(|one| one["deleted"].is_null()).collect();
         if !customers.is_empty() {
-            self.shop.stripe.delete_customer(text(*self.random.pick(&customers), "id"));
+            let &one = self.random.pick(&customers);
+            self.shop.stripe.delete_customer(text(one, "id"));
         }
     }
 

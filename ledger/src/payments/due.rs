@@ -13,8 +13,8 @@ use super::subscription::Subscription;
 use super::top_up::{TopUp, TopUpStatus, TopUpWay};
 use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
 
-/// When a call is due: at once. The time at which it was begun says nothing, because a clock may have
-/// been ahead then.
+/// When a call is due: at once. The time at which it was begun says nothing, because a clock may
+/// have been ahead then.
 const AT_ONCE: Timestamp = Timestamp::ZERO;
 
 /// A piece of work that a time brings.

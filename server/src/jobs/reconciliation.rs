@@ -4,10 +4,10 @@
 //! happened since the last one, every hour over a day, and after a start over all 30 days that
 //! Stripe lists, for a server that was away and for a backup that was restored. What a walk finds
 //! is observed as after a webhook event, so nothing is done twice, and a second server that walks
-//! too does no harm. Events that were heard of, and what the ledger knows, cost no call. Refunds and
-//! disputes are observed once more although they were heard of: their webhook events may cross, and
-//! the lists from which a loss is added up may lag. A walk is paced by its pages, and stops no other
-//! work. How far it came is in memory only.
+//! too does no harm. Events that were heard of, and what the ledger knows, cost no call. Refunds
+//! and disputes are observed once more although they were heard of: their webhook events may cross,
+//! and the lists from which a loss is added up may lag. A walk is paced by its pages, and stops no
+//! other work. How far it came is in memory only.
 //!
 //! The walk over the list replaces asking for each top-up, refund and dispute that is open.
 
@@ -29,7 +29,8 @@ use crate::payments::stripe::provider::Stripe;
 const MINUTE: i64 = 60;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// How long an event is left to its webhook, and to the lists that what it is about is missing from.
+/// How long an event is left to its webhook, and to the lists that what it is about is missing
+/// from.
 const LEFT_SECONDS: i64 = 2 * MINUTE;
 
 /// How far a walk goes back behind the beginning of the one before it, for events that Stripe

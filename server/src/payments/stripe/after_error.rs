@@ -2,10 +2,10 @@
 //!
 //! The same call is sent again under its key, which carries it out once. There are two limits. An
 //! error may be saved for the key, so that no answer will ever come. And a key is forgotten after a
-//! day. Then the object that the call made is looked for. If it is not there, the call is begun anew
-//! under another key. From that commit on no server sends the key before. Some minutes later, when
-//! its last request has ended and lists show what it made, the object is looked for again. Only if
-//! it is still not there, the new key is sent. What the calls are is in `charge_card` and
+//! day. Then the object that the call made is looked for. If it is not there, the call is begun
+//! anew under another key. From that commit on no server sends the key before. Some minutes later,
+//! when its last request has ended and lists show what it made, the object is looked for again.
+//! Only if it is still not there, the new key is sent. What the calls are is in `charge_card` and
 //! `send_back`.
 
 use tollkeeper_ledger::{PaymentCommand, ProviderCall, ProviderCommand, Timestamp, bounds};
@@ -48,14 +48,15 @@ impl Payer<'_> {
         }
     }
 
-    /// True if the key of a call that began at this time must be sent no more. Of a call that a clock
-    /// dates in the future the age is not known.
+    /// True if the key of a call that began at this time must be sent no more. Of a call that a
+    /// clock dates in the future the age is not known.
     pub(super) fn is_key_used_up(&self, began_at: Timestamp) -> bool {
         let now = self.app.now();
         began_at.is_ahead_of(now) || began_at.plus_seconds(bounds::CALL_KEY_SECONDS) <= now
     }
 
-    /// Checks that all requests under the keys before have ended, and that lists show what they made.
+    /// Checks that all requests under the keys before have ended, and that lists show what they
+    /// made.
     ///
     /// # Errors
     /// It is too early.

@@ -118,8 +118,8 @@ impl Payer<'_> {
         self.fail_top_up(id, TopUpFailure::HardDecline).await
     }
 
-    /// True if the card is the customer's. If Stripe knows neither, the key of the API is of another
-    /// account, which an operator can mend.
+    /// True if the card is the customer's. If Stripe knows neither, the key of the API is of
+    /// another account, which an operator can mend.
     async fn is_card_of(
         &self,
         card: &ObjectId,

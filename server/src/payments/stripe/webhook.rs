@@ -92,8 +92,8 @@ async fn obey(app: &App, stripe: &Stripe, event: Event) -> (WebhookResult, Resul
             return (WebhookResult::Failed, Err(Problem::new(Code::PaymentProviderUnavailable, detail)));
         }
     };
-    // Lists may lack what has just happened, and two events of one payment may cross. So a walk adds
-    // up later once more what is lost.
+    // Lists may lack what has just happened, and two events of one payment may cross. So a walk
+    // adds up later once more what is lost.
     if !matches!(subject, Subject::Refund | Subject::Dispute) {
         stripe.heard().note(name);
     }

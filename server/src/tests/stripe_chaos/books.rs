@@ -86,8 +86,8 @@ impl SentBack {
 }
 
 impl Received {
-    /// What is lost of the payment, without tax; a part of a cent is a cent. The payment refunds of the ledger say what they
-    /// are without tax.
+    /// What is lost of the payment, without tax; a part of a cent is a cent. The payment refunds of
+    /// the ledger say what they are without tax.
     fn lost_cents(&self, payments: &Payments) -> i64 {
         let (net, gross) = (i128::from(self.cents), i128::from(self.cents + self.tax_cents));
         let elsewhere = (i128::from(self.lost_elsewhere_cents) * net + gross - 1) / gross;
@@ -213,7 +213,8 @@ impl Shop {
             let moves_money = MOVES_MONEY.iter().any(|begin| request.path.starts_with(begin));
             let is_fresh = age < KEY_SECONDS || !moves_money;
             assert!(is_fresh, "{key} was sent again after {age} s, when Stripe had forgotten it");
-            // Another request that Stripe refuses may have the key, as with a card that was replaced.
+            // Another request that Stripe refuses may have the key, as with a card that was
+            // replaced.
             if matches!(request.status, Some(200 | 402)) {
                 let request = (request.path, request.form);
                 let first = carried_out.entry(key.clone()).or_insert_with(|| request.clone());

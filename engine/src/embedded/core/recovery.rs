@@ -379,14 +379,23 @@ impl StateMachine {
 impl StateMachine {
     /// The state of a charge that the last entry of its workspace is about. A partly used charge is
     /// refunded and then settled, in one change. Between the two entries it is pending and partly
-    /// refunded, which a look-up does not find.
+    /// refunded, which a look-up does not find. What becomes of the credit at once, such as a
+    /// repayment of debt, stands between them.
     fn state_within_change(&mut self, index: u32, id: ChargeId) -> Result<Option<ChargeState>, Error> {
-        let Some(head) = self.accounts.load(index, &self.state)?.map(|slot| slot.head) else {
+        let Some(mut seq) = self.accounts.load(index, &self.state)?.map(|slot| slot.head) else {
             return Ok(None);
         };
-        let last = self.read(head, |stored| stored.entry())?;
-        let about = |entry: &Entry| entry.body.charge().is_some_and(|(charge, _)| charge == id);
-        Ok(last.filter(about).and_then(|entry| entry.body.state()))
+        while seq > 0 {
+            let found = self.read(seq, |stored| Ok((stored.entry()?, stored.header.previous)))?;
+            let Some((entry, previous)) = found else { return Ok(None) };
+            if !entry.body.only_follows() {
+                let is_about = entry.body.charge().is_some_and(|(charge, _)| charge == id);
+                return Ok(entry.body.state().filter(|_| is_about));
+            }
+            assert!(previous < seq, "a chain leads back");
+            seq = previous;
+        }
+        Ok(None)
     }
 }
 

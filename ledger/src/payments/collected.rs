@@ -25,7 +25,7 @@ const LATE_SECONDS: i64 = 2 * 3_600;
 /// The seconds after which a page to pay on, or a change that waits, is over at the provider.
 const OVER_SECONDS: i64 = 24 * 3_600;
 
-/// The most cents by which the payment of a change may differ from what was fixed, unless it is by
+/// The most cents by which the payment of a change may exceed what was fixed, unless it is by
 /// one hundredth: a provider rounds each line and counts in seconds.
 const CHANGE_TOLERANCE_CENTS: i64 = 2;
 
@@ -343,11 +343,14 @@ impl Subscription {
         self.period_end().is_some_and(|end| end.plus_seconds(LATE_SECONDS) <= now)
     }
 
-    /// True if the sum pays for a change that costs `due_cents`.
+    /// True if the sum pays for a change that costs `due_cents`: that sum, or less at a provider,
+    /// which knows discounts and what was paid for the period before.
     pub(crate) fn is_change_paid(&self, due_cents: i64, cents: i64) -> bool {
         let tolerance =
             if self.collected.is_some() { CHANGE_TOLERANCE_CENTS.max(due_cents / 100) } else { 0 };
-        (1..=bounds::PLAN_PRICE_MAX_CENTS).contains(&cents) && (cents - due_cents).abs() <= tolerance
+        let is_less = self.collected.is_some() && cents < due_cents;
+        (1..=bounds::PLAN_PRICE_MAX_CENTS).contains(&cents)
+            && (is_less || (cents - due_cents).abs() <= tolerance)
     }
 
     /// What the payment of the period that begins at `start` brings; `None` if there is no such

@@ -419,7 +419,8 @@ impl Subscription {
     fn cancel(&mut self, cancels_at: Timestamp) -> Result<(), Violation> {
         ensure(self.cancels_at.is_none(), "a subscription is canceled twice")?;
         ensure(self.period_end() == Some(cancels_at), "a subscription ends within its period")?;
-        (self.cancels_at, self.next_plan) = (Some(cancels_at), None);
+        // A change that is paid after all would take the end back.
+        (self.cancels_at, self.upgrade, self.next_plan) = (Some(cancels_at), None, None);
         Ok(())
     }
 

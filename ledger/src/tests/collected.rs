@@ -53,7 +53,7 @@ fn each_period_that_was_paid_grants_once_also_late_and_out_of_order() {
         stripe period in_6 2026-06-30 basic 3000 => granted 3000000, period 5 for 3000 cents
         on 2026-07-10
         collect pro => change 2 to pro: 2033 cents for 2709677 until 2026-07-31
-        stripe change in_7 1500 => no payment_unmatched
+        stripe change in_7 2100 => no payment_unmatched
         stripe change in_7 2034 => granted 2709677, change 2 for 2034 cents
         stripe change in_7 2034 => replay
         stripe change in_8 2034 => no payment_unmatched
@@ -94,6 +94,37 @@ fn a_change_that_is_not_paid_takes_no_cancellation_back() {
         stripe placed with_period => placed
         ticks => ended
         collect basic => started basic
+        "
+    ));
+}
+
+#[test]
+fn a_change_that_a_discount_makes_cheaper_brings_what_was_fixed() {
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 2400
+        on 2026-02-14
+        collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
+        stripe change up 0 => no payment_unmatched
+        stripe change up 1200 => granted 2000000, change 1 for 1200 cents
+        "
+    ));
+}
+
+#[test]
+fn a_cancellation_drops_a_change_that_waits() {
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000
+        on 2026-02-14
+        collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
+        cancel => ends 2026-02-28
+        stripe change up 1500 => no payment_unmatched
+        subscription => basic canceled 2026-01-31 to 2026-02-28
         "
     ));
 }

@@ -322,8 +322,10 @@ fn a_cancellation_takes_effect_with_the_period_and_can_be_taken_back_until_then(
         pay up change => no nothing_due
         plan pro
         cancel => ends 2026-05-01
-        pay up change => granted 4000000, change 2 for 3000 cents
-        plan basic => change 3 to basic planned
+        pay up change => no nothing_due
+        plan pro => change 3 to pro: 3000 cents for 4000000 until 2026-05-01
+        pay up change => granted 4000000, change 3 for 3000 cents
+        plan basic => change 4 to basic planned
         subscription => pro active 2026-04-01 to 2026-05-01, then basic
         cancel => ends 2026-05-01
         on 2026-05-01

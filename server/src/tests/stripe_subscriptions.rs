@@ -365,6 +365,13 @@ async fn a_change_that_is_not_paid_is_dropped_and_one_that_is_taken_back_costs_n
     assert_eq!(plans.newest("invoice")["status"], "void");
     assert!(plans.newest("subscription")["pending_update"].is_null());
     plans.deliver_all().await;
+    // A cancellation drops it, and Stripe is asked to end with the period.
+    plans.choose("pro").await;
+    assert_eq!(plans.cancel().await.json()["change"], Value::Null);
+    assert_eq!(plans.newest("invoice")["status"], "void");
+    assert_eq!(plans.newest("subscription")["cancel_at_period_end"], true);
+    assert_eq!(plans.choose("basic").await.json()["status"], "active");
+    plans.deliver_all().await;
     // Another one waits until Stripe gives it up.
     plans.choose("pro").await;
     plans.run_days(3).await;

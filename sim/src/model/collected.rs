@@ -173,7 +173,8 @@ impl Pool {
     ) -> Result<Output, Refusal> {
         let upgrade = last.upgrade.as_ref().ok_or(Refusal::PaymentUnmatched)?;
         let off = (cents - upgrade.due_cents).abs();
-        if cents <= 0 || off > 2 && off > upgrade.due_cents / 100 {
+        let is_more = cents > upgrade.due_cents && off > 2 && off > upgrade.due_cents / 100;
+        if cents <= 0 || is_more {
             return Err(Refusal::PaymentUnmatched);
         }
         let reason = format!("change of a plan paid with {cents} cents").into();

@@ -205,7 +205,9 @@ impl Running {
                 }
             }
             Happened::PastDue => self.is_past_due = true,
-            Happened::CancelAsked => (self.is_canceled, self.next) = (true, None),
+            Happened::CancelAsked => {
+                (self.is_canceled, self.upgrade, self.next) = (true, None, None);
+            }
             Happened::Resumed => (self.is_canceled, self.upgrade, self.next) = (false, None, None),
             Happened::Ended => {
                 (self.upgrade, self.next, self.is_past_due) = (None, None, false);

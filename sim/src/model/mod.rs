@@ -309,7 +309,7 @@ impl Model {
     pub fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
         let is_due = |pool: &Pool| {
             pool.has_due_top_up(now)
-                || pool.has_refund_to_send(now)
+                || pool.has_refund_to_send()
                 || pool.has_late_subscription(now)
                 || pool.has_work_at_provider(now)
         };

@@ -112,7 +112,9 @@ impl Pool {
         self.add(now, Fact::RefundRequested { top_up: index, cents, reason: reason.into() });
         let refund = self.refunds().len() - 1;
         self.follow(index, now)?;
-        if by_hand {
+        // What came in at a provider goes back there.
+        let is_at_provider = top_up.payment.is_some_and(|payment| payment.starts_with("stripe:"));
+        if by_hand && !is_at_provider {
             self.add(now, Fact::RefundEnded { refund, status: PaymentRefundStatus::Succeeded });
         }
         Ok(Output::PaymentRefund(Box::new(self.refunds().swap_remove(refund)), self.balance()))
@@ -193,10 +195,8 @@ impl Pool {
     }
 
     /// True if the money of a refund is to be sent by the provider that took it.
-    pub(super) fn has_refund_to_send(&self, now: Timestamp) -> bool {
-        self.refunds().iter().any(|refund| {
-            waits_for_its_call(refund) && refund.renewed_at.unwrap_or(refund.requested_at) <= now
-        })
+    pub(super) fn has_refund_to_send(&self) -> bool {
+        self.refunds().iter().any(waits_for_its_call)
     }
 
     /// What is lost of payments besides their refunds, by the name of the payment.

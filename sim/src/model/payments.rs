@@ -146,7 +146,8 @@ impl Pool {
             let AtProvider { reference, renewed_at, .. } = &top_up.at_provider;
             let began_at = renewed_at.unwrap_or(top_up.opened_at);
             match top_up.way {
-                TopUpWay::Automatic => reference.is_none().then_some(began_at),
+                // A clock may have been ahead when a call was begun, so it is due at once.
+                TopUpWay::Automatic => reference.is_none().then_some(Timestamp::ZERO),
                 // Nobody knows the address of a page that was not made in 20 hours.
                 TopUpWay::Checkout if reference.is_none() => Some(began_at.plus_seconds(20 * 3_600)),
                 TopUpWay::Checkout | TopUpWay::Manual => Some(gives_up_at(&top_up)),

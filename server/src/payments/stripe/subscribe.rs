@@ -126,7 +126,7 @@ impl Payer<'_> {
         let Some(last) = self.pending_subscription().await? else { return Ok(()) };
         let page = placement(&last)?.page.as_deref().and_then(ObjectId::new);
         let Some(page) = page else { return Ok(()) };
-        match self.client.expire_checkout(&page, &self.key("expire", page.as_str(), 0)).await {
+        match self.client.expire_checkout(&page, &self.fresh_key("expire")).await {
             Ok(_) => Ok(()),
             Err(StripeError::Refused { status: 400, .. }) => {
                 let session = self.client.checkout(&page).await?;

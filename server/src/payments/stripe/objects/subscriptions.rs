@@ -74,10 +74,11 @@ impl StripeSubscription {
         self.ended_at.is_some() || matches!(self.status.as_str(), "canceled" | "incomplete_expired")
     }
 
-    /// True if it will end.
+    /// True if it will end with its period. One that is to end later is paid for until then.
     #[must_use]
     pub fn is_ending(&self) -> bool {
-        self.cancel_at_period_end || self.cancel_at.is_some()
+        let end = self.items.data.first().map_or(0, |item| item.current_period_end);
+        self.cancel_at_period_end || self.cancel_at.is_some_and(|at| at <= end)
     }
 
     /// The terms that are paid next.
@@ -94,6 +95,8 @@ pub struct Item {
     pub id: ObjectId,
     /// The price.
     pub price: Price,
+    /// When its period ends, in seconds since 1970.
+    pub current_period_end: i64,
 }
 
 /// A bill.

@@ -37,6 +37,16 @@ enum Paid {
     Other,
 }
 
+/// How long the invoice of a change may be missing that Stripe has carried out.
+const INVOICED_SECONDS: i64 = 2 * 86_400;
+
+/// Stripe's code for a payment of which nothing is left to send back.
+const ALL_WENT_BACK: &str = "charge_already_refunded";
+
+/// What an operator reads about money for a subscription that is not the workspace's.
+const SENT_BACK: &str = "paid for a subscription that is not the workspace's; it was sent back";
+const NOT_SENT_BACK: &str = "paid for a subscription that is not the workspace's; it could not be sent back";
+
 impl Observer<'_> {
     /// An invoice, with its subscription.
     pub(super) async fn invoice(&self, id: &ObjectId) -> Result<Observed, NotObserved> {
@@ -82,7 +92,7 @@ impl Observer<'_> {
         }
         let invoices = self.paid_invoices(&found, heard).await?;
         if !is_of(last, name, &found.id) {
-            return self.send_back(&workspace, &found, invoices).await;
+            return self.send_back(&workspace, name, &found, invoices).await;
         }
         self.place_reference(&workspace, last, &found).await?;
         let now = self.app.now();
@@ -248,7 +258,9 @@ impl Observer<'_> {
             };
             self.run(workspace, Command::Payment(PaymentCommand::Subscription(command))).await?;
         }
-        if ends != placement.ends && (wanted == ends || wanted == placement.ends) {
+        // What has ended here and goes on there is ended there next.
+        let goes_on = last.ended_at.is_some() && ends == Ends::No;
+        if ends != placement.ends && (wanted == ends || wanted == placement.ends || goes_on) {
             let is = Placement { ends, ..placement.clone() };
             self.place(workspace, name, placement, is).await?;
         }
@@ -273,7 +285,8 @@ impl Observer<'_> {
         if !is_placed && self.app.now() < upgrade.asked_at.plus_seconds(bounds::CALL_KEY_SECONDS) {
             return Ok(());
         }
-        if is_placed && found.terms().as_ref() == Some(&Terms::of(&upgrade.plan)) {
+        let is_new = self.app.now() < upgrade.asked_at.plus_seconds(INVOICED_SECONDS);
+        if is_new && is_placed && found.terms().as_ref() == Some(&Terms::of(&upgrade.plan)) {
             // It was paid, and its invoice was not seen yet.
             return Err(NotObserved::Missing);
         }
@@ -286,6 +299,7 @@ impl Observer<'_> {
     async fn send_back(
         &self,
         workspace: &WorkspaceId,
+        name: SubscriptionId,
         found: &StripeSubscription,
         invoices: Vec<Invoice>,
     ) -> Result<Observed, NotObserved> {
@@ -298,9 +312,14 @@ impl Observer<'_> {
             }
         }
         let payments = self.payments(workspace).await?;
+        // One that granted before was the workspace's once, and an operator may have settled what
+        // it paid then.
+        let was_ours = payments.of_subscriptions.iter().any(|payment| payment.subscription == name);
+        let since =
+            payments.subscription.as_deref().map_or(0, |last| last.started_at.millis().div_euclid(1_000));
         let unknown = invoices.into_iter().filter(|invoice| {
             let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-            !payments.is_payment(&payment)
+            !payments.is_payment(&payment) && (!was_ours || invoice.created >= since)
         });
         for invoice in unknown {
             self.send_invoice_back(workspace, &invoice).await?;
@@ -315,13 +334,15 @@ impl Observer<'_> {
             paid.filter_map(|paid| Some((paid.payment.payment_intent.as_ref()?, paid.amount_paid?)))
         {
             let key = CallKey::new(&format!("{}:surplus:{}:0", self.ledger, payment.id()));
-            match self.client.refund(payment.id(), cents, &marks, &key).await {
-                // It went back before.
-                Ok(_) | Err(StripeError::Refused { status: 400, .. }) => {}
+            let why = match self.client.refund(payment.id(), cents, &marks, &key).await {
+                Ok(_) => SENT_BACK,
+                Err(StripeError::Refused { code: Some(code), .. }) if code.as_str() == ALL_WENT_BACK => {
+                    SENT_BACK
+                }
+                Err(StripeError::Refused { status: 400, .. }) => NOT_SENT_BACK,
                 Err(error) => return Err(error.into()),
-            }
+            };
             let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-            let why = "paid for a subscription that is not the workspace's; it was sent back";
             self.note_unmatched(workspace, invoice, (&name, cents, why)).await?;
         }
         Ok(())
@@ -338,7 +359,8 @@ fn is_of(last: &Subscription, name: SubscriptionId, reference: &ObjectId) -> boo
 
 /// What an invoice paid for. A line of nothing grants only what a discount made free.
 fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
-    let is_something = |line: &&Line| line.net_cents() != 0 || !line.discount_amounts.is_empty();
+    let is_discounted = |line: &Line| line.discount_amounts.iter().any(|discount| discount.amount > 0);
+    let is_something = |line: &&Line| line.net_cents() != 0 || is_discounted(line);
     let something: Vec<&Line> = lines.iter().filter(is_something).collect();
     let is_period = |line: &&&Line| line.item().is_some_and(|item| !item.proration);
     let periods: Vec<&&Line> = something.iter().filter(is_period).collect();
@@ -370,7 +392,7 @@ mod tests {
         let line = |(amount, discount, proration): &(i64, i64, bool)| {
             json!({
                 "id": "il_1", "amount": amount, "period": { "start": 5, "end": 9 },
-                "discount_amounts": if *discount > 0 { json!([{ "amount": discount }]) } else { json!(null) },
+                "discount_amounts": if *discount >= 0 { json!([{ "amount": discount }]) } else { json!(null) },
                 "pricing": { "price_details": { "price": "price_1", "product": "prod_1" } },
                 "parent": { "subscription_item_details": { "proration": proration } },
             })
@@ -391,7 +413,12 @@ mod tests {
 
     #[test]
     fn only_a_line_that_recurs_and_is_paid_or_discounted_grants_a_period() {
-        assert_eq!(paid("subscription_create", &[(0, 0, false)]), "nothing", "a trial");
+        assert_eq!(paid("subscription_create", &[(0, -1, false)]), "nothing", "a trial");
+        assert_eq!(
+            paid("subscription_create", &[(0, 0, false)]),
+            "nothing",
+            "its discount takes nothing off"
+        );
         assert_eq!(
             paid("subscription_create", &[(3_000, 3_000, false)]),
             "price_1 from 5 for 0",

@@ -182,6 +182,8 @@ impl Run<'_> {
         // A call that left nothing is begun anew some minutes later.
         for _ in 0..20 {
             self.turn().await;
+            self.shop.pass_seconds(300);
+            self.shop.poll().await;
             let refunds = self.shop.stripe.objects("refund").into_iter();
             let mut refunds = refunds.filter(|refund| refund["payment_intent"] == payment.as_str());
             if let Some(refund) = refunds.next() {

@@ -75,8 +75,8 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
     let report = report.map_err(|error| diff.engine_error("the audit", error))?;
     diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
     let findings = report.rules.unwrap_or_default().first;
-    // A database has no order of the entries of two journals, so the audit finds prices and plans by
-    // time. It may find the wrong ones where a clock was ahead, which a real database never is.
+    // A database has no order of the entries of two journals, so the audit finds prices and plans
+    // by time. It may find the wrong ones where a clock was ahead, which a real database never is.
     let lines = diff.model.pools.values().flat_map(|pool| &pool.lines);
     let was_ahead = lines.into_iter().any(|line| line.decided_at < line.at);
     let wrong_platform = [

@@ -124,9 +124,14 @@ fn open(dir: &Path, settings: &Settings, clock: &Arc<AtomicI64>) -> Arc<App> {
 
 /// A world with the reference prices and the workspace `acme`, which has no credit.
 async fn world() -> World {
+    world_of(&settings(), NOW).await
+}
+
+/// The same with other settings, at this time.
+async fn world_of(settings: &Settings, now: i64) -> World {
     let dir = tempfile::tempdir().expect("a directory can be made");
-    let clock = Arc::new(AtomicI64::new(NOW));
-    let app = open(dir.path(), &settings(), &clock);
+    let clock = Arc::new(AtomicI64::new(now));
+    let app = open(dir.path(), settings, &clock);
     assert_eq!(prepare(&app).await.expect("an empty engine takes prices"), None);
     let world = World { app, clock, _dir: dir };
     let opened = world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await;

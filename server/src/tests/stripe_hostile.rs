@@ -3,6 +3,7 @@
 
 use tollkeeper_testkit::stripe::{Options, StripeStandIn};
 
+use super::stripe_top_ups::stripe_settings;
 use super::*;
 
 const HOOK: &str = "/webhooks/stripe";
@@ -15,21 +16,8 @@ struct Shop {
 
 async fn shop() -> Shop {
     let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
-    let mut settings = settings();
-    for (name, value) in [
-        ("payments", "stripe"),
-        ("stripe_api_key", "rk_test_standin"),
-        ("stripe_webhook_secrets", "whsec_standin"),
-        ("stripe_api_base", stripe.base_url()),
-    ] {
-        settings.payments.set(name, value).unwrap_or_else(|| panic!("{name} is a setting"));
-    }
-    let dir = tempfile::tempdir().expect("a directory can be made");
-    let clock = Arc::new(AtomicI64::new(NOW));
-    let app = open(dir.path(), &settings, &clock);
-    prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
-    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+    let settings = stripe_settings(&stripe, &[]);
+    let world = world_of(&settings, NOW).await;
     Shop { world, stripe }
 }
 

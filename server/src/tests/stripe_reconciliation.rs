@@ -7,6 +7,7 @@ use tollkeeper_ledger::{
 };
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
+use super::stripe_top_ups::stripe_settings;
 use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
@@ -26,21 +27,8 @@ struct Deaf {
 
 async fn deaf() -> Deaf {
     let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
-    let mut settings = settings();
-    for (name, value) in [
-        ("payments", "stripe"),
-        ("stripe_api_key", "rk_test_standin"),
-        ("stripe_webhook_secrets", "whsec_standin"),
-        ("stripe_api_base", stripe.base_url()),
-    ] {
-        settings.payments.set(name, value).unwrap_or_else(|| panic!("{name} is a setting"));
-    }
-    let dir = tempfile::tempdir().expect("a directory can be made");
-    let clock = Arc::new(AtomicI64::new(NOW));
-    let app = open(dir.path(), &settings, &clock);
-    prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
-    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+    let settings = stripe_settings(&stripe, &[]);
+    let world = world_of(&settings, NOW).await;
     Deaf { world, stripe, settings }
 }
 

@@ -5,6 +5,8 @@ use tollkeeper_engine::{Page, Reads};
 use tollkeeper_ledger::{Actor, Command, PaymentCommand, Submission, SubscriptionCommand, WorkspaceId};
 use tollkeeper_testkit::stripe::{AfterRetries, Card, Fault, Options, StripeStandIn, Webhook};
 
+use super::stripe_top_ups::stripe_settings;
+use super::subscriptions::set_plans;
 use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
@@ -30,35 +32,8 @@ async fn plans() -> Plans {
     let options =
         Options { after_retries: AfterRetries::PastDue, invoice_lines_page: 1, ..Options::default() };
     let stripe = StripeStandIn::start(options);
-    let mut settings = settings();
-    for (name, value) in [
-        ("payments", "stripe"),
-        ("stripe_api_key", "rk_test_standin"),
-        ("stripe_webhook_secrets", "whsec_standin"),
-        ("stripe_api_base", stripe.base_url()),
-        ("tax", "stripe"),
-    ] {
-        settings.payments.set(name, value).unwrap_or_else(|| panic!("{name} is a setting"));
-    }
-    let dir = tempfile::tempdir().expect("a directory can be made");
-    let clock = Arc::new(AtomicI64::new(START * 1_000));
-    let app = open(dir.path(), &settings, &clock);
-    prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
-    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
-    let plan = |id: &str, usd: &str, credits: i64, interval: &str| {
-        format!(
-            r#"{{"id":"{id}","name":"{id}","price_usd":"{usd}","credits":{credits},"interval":"{interval}"}}"#
-        )
-    };
-    let plans = [
-        plan("basic", "30.00", 3_000_000, "month"),
-        plan("pro", "60.00", 7_000_000, "month"),
-        plan("free", "0.00", 100_000, "month"),
-        plan("year", "100.00", 1_000_000, "year"),
-    ];
-    let set = world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{}]}}"#, plans.join(","))).await;
-    assert_eq!(set.status, 200, "{}", set.text);
+    let world = world_of(&stripe_settings(&stripe, &[("tax", "stripe")]), START * 1_000).await;
+    set_plans(&world).await;
     Plans { world, stripe, due: DuePayments::default() }
 }
 

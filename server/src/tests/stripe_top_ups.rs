@@ -16,24 +16,24 @@ pub(super) struct Paid {
     pub(super) stripe: StripeStandIn,
 }
 
-pub(super) async fn paid_world() -> Paid {
-    let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
+/// The settings of a server that takes payments with the stand-in, and more of them.
+pub(super) fn stripe_settings(stripe: &StripeStandIn, more: &[(&str, &str)]) -> Settings {
     let mut settings = settings();
-    for (name, value) in [
+    let all = [
         ("payments", "stripe"),
         ("stripe_api_key", "rk_test_standin"),
         ("stripe_webhook_secrets", "whsec_standin"),
         ("stripe_api_base", stripe.base_url()),
-        ("tax", "stripe"),
-    ] {
+    ];
+    for (name, value) in all.iter().chain(more) {
         settings.payments.set(name, value).unwrap_or_else(|| panic!("{name} is a setting"));
     }
-    let dir = tempfile::tempdir().expect("a directory can be made");
-    let clock = Arc::new(AtomicI64::new(NOW));
-    let app = open(dir.path(), &settings, &clock);
-    prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
-    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+    settings
+}
+
+pub(super) async fn paid_world() -> Paid {
+    let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
+    let world = world_of(&stripe_settings(&stripe, &[("tax", "stripe")]), NOW).await;
     Paid { world, stripe }
 }
 

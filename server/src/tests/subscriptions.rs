@@ -15,7 +15,7 @@ async fn world_with_plans() -> World {
     world
 }
 
-async fn set_plans(world: &World) {
+pub(super) async fn set_plans(world: &World) {
     let plan = |id: &str, usd: &str, credits: i64, interval: &str| {
         format!(
             r#"{{"id":"{id}","name":"{id}","price_usd":"{usd}","credits":{credits},"interval":"{interval}"}}"#

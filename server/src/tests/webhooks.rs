@@ -45,12 +45,7 @@ fn with_stripe(base: &str) -> Settings {
 
 async fn shop() -> Shop {
     let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
-    let dir = tempfile::tempdir().expect("a directory can be made");
-    let clock = Arc::new(AtomicI64::new(NOW));
-    let app = open(dir.path(), &with_stripe(stripe.base_url()), &clock);
-    prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
-    assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+    let world = world_of(&with_stripe(stripe.base_url()), NOW).await;
     let provider = world.app.stripe.as_ref().expect("the settings name it");
     let ledger = ledger_name(&world.app.engine().platform());
     let marks = Marks { ledger: &ledger, workspace: "acme", subject: None };

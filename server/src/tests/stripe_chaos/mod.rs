@@ -24,6 +24,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tollkeeper_testkit::stripe::{Options, StripeStandIn, Webhook};
 
+use super::stripe_top_ups::stripe_settings;
 use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
@@ -63,16 +64,7 @@ impl Shop {
     /// A server without workspaces, which waits so long for an answer of Stripe.
     async fn open(answer: Duration) -> Shop {
         let stripe = StripeStandIn::start(Options { now: NOW / 1_000, ..Options::default() });
-        let mut settings = settings();
-        for (name, value) in [
-            ("payments", "stripe"),
-            ("stripe_api_key", "rk_test_standin"),
-            ("stripe_webhook_secrets", "whsec_standin"),
-            ("stripe_api_base", stripe.base_url()),
-            ("tax", "stripe"),
-        ] {
-            settings.payments.set(name, value).unwrap_or_else(|| panic!("{name} is a setting"));
-        }
+        let mut settings = stripe_settings(&stripe, &[("tax", "stripe")]);
         let times = Times { answer, first_pause: Duration::from_millis(1), ..Times::default() };
         settings.payments.stripe.times = times;
         let memory = Path::new("/dev/shm");

@@ -36,9 +36,7 @@ impl Payer<'_> {
             // The key of the API may do less than it must. An operator can mend that.
             StripeError::Refused { status: 401 | 403, .. } | StripeError::Busy { .. } => Next::Later,
             // The same key was sent before, with a card that was replaced since.
-            StripeError::Refused { code: Some(code), .. } if code.as_str() == IDEMPOTENCY_ERROR => {
-                Next::LookUp
-            }
+            error if error.has_code(IDEMPOTENCY_ERROR) => Next::LookUp,
             StripeError::Refused { .. } | StripeError::Declined(_) => Next::Refused,
             StripeError::Unknown(Why::Status(_)) => {
                 let repeats = self.stripe.unanswered().note_error(call, generation);

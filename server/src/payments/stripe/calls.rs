@@ -88,6 +88,38 @@ pub struct NewPayment<'a> {
     pub marks: Marks<'a>,
 }
 
+/// A page on which one thing is bought.
+struct Hosted<'a> {
+    mode: &'a str,
+    customer: &'a ObjectId,
+    expires_at: i64,
+    return_url: &'a str,
+    adds_tax: bool,
+}
+
+impl Hosted<'_> {
+    /// The parameters of the page, without what is bought.
+    fn form(&self, marks: &Marks<'_>) -> Form {
+        let form = Form::default()
+            .with("mode", self.mode)
+            .with("ui_mode", "hosted_page")
+            .with("customer", self.customer)
+            .maybe("client_reference_id", marks.subject.map(|(_, id)| id))
+            .with("line_items[0][quantity]", 1)
+            .with("allow_promotion_codes", false)
+            .with("expires_at", self.expires_at)
+            .with("success_url", self.return_url)
+            .with("cancel_url", self.return_url);
+        if !self.adds_tax {
+            return form;
+        }
+        form.with("automatic_tax[enabled]", true)
+            .with("customer_update[address]", "auto")
+            .with("customer_update[name]", "auto")
+            .with("tax_id_collection[enabled]", true)
+    }
+}
+
 impl Client {
     /// Makes the record of a workspace.
     ///
@@ -121,28 +153,15 @@ impl Client {
         key: &CallKey,
     ) -> Result<CheckoutSession, StripeError> {
         let NewCheckout { customer, cents, description, expires_at, return_url, adds_tax, marks } = new;
-        let mut form = Form::default()
-            .with("mode", "payment")
-            .with("ui_mode", "hosted_page")
-            .with("customer", customer)
-            .maybe("client_reference_id", marks.subject.map(|(_, id)| id))
-            .with("line_items[0][quantity]", 1)
+        let page =
+            Hosted { mode: "payment", customer, expires_at: *expires_at, return_url, adds_tax: *adds_tax };
+        let form = page
+            .form(marks)
             .with("line_items[0][price_data][currency]", "usd")
             .with("line_items[0][price_data][unit_amount]", cents)
             .with("line_items[0][price_data][tax_behavior]", "exclusive")
             .with("line_items[0][price_data][product_data][name]", description)
-            .with("adaptive_pricing[enabled]", false)
-            .with("allow_promotion_codes", false)
-            .with("expires_at", expires_at)
-            .with("success_url", return_url)
-            .with("cancel_url", return_url);
-        if *adds_tax {
-            form = form
-                .with("automatic_tax[enabled]", true)
-                .with("customer_update[address]", "auto")
-                .with("customer_update[name]", "auto")
-                .with("tax_id_collection[enabled]", true);
-        }
+            .with("adaptive_pricing[enabled]", false);
         let form = marks.write(marks.write(form, "metadata"), "payment_intent_data[metadata]");
         self.post("checkout/sessions", form, key).await
     }

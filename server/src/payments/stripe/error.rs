@@ -141,6 +141,11 @@ impl fmt::Display for Code {
 }
 
 impl StripeError {
+    /// True if the request was refused with this code.
+    pub(super) fn has_code(&self, code: &str) -> bool {
+        matches!(self, StripeError::Refused { code: Some(found), .. } if found.as_str() == code)
+    }
+
     /// True if nothing was carried out and the same request may pass a moment later.
     pub(super) fn may_pass_soon(&self) -> bool {
         matches!(self, StripeError::Busy { .. } | StripeError::Unknown(Why::Unreachable))

@@ -66,9 +66,7 @@ impl Payer<'_> {
         let customer = self.customer().await?;
         match self.open(&top_up, &customer, return_url).await {
             Ok(session) => Ok(self.placed(id, session).await?),
-            Err(StripeError::Refused { code: Some(code), .. }) if code.as_str() == IDEMPOTENCY_ERROR => {
-                Err(NotPlaced::OtherReturnUrl)
-            }
+            Err(error) if error.has_code(IDEMPOTENCY_ERROR) => Err(NotPlaced::OtherReturnUrl),
             Err(error @ StripeError::Refused { status: 400, .. }) => {
                 tracing::error!(workspace = %self.workspace, top_up = %id, %error, "Stripe refuses the call of a top-up");
                 let failure = TopUpFailure::RefusedByProvider;

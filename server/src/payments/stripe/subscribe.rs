@@ -95,8 +95,8 @@ impl Payer<'_> {
                 page
             }
             Err(error @ StripeError::Refused { status: 400, .. }) => {
-                let is_other_way_back = matches!(&error, StripeError::Refused { code: Some(code), .. } if code.as_str() == IDEMPOTENCY_ERROR);
-                if !is_other_way_back {
+                // Otherwise the same was asked for with another way back.
+                if !error.has_code(IDEMPOTENCY_ERROR) {
                     tracing::error!(workspace = %self.workspace, %error, "Stripe refuses the page of a subscription");
                 }
                 self.begin_page_anew(last, was).await?;

@@ -6,14 +6,14 @@
 
 use tollkeeper_ledger::{Interval, Terms};
 
-use super::{Marks, PAGE};
+use super::{Hosted, Marks};
 use crate::payments::stripe::client::{CallKey, Client};
 use crate::payments::stripe::error::StripeError;
 use crate::payments::stripe::form::Form;
 use crate::payments::stripe::objects::subscriptions::{
     CREDITS, INTERVAL, Invoice, InvoicePayment, Line, PLAN, PRICE_CENTS, Price, StripeSubscription,
 };
-use crate::payments::stripe::objects::{CheckoutSession, Identified, List, ObjectId};
+use crate::payments::stripe::objects::{CheckoutSession, List, ObjectId};
 
 /// The key of the metadata that holds the id of a subscription.
 pub const SUBSCRIPTION: &str = "subscription";
@@ -104,25 +104,17 @@ impl Client {
         key: &CallKey,
     ) -> Result<CheckoutSession, StripeError> {
         let NewSubscription { customer, price, expires_at, return_url, adds_tax, marks } = new;
-        let mut form = Form::default()
-            .with("mode", "subscription")
-            .with("ui_mode", "hosted_page")
-            .with("customer", customer)
-            .maybe("client_reference_id", marks.subject.map(|(_, id)| id))
+        let page = Hosted {
+            mode: "subscription",
+            customer,
+            expires_at: *expires_at,
+            return_url,
+            adds_tax: *adds_tax,
+        };
+        let form = page
+            .form(marks)
             .with("line_items[0][price]", price)
-            .with("line_items[0][quantity]", 1)
-            .with("subscription_data[billing_mode][type]", "flexible")
-            .with("allow_promotion_codes", false)
-            .with("expires_at", expires_at)
-            .with("success_url", return_url)
-            .with("cancel_url", return_url);
-        if *adds_tax {
-            form = form
-                .with("automatic_tax[enabled]", true)
-                .with("customer_update[address]", "auto")
-                .with("customer_update[name]", "auto")
-                .with("tax_id_collection[enabled]", true);
-        }
+            .with("subscription_data[billing_mode][type]", "flexible");
         let form = marks.write(marks.write(form, "metadata"), "subscription_data[metadata]");
         self.post("checkout/sessions", form, key).await
     }
@@ -193,7 +185,7 @@ impl Client {
     /// # Errors
     /// As for every call.
     pub async fn paid_invoices_of(&self, subscription: &ObjectId) -> Result<Vec<Invoice>, StripeError> {
-        self.every("invoices", || {
+        self.all_of("invoices", || {
             Form::default()
                 .with("subscription", subscription)
                 .with("status", "paid")
@@ -210,7 +202,7 @@ impl Client {
         if !invoice.lines.has_more {
             return Ok(invoice.lines.data.clone());
         }
-        self.every(&format!("invoices/{}/lines", invoice.id), Form::default).await
+        self.all_of(&format!("invoices/{}/lines", invoice.id), Form::default).await
     }
 
     /// Voids an invoice that is not paid.
@@ -232,24 +224,5 @@ impl Client {
             .with("limit", 1);
         let found: List<InvoicePayment> = self.get("invoice_payments", query).await?;
         Ok(found.data.first().map(|payment| payment.invoice.id().clone()))
-    }
-
-    /// Every object of a list, page by page.
-    async fn every<T: serde::de::DeserializeOwned + Identified>(
-        &self,
-        list: &str,
-        query: impl Fn() -> Form,
-    ) -> Result<Vec<T>, StripeError> {
-        let mut all: Vec<T> = Vec::new();
-        loop {
-            let last = all.last().map(Identified::id);
-            let page: List<T> =
-                self.get(list, query().with("limit", PAGE).maybe("starting_after", last)).await?;
-            let is_last = !page.has_more || page.data.is_empty();
-            all.extend(page.data);
-            if is_last {
-                return Ok(all);
-            }
-        }
     }
 }

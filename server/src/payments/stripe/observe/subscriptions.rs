@@ -336,9 +336,7 @@ impl Observer<'_> {
             let key = CallKey::new(&format!("{}:surplus:{}:0", self.ledger, payment.id()));
             let why = match self.client.refund(payment.id(), cents, &marks, &key).await {
                 Ok(_) => SENT_BACK,
-                Err(StripeError::Refused { code: Some(code), .. }) if code.as_str() == ALL_WENT_BACK => {
-                    SENT_BACK
-                }
+                Err(error) if error.has_code(ALL_WENT_BACK) => SENT_BACK,
                 Err(StripeError::Refused { status: 400, .. }) => NOT_SENT_BACK,
                 Err(error) => return Err(error.into()),
             };

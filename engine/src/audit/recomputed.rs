@@ -85,12 +85,7 @@ impl Recomputed {
             + claw_backs.iter().map(|claw_back| 128 + 16 * claw_back.taken.len()).sum::<usize>()
             + team.members.len() * 256
             + (team.keys.len() + sessions) * 384
-            + payments.as_ref().map_or(0, |payments| {
-                payments.top_ups.len() * 192
-                    + payments.back.refunds.len() * 256
-                    + payments.back.losses.len() * 64
-                    + payments.of_subscriptions.iter().map(|it| 192 + 32 * it.parts.len()).sum::<usize>()
-            })
+            + payments.as_ref().map_or(0, |payments| payments.memory_bytes())
     }
 
     /// True if an entry may change [`Recomputed::bytes`] by much.

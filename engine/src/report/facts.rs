@@ -486,14 +486,6 @@ impl Facts {
         size_of::<Facts>()
             + self.grants.capacity() * size_of::<GrantFacts>()
             + self.pending.len() * PENDING_BYTES
-            + self.payments.as_deref().map_or(0, payments_bytes)
+            + self.payments.as_deref().map_or(0, Payments::memory_bytes)
     }
-}
-
-/// About how much memory the payments take.
-fn payments_bytes(payments: &Payments) -> usize {
-    size_of::<Payments>()
-        + payments.top_ups.len() * 192
-        + (payments.back.refunds.len() + payments.back.losses.len()) * 256
-        + payments.of_subscriptions.iter().map(|payment| 192 + 32 * payment.parts.len()).sum::<usize>()
 }

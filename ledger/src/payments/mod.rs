@@ -247,6 +247,15 @@ impl Payments {
         self.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).count()
     }
 
+    /// About how much memory they take.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Payments>()
+            + self.top_ups.len() * 192
+            + (self.back.refunds.len() + self.back.losses.len()) * 256
+            + self.of_subscriptions.iter().map(|payment| 192 + 32 * payment.parts.len()).sum::<usize>()
+    }
+
     /// Appends the bytes.
     ///
     /// # Panics

@@ -14,8 +14,8 @@ use super::customer::Payer;
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
 use super::observe::NotObserved;
 
-/// How long a call that was begun anew waits. A request takes two minutes at the most, with all its
-/// repetitions; a list may lack a new object for a moment.
+/// How long a call that was begun anew waits. A request takes less than a minute, with all its
+/// tries; a list may lack a new object for a moment.
 const SETTLES_SECONDS: i64 = 300;
 
 /// What to do after an error of a call that moves money.

@@ -110,7 +110,7 @@ pub(crate) fn answer(
             _ => Output::Done,
         },
     };
-    Ok(Answer { replayed: false, output })
+    Ok(Answer { replayed: false, changed: true, output })
 }
 
 /// The first answer again, to a command that was recorded as `entry` earlier.
@@ -121,7 +121,7 @@ pub(crate) fn replay_answer(entry: Entry, records: &mut impl Records) -> Result<
         EntryBody::ChargeRefunded(refund) => records.find_charge(refund.charge)?,
         _ => None,
     };
-    Ok(Answer { replayed: true, ..answer(entry, charge, records)? })
+    Ok(Answer { replayed: true, changed: false, ..answer(entry, charge, records)? })
 }
 
 /// The answer to a command that changed nothing about a grant: the grant as it is, with the
@@ -137,7 +137,7 @@ pub(crate) fn unchanged_grant(
     };
     let shown = |(grant, record)| Output::Grant(Box::new(GrantRecord { grant, ..record }), balance);
     let output = grant.zip(record).map_or(Output::Done, shown);
-    Ok(Answer { replayed: false, output })
+    Ok(Answer { replayed: false, changed: false, output })
 }
 
 /// The answer to a command that changed nothing: the current state, as seen from `account` in the
@@ -162,7 +162,7 @@ pub(crate) fn unchanged_answer(
         (Asked::Current, Some(charge)) => Output::Charge(charge, account.balance),
         (Asked::Current, None) => Output::Workspace(account.profile.clone()),
     };
-    Answer { replayed: false, output }
+    Answer { replayed: false, changed: false, output }
 }
 
 /// The grant that a `Granted` entry describes; `None` for other entries.

@@ -33,6 +33,8 @@ pub struct Answer {
     /// True if this is the first answer again, to a request that was repeated under its idempotency
     /// key (i07).
     pub replayed: bool,
+    /// True if entries were written: false for a repetition, and for what changes nothing.
+    pub changed: bool,
     /// What the command made or changed.
     pub output: Output,
 }

@@ -128,7 +128,7 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
 }
 
 fn answer(output: Output) -> tollkeeper_engine::Answer {
-    tollkeeper_engine::Answer { replayed: false, output }
+    tollkeeper_engine::Answer { replayed: false, changed: true, output }
 }
 
 pub(super) fn a_refund_returns_to_its_grants(store: &dyn Store) {

@@ -98,7 +98,7 @@ impl Model {
         let key = derived_key(command).or_else(|| key.as_ref().map(|key| key.as_str().to_owned()));
         if let Some(first) = self.answered_under(workspace, key.as_deref()) {
             return match differing_field(&first.command, command) {
-                None => Ok(Answer { replayed: true, ..first.answer.clone() }),
+                None => Ok(Answer { replayed: true, changed: false, ..first.answer.clone() }),
                 Some(field) => Err(Refusal::IdempotencyKeyReused { field }),
             };
         }
@@ -109,9 +109,10 @@ impl Model {
         };
         let before = written(self);
         let output = self.run(workspace, actor, command, step.now)?;
-        let answer = Answer { replayed: false, output };
+        let changed = written(self) > before;
+        let answer = Answer { replayed: false, changed, output };
         // A command that changes nothing writes no entry, so its key stays free.
-        if let Some(key) = key.filter(|_| written(self) > before) {
+        if let Some(key) = key.filter(|_| changed) {
             let first = Answered { key, command: command.clone(), answer: answer.clone() };
             self.answered.entry(workspace.clone()).or_default().push(first);
         }

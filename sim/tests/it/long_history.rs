@@ -48,7 +48,7 @@ fn a_key_used_a_million_entries_ago_gives_the_first_answer() {
         assert!(answers.iter().all(Result::is_ok));
         core.maintain().expect("a healthy disk");
     }
-    let replay = Answer { replayed: true, ..first };
+    let replay = Answer { replayed: true, changed: false, ..first };
     assert_eq!(one(&mut core, charge("acme", "order-1", 3)), Ok(replay.clone()));
     assert_eq!(
         one(&mut core, charge("acme", "order-1", 4)),

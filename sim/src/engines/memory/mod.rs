@@ -173,17 +173,17 @@ impl State {
         match decide(&view, submission, now)? {
             Decision::Replay => {
                 let n = first.expect("an answer is repeated from its first entry").n;
-                Ok(Answer { replayed: true, output: stored.output(n, n) })
+                Ok(Answer { replayed: true, changed: false, output: stored.output(n, n) })
             }
             Decision::Unchanged => {
                 let output = self.unchanged(stored, charge, &command, (&windows, now));
-                Ok(Answer { replayed: false, output })
+                Ok(Answer { replayed: false, changed: false, output })
             }
             Decision::Change(change) => {
                 let (first, last) = self.write(&workspace, change, actor, now);
                 let stored = self.stored.get_mut(&workspace).expect("a change was written to it");
                 stored.store_texts(first, &command.texts());
-                Ok(Answer { replayed: false, output: stored.output(first, last) })
+                Ok(Answer { replayed: false, changed: true, output: stored.output(first, last) })
             }
         }
     }

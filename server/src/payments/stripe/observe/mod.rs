@@ -191,7 +191,7 @@ pub async fn observe(
     observe_noting(app, stripe, subject, id, hint).await.map(|(observed, _)| observed)
 }
 
-/// The same, and whether payments of the ledger changed by it.
+/// The same, and whether the ledger changed by it.
 ///
 /// # Errors
 /// Why it must be observed again later.
@@ -275,12 +275,9 @@ impl<'a> Observer<'a> {
     async fn run(&self, workspace: &WorkspaceId, command: Command) -> Result<Observed, NotObserved> {
         let submission =
             Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
-        let before = self.app.engine().payments(workspace).await?;
         match self.app.engine().run(submission, self.app.now()).await? {
-            Ok(_) => {
-                if self.app.engine().payments(workspace).await? != before {
-                    self.has_changed.store(true, Ordering::Relaxed);
-                }
+            Ok(answer) => {
+                self.has_changed.fetch_or(answer.changed, Ordering::Relaxed);
                 Ok(Observed::Ours)
             }
             Err(Refusal::WorkspaceNotFound | Refusal::TopUpNotFound) => Err(NotObserved::Missing),

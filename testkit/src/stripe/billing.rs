@@ -199,6 +199,26 @@ pub(super) fn collect(world: &mut World, id: &str, method: Option<&str>, off_ses
     attempt
 }
 
+/// Pays a part of an open invoice with a payment of its own; the invoice's payment takes the rest.
+pub(super) fn pay_part(world: &mut World, id: &str, cents: i64, method: &str) {
+    let invoice = world.get(id).clone();
+    assert_eq!(text(&invoice, "status"), "open", "an open invoice is paid in parts");
+    let left = int(&invoice, "amount_remaining") - cents;
+    assert!(cents > 0 && left > 0, "a part is less than what remains");
+    let rest = text(&invoice, "_intent").to_owned();
+    world.set(&rest, json!({"amount": left}));
+    let intent = intents::new(
+        world,
+        json!({"amount": cents, "currency": "usd", "customer": invoice["customer"],
+            "payment_method": method, "description": "Subscription"}),
+    );
+    intents::succeed(world, &intent);
+    let payment = json!({"amount_requested": cents, "amount_paid": cents, "currency": "usd", "invoice": id,
+        "status": "paid", "payment": {"type": "payment_intent", "payment_intent": intent}});
+    world.insert("inpay_", include_str!("shapes/invoice_payment.json"), payment);
+    world.set(id, json!({"amount_paid": cents, "amount_remaining": left}));
+}
+
 /// Records that an invoice is paid, by a PaymentIntent or without one.
 pub(super) fn mark_paid(world: &mut World, id: &str, intent: Option<&str>) {
     let invoice = world.get(id).clone();
@@ -210,8 +230,9 @@ pub(super) fn mark_paid(world: &mut World, id: &str, intent: Option<&str>) {
             "next_payment_attempt": null, "auto_advance": false}),
     );
     world.get_mut(id)["status_transitions"]["paid_at"] = json!(now);
-    if intent.is_some() {
-        close_payment(world, id, "paid", due);
+    if let Some(intent) = intent {
+        let paid = int(world.get(intent), "amount");
+        close_payment(world, id, "paid", paid);
     }
     subscriptions::invoice_paid(world, id);
     world.emit("invoice.paid", id);
@@ -219,7 +240,7 @@ pub(super) fn mark_paid(world: &mut World, id: &str, intent: Option<&str>) {
 }
 
 fn close_payment(world: &mut World, invoice: &str, status: &str, paid: i64) {
-    let of_invoice = |payment: &&Value| text(payment, "invoice") == invoice;
+    let of_invoice = |payment: &&Value| text(payment, "invoice") == invoice && payment["status"] == "open";
     let Some(payment) = world.all("invoice_payment").find(of_invoice) else { return };
     let (id, now) = (text(payment, "id").to_owned(), world.now);
     let when = if status == "paid" { "paid_at" } else { "canceled_at" };

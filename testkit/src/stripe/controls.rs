@@ -165,6 +165,13 @@ impl StripeStandIn {
         Ok(())
     }
 
+    /// The payer pays a part of an open invoice, with a good card.
+    pub fn pay_part_of_invoice(&self, invoice: &str, cents: i64) {
+        let mut world = self.world();
+        let method = payment_methods::new_card(&mut world, Card::Good);
+        billing::pay_part(&mut world, invoice, cents, &method);
+    }
+
     /// The payer cancels in the billing portal, which sets `cancel_at` alone.
     pub fn cancel_in_portal(&self, subscription: &str) {
         let mut world = self.world();
@@ -176,6 +183,13 @@ impl StripeStandIn {
 
 /// The merchant at Stripe's dashboard, and the banks.
 impl StripeStandIn {
+    /// The end of a subscription is taken back at the dashboard.
+    pub fn resume_elsewhere(&self, subscription: &str) {
+        let mut world = self.world();
+        subscriptions::cancel_at(&mut world, subscription, None, false);
+        world.emit("customer.subscription.updated", subscription);
+    }
+
     /// Refunds that are made from now on begin with this status: `pending`, `requires_action` or
     /// `succeeded`.
     pub fn set_refund_status(&self, status: &'static str) {

@@ -337,6 +337,14 @@ pub struct Refund {
     pub metadata: Metadata,
 }
 
+impl Refund {
+    /// True if the money goes back, or went.
+    #[must_use]
+    pub const fn takes(&self) -> bool {
+        !matches!(self.status, RefundStatus::Failed | RefundStatus::Canceled)
+    }
+}
+
 /// How far a dispute is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]

@@ -7,6 +7,7 @@
 //! copy of it, or before a backup was restored; it counts as lost elsewhere.
 
 use std::fmt::Write;
+use std::iter;
 
 use tollkeeper_ledger::{
     AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, PaymentRefundId, Payments, Provider,
@@ -159,8 +160,12 @@ impl Observer<'_> {
         let tax_cents = invoice.tax_cents();
         // Of what is on no grant nothing is lost.
         let paid = paid_cents.map(|cents| PaidSum { payment: name.into(), cents, tax_cents });
-        let mut refunds = self.client.refunds_of(payment).await?;
-        let mut disputes = self.client.disputes_of(payment).await?;
+        let (mut refunds, mut disputes) = (Vec::new(), Vec::new());
+        let others = invoice.paid_with().map(|(paid, _)| paid).filter(|paid| *paid != payment);
+        for payment in iter::once(payment).chain(others) {
+            refunds.extend(self.client.refunds_of(payment).await?);
+            disputes.extend(self.client.disputes_of(payment).await?);
+        }
         let is_behind = add_unlisted(&mut refunds, refund) | add_unlisted(&mut disputes, dispute);
         let observed = self.report_loss(&workspace, paid, &refunds, &disputes).await?;
         if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) }
@@ -260,7 +265,7 @@ fn loss_of<'a>(refunds: impl Iterator<Item = &'a Refund>, disputes: &'a [Dispute
         }
     };
     for refund in refunds {
-        if !matches!(refund.status, RefundStatus::Failed | RefundStatus::Canceled) {
+        if refund.takes() {
             add(&refund.id, refund.amount, &refund.currency, "refund");
         }
     }

@@ -61,7 +61,9 @@ pub(super) fn decide(
         CollectedCommand::PayPeriod { payment, terms, start, cents } => {
             return pay_period(view, last, PeriodPaid { payment, terms, start, cents }, now);
         }
-        CollectedCommand::PayChange { payment, cents } => return pay_change(view, last, payment, cents),
+        CollectedCommand::PayChange { payment, terms, cents } => {
+            return pay_change(view, last, (payment, &terms), cents);
+        }
         CollectedCommand::DropChange(number) => {
             let waits = last.upgrade.as_ref().is_some_and(|upgrade| upgrade.number == number);
             (runs && waits).then_some(SubscriptionChange::ChangeDropped { number })
@@ -121,21 +123,24 @@ fn pay_period(
 /// The credit of the change that waits.
 ///
 /// # Errors
-/// `PaymentUnmatched` if no change waits for such a sum.
+/// `PaymentUnmatched` if no change to these terms waits for such a sum.
 fn pay_change(
     view: &View,
     last: &Subscription,
-    payment: Box<str>,
+    (payment, terms): (Box<str>, &Terms),
     cents: i64,
 ) -> Result<Vec<EntryBody>, Refusal> {
     let upgrade = last.upgrade.as_ref().filter(|_| TopUp::is_provider_payment(&payment));
+    // One that was asked for before may be paid while another one waits.
+    let upgrade = upgrade.filter(|upgrade| Terms::of(&upgrade.plan) == *terms);
     let upgrade = upgrade.filter(|upgrade| last.is_change_paid(upgrade.due_cents, cents));
     let mut upgrade = upgrade.ok_or(Refusal::PaymentUnmatched)?.clone();
     upgrade.due_cents = cents;
     let (start, _) = last.period().ok_or(Refusal::PaymentUnmatched)?;
     let (number, brings) = (upgrade.number, last.paid_upgrade(&upgrade));
     assert!(number == last.changes, "i12: the change that is paid must be the last that was asked for");
-    let (origin, reason) = (last.origin(start, Cause::Change(number)), reason_of_change(cents));
+    let origin = last.origin(start, Cause::Change(number));
+    let reason = format!("{CHANGE}{}", terms.reason(cents));
     let paid = Paid { payment, cents };
     granted(view, brings, origin, reason, |grant| SubscriptionChange::Changed {
         number,
@@ -145,12 +150,8 @@ fn pay_change(
     })
 }
 
-/// The reason of a grant of a change that was paid at a provider. An audit reads the cents.
-fn reason_of_change(cents: i64) -> String {
-    format!("{CHANGE}{cents} cents")
-}
-
-const CHANGE: &str = "change of a plan paid with ";
+/// Begins the reason of a grant of a change. The terms follow, which an audit reads.
+const CHANGE: &str = "change to ";
 
 /// The command that made a grant of a subscription that a provider collects.
 pub(super) fn of_grant(
@@ -163,8 +164,8 @@ pub(super) fn of_grant(
     }
     let (id, start) = Subscription::of_origin(origin)?;
     let (reason, payment) = (reason?, payment.into());
-    if let Some(cents) = reason.strip_prefix(CHANGE).and_then(|rest| rest.strip_suffix(" cents")) {
-        return Some((id, CollectedCommand::PayChange { payment, cents: cents.parse().ok()? }));
+    if let Some((terms, cents)) = reason.strip_prefix(CHANGE).and_then(Terms::of_reason) {
+        return Some((id, CollectedCommand::PayChange { payment, terms, cents }));
     }
     let (terms, cents) = Terms::of_reason(reason)?;
     Some((id, CollectedCommand::PayPeriod { payment, terms, start, cents }))

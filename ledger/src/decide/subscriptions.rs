@@ -142,6 +142,12 @@ fn start_or_change(
 ) -> Result<Option<SubscriptionChange>, Refusal> {
     let current = running(account, now);
     let (asked, plan) = asked(current, &view.platform.plans, plan, now)?;
+    let goes_on = matches!(asked, Asked::Resume | Asked::DropChange | Asked::Change(_));
+    if goes_on && current.is_some_and(Subscription::has_ended_at_provider) {
+        let why =
+            "cannot begin: the subscription has ended at the payment provider, and grants what was paid";
+        return Err(Refusal::InvalidField { field: "plan", why });
+    }
     Ok(match (asked, current) {
         (Asked::Start, _) => {
             check_granted(last(account), now)?;

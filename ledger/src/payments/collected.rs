@@ -77,6 +77,10 @@ pub struct Placement {
     pub change: u32,
     /// Whether it ends.
     pub ends: Ends,
+    /// The mark of the last call that set the terms or the end there. A provider that shows another
+    /// mark has carried out a call whose answer was lost; one that shows this mark and other facts
+    /// was changed by somebody else.
+    pub mark: Option<Box<str>>,
 }
 
 /// What is known of a subscription that a provider collects.
@@ -115,6 +119,8 @@ pub enum CollectedCommand {
     PayChange {
         /// The name of the payment.
         payment: Box<str>,
+        /// The terms of the price that the change leads to.
+        terms: Terms,
         /// What was paid for it, without tax and after discounts.
         cents: i64,
     },
@@ -227,13 +233,13 @@ impl Interval {
 impl Placement {
     /// True if it can be what a provider knows.
     pub(crate) fn is_possible(&self) -> bool {
-        let Placement { page, generation, renewed_at, reference, .. } = self;
-        [page, reference].into_iter().flatten().all(|id| is_provider_id(id))
+        let Placement { page, generation, renewed_at, reference, mark, .. } = self;
+        [page, reference, mark].into_iter().flatten().all(|id| is_provider_id(id))
             && (*generation > 0) == renewed_at.is_some()
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
-        let Placement { page, generation, renewed_at, reference, terms, change, ends } = self;
+        let Placement { page, generation, renewed_at, reference, terms, change, ends, mark } = self;
         w.maybe_text(page.as_deref());
         w.unsigned(u64::from(*generation));
         w.maybe_signed(renewed_at.map(Timestamp::millis));
@@ -244,6 +250,7 @@ impl Placement {
         }
         w.unsigned(u64::from(*change));
         w.byte(ends.code());
+        w.maybe_text(mark.as_deref());
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<Placement, Malformed> {
@@ -256,6 +263,7 @@ impl Placement {
             terms: if r.flag(WHAT)? { Some(Terms::read(r)?) } else { None },
             change: read_count(r, WHAT)?,
             ends: Ends::from_code(r.byte(WHAT)?)?,
+            mark: r.maybe_text(WHAT)?.map(Into::into),
         };
         if placement.is_possible() { Ok(placement) } else { Err(Malformed(WHAT)) }
     }
@@ -321,12 +329,19 @@ impl Subscription {
         placement.terms.as_ref() != Some(&terms) || placement.change != change || placement.ends != ends
     }
 
+    /// True if its provider takes nothing more for it. Months that were paid may still be to come.
+    pub(crate) fn has_ended_at_provider(&self) -> bool {
+        self.collected.as_deref().is_some_and(|collected| collected.placement.ends == Ends::Now)
+    }
+
     /// The time at which the provider is to be asked what it knows; `None` if nothing waits.
     #[must_use]
     pub fn look_at(&self) -> Option<Timestamp> {
         let placement = &self.collected.as_deref()?.placement;
-        if self.ended_at.is_some() {
-            return None;
+        if let Some(ended_at) = self.ended_at {
+            // It may go on there after all, if its end was taken back.
+            let is_ending = placement.ends == Ends::WithPeriod;
+            return is_ending.then(|| ended_at.plus_seconds(LATE_SECONDS));
         }
         let Some(end) = self.period_end() else {
             let begun_at = placement.renewed_at.unwrap_or(self.started_at);

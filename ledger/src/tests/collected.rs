@@ -108,6 +108,7 @@ fn a_change_that_a_discount_makes_cheaper_brings_what_was_fixed() {
         on 2026-02-14
         collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
         stripe change up 0 => no payment_unmatched
+        stripe change up 1200 basic => no payment_unmatched
         stripe change up 1200 => granted 2000000, change 1 for 1200 cents
         "
     ));
@@ -163,6 +164,7 @@ fn what_ended_at_the_provider_grants_what_is_paid_late_and_the_months_of_a_year(
         stripe end => ends 2027-01-31
         stripe end => unchanged
         stripe placed now
+        collect year => no invalid_field plan
         on 2028-02-01
         ticks
         stripe period in_3 2028-01-31 year 10000 => granted 12000000, period 24 for 10000 cents

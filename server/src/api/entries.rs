@@ -443,7 +443,8 @@ fn subscription(change: &SubscriptionChange) -> Option<serde_json::Value> {
             json_value!({ "cancels_at": Time(*cancels_at).to_string() })
         }
         SubscriptionChange::Placed(placement) => {
-            let Placement { page, generation, renewed_at: _, reference, terms, change, ends } = placement;
+            let Placement { page, generation, renewed_at: _, reference, terms, change, ends, mark: _ } =
+                placement;
             json_value!({
                 "page": page, "generation": generation, "reference": reference,
                 "plan": terms.as_ref().map(|terms| terms.plan.as_str()), "change": change, "ends": ends.as_str(),

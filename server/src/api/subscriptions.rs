@@ -3,6 +3,8 @@
 //! the first period is paid on a page of Stripe's, which collects the others, and says what was
 //! paid. What is to be is written first, then placed at Stripe; a job does that too.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -119,6 +121,9 @@ const CANCELED: &str = r#"{"id": "sub_01991234-5678-7abc-bfff-0123456789ab", "wo
     "next_plan": null, "change": null, "cancels_at": "2026-12-23T15:04:05.678Z",
     "started_at": "2026-11-23T15:04:05.678Z", "ended_at": null, "due_usd": "0.00",
     "payment": {"provider": "manual"}}"#;
+
+/// How long a request waits for all its calls at Stripe together.
+const CALLS_TIME: Duration = Duration::from_secs(15);
 
 /// About the size of a subscription in JSON, with instructions.
 const SUBSCRIPTION_BYTES: usize = 768;
@@ -323,10 +328,11 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     let SubscriptionIn { plan } = call.json().await?;
     bring_up_to_date(&call, &workspace).await?;
     let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
-    let waits = payments.subscription.as_deref().filter(|last| last.anchor.is_none() && last.plan.id != plan);
-    if let (Some(stripe), Some(_)) = (&call.app.stripe, waits) {
-        let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
-        payer.close_subscription_page().await.map_err(unavailable)?;
+    let platform = call.app.engine().platform();
+    let terms = platform.plans.newest().find(&plan);
+    let waits = payments.subscription.as_deref().filter(|last| last.anchor.is_none());
+    if waits.is_some_and(|last| terms.is_some_and(|terms| *terms != last.plan)) {
+        close_page(&call, &workspace).await?;
     }
     let collected_by = call.app.stripe.as_ref().map(|_| Provider::Stripe);
     run(&call, &workspace, SubscriptionCommand::StartOrChange { plan, collected_by }).await?;
@@ -340,10 +346,7 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
 /// `DELETE /v1/workspaces/{workspace}/subscription`.
 async fn cancel(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    if let Some(stripe) = &call.app.stripe {
-        let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
-        payer.close_subscription_page().await.map_err(unavailable)?;
-    }
+    close_page(&call, &workspace).await?;
     run(&call, &workspace, SubscriptionCommand::Cancel).await?;
     tell_provider(&call, &workspace).await;
     show(&call, &workspace, None).await
@@ -403,14 +406,32 @@ async fn bring_up_to_date(call: &Call, workspace: &WorkspaceId) -> Result<(), Pr
 async fn page(call: &Call, workspace: &WorkspaceId) -> Result<Option<String>, NotObserved> {
     let Some(stripe) = &call.app.stripe else { return Ok(None) };
     let payer = Payer::new(&call.app, stripe, workspace)?;
-    payer.subscription_page(&return_url(call, workspace, None)).await
+    in_time(payer.subscription_page(&return_url(call, workspace, None))).await
+}
+
+/// Closes the page of a subscription that waits, so that it cannot be paid any more.
+///
+/// # Errors
+/// Stripe does not say whether the page can be paid.
+async fn close_page(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem> {
+    let Some(stripe) = &call.app.stripe else { return Ok(()) };
+    let payer = Payer::new(&call.app, stripe, workspace).map_err(unavailable)?;
+    in_time(payer.close_subscription_page()).await.map_err(unavailable)
+}
+
+/// What comes of calls at Stripe. They may be ended at any point, and are made again.
+///
+/// # Errors
+/// Those of the calls, and `Unanswered` if they take too long for a request.
+async fn in_time<T>(calls: impl Future<Output = Result<T, NotObserved>>) -> Result<T, NotObserved> {
+    tokio::time::timeout(CALLS_TIME, calls).await.unwrap_or(Err(NotObserved::Unanswered))
 }
 
 /// Tells the provider at once what it is to know. If it does not answer, the job does so later.
 async fn tell_provider(call: &Call, workspace: &WorkspaceId) {
     let Some(stripe) = &call.app.stripe else { return };
     let placed = async { Payer::new(&call.app, stripe, workspace)?.place_subscription().await };
-    if let Err(why) = placed.await {
+    if let Err(why) = in_time(placed).await {
         tracing::warn!(%workspace, %why, "a subscription is placed at Stripe later");
     }
 }

@@ -30,6 +30,7 @@ mod stripe;
 mod stripe_automatic;
 mod stripe_chaos;
 mod stripe_hostile;
+mod stripe_plan_calls;
 mod stripe_reconciliation;
 mod stripe_refunds;
 mod stripe_subscriptions;

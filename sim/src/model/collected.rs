@@ -77,6 +77,11 @@ fn is_same(one: &Plan, other: &Plan) -> bool {
     Plan { name: other.name.clone(), ..one.clone() } == *other
 }
 
+fn reason_of(plan: &Plan, cents: i64) -> String {
+    let (price, interval, brings) = (plan.price_cents, plan.interval.as_str(), plan.credits.get());
+    format!("plan {} at {price} cents per {interval} for {brings} paid with {cents} cents", plan.id)
+}
+
 fn is_at_provider(payment: &str) -> bool {
     payment.strip_prefix("stripe:").is_some_and(|id| !id.is_empty())
 }
@@ -108,8 +113,9 @@ impl Pool {
                 let period = period.filter(|_| !is_ahead).ok_or(Refusal::PaymentUnmatched)?;
                 return self.pay_collected_period(last, period, now);
             }
-            CollectedCommand::PayChange { payment, cents } => {
-                if !is_at_provider(payment) {
+            CollectedCommand::PayChange { payment, terms, cents } => {
+                let waits = last.upgrade.as_ref().map(|upgrade| Terms::of(&upgrade.plan));
+                if !is_at_provider(payment) || waits.as_ref() != Some(terms) {
                     return Err(Refusal::PaymentUnmatched);
                 }
                 return self.pay_collected_change(last, payment, *cents, now);
@@ -148,12 +154,7 @@ impl Pool {
         let months = if is_whole { length(plan) } else { 1 };
         let credits = Micros::new(plan.credits.get() * i64::from(months));
         let first_cents = if is_whole { *cents } else { split(*cents, length(plan))[0] };
-        let (price, brings) = (plan.price_cents, plan.credits.get());
-        let reason = format!(
-            "plan {} at {price} cents per {} for {brings} paid with {cents} cents",
-            plan.id,
-            plan.interval.as_str()
-        );
+        let reason = reason_of(plan, *cents);
         let origin = last.origin(*start, "period");
         self.grant_because(
             credits,
@@ -177,7 +178,7 @@ impl Pool {
         if cents <= 0 || is_more {
             return Err(Refusal::PaymentUnmatched);
         }
-        let reason = format!("change of a plan paid with {cents} cents").into();
+        let reason = format!("change to {}", reason_of(&upgrade.plan, cents)).into();
         self.grant_change(last, upgrade, (payment, cents, Some(reason)), now)
     }
 
@@ -199,7 +200,9 @@ impl Pool {
             || known.ends == Ends::Now
             || if has_ended { known.ends != Ends::No } else { !differs };
         let asks = match last.end() {
-            _ if has_ended => false,
+            _ if has_ended => {
+                known.ends == Ends::WithPeriod && last.ended_at.is_some_and(|ended_at| is_late(ended_at, 2))
+            }
             None => {
                 let begun_at = known.renewed_at.unwrap_or(last.started_at);
                 (known.page.is_some() || known.reference.is_some()) && is_late(begun_at, 24)

@@ -533,8 +533,13 @@ fn asked_for(
     let current = last.clone().filter(|last| last.ended_at.is_none());
     let is_over = current.as_ref().is_some_and(|current| current.is_over(now));
     let running = current.as_ref().filter(|current| current.first.is_some() && !is_over);
+    let is_over_there =
+        |running: &Running| running.known.as_ref().is_some_and(|known| known.ends == Ends::Now);
     if let Some(running) = running.filter(|running| running.plan.id == *plan) {
         let is_planned = running.upgrade.is_some() || running.next.is_some();
+        if is_over_there(running) && (running.is_canceled || is_planned) {
+            return Err(invalid("plan"));
+        }
         return Ok(match running.is_canceled {
             true => Some(Happened::Resumed),
             false => is_planned.then_some(Happened::Dropped),
@@ -564,7 +569,8 @@ fn asked_for(
         return Ok(None);
     }
     let is_collected = running.known.is_some() && plan.price_cents == 0;
-    if is_collected || running.plan.price_cents == 0 && collected_by.is_some() {
+    let turns_paid = running.plan.price_cents == 0 && collected_by.is_some();
+    if is_collected || turns_paid || is_over_there(running) {
         return Err(invalid("plan"));
     }
     Ok(Some(Happened::Asked(plan.clone(), running.price_of(plan, now))))

@@ -185,10 +185,13 @@ impl Workload {
         };
         self.payments += u64::from(self.random.chance(900));
         let payment = format!("stripe:in_{}", self.payments).into();
+        let changes_to =
+            last.upgrade.as_ref().map_or_else(|| terms.clone(), |upgrade| Terms::of(&upgrade.plan));
         let pays_change = last.upgrade.is_some() && self.random.chance(800);
         let command = match self.random.below(if pays_change { 1 } else { 100 }) {
             _ if pays_change => CollectedCommand::PayChange {
                 payment,
+                terms: changes_to,
                 cents: last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents),
             },
             0..25 => {
@@ -213,7 +216,8 @@ impl Workload {
             65..80 => {
                 let due = last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents);
                 let cents = due + *self.random.pick(&[0, 0, 0, 1, -2, 400]);
-                CollectedCommand::PayChange { payment, cents }
+                let terms = if self.random.chance(900) { changes_to } else { terms };
+                CollectedCommand::PayChange { payment, terms, cents }
             }
             80..86 => CollectedCommand::DropChange(
                 last.changes - u32::from(self.random.chance(200)).min(last.changes),

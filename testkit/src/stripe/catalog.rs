@@ -67,6 +67,12 @@ pub(super) fn new_price(world: &mut World, params: &Params) -> Result<String, St
         return Err(StripeError::invalid("This value must be greater than or equal to 0.", "unit_amount"));
     }
     let recurring = recurring(params)?;
+    if let Some(name) = params.text("lookup_key")
+        && let Some(other) = world.all("price").find(|price| text(price, "lookup_key") == name)
+    {
+        let message = format!("A price (`{}`) already uses that lookup key.", text(other, "id"));
+        return Err(StripeError::invalid(&message, "lookup_key").with_code("resource_already_exists"));
+    }
     let product = match params.text("product") {
         Some(product) => text(world.of_parameter("product", product, "product")?, "id").to_owned(),
         None => {

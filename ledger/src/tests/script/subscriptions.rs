@@ -45,7 +45,12 @@ pub(super) fn collected(world: &World, words: &[&str]) -> Command {
             let (start, cents) = (Timestamp::midnight(words[3]), super::number(words[5]));
             CollectedCommand::PayPeriod { payment: payment(), terms: Terms::of(plan), start, cents }
         }
-        "change" => CollectedCommand::PayChange { payment: payment(), cents: super::number(words[3]) },
+        "change" => {
+            let named = words.get(4).map(|id| world.platform.plans.newest().find(&PlanId::known(id)));
+            let waits = last.upgrade.as_ref().map_or(&last.plan, |upgrade| &upgrade.plan);
+            let terms = Terms::of(named.map_or(waits, |plan| plan.expect("it is a plan")));
+            CollectedCommand::PayChange { payment: payment(), terms, cents: super::number(words[3]) }
+        }
         "drop" => CollectedCommand::DropChange(words[2].parse().expect("a change has a number")),
         "lapse" => CollectedCommand::Lapse,
         _ => CollectedCommand::End,

@@ -2,28 +2,33 @@
 //! period is paid, and what this ledger wants of it since: another price, an end.
 //!
 //! A call says what is to be, compared with what Stripe has, so it may be made again after any
-//! answer and by another server. Two calls are different. The page has a key that follows from the
-//! subscription and its generation; after an error that Stripe may repeat for ever, the page is
-//! looked for, and else begun anew, because nobody knows its address. The change to a dearer plan
-//! takes money: its key follows from the number of the change, it is sent for 20 hours at most, and
-//! a change that was not taken up by then is dropped. What Stripe says of all that is read in
-//! `observe::subscriptions`.
+//! answer and by another server. It leaves a mark on the subscription, so that what it did is not
+//! taken for what somebody else did there. Two calls are different. The page has a key that follows
+//! from the subscription and its generation; after an error that Stripe may repeat for ever, the
+//! page is looked for, and else begun anew, because nobody knows its address. The change to a
+//! dearer plan takes money: its key follows from the number of the change, it is sent for 20 hours
+//! at most, and a change that was not taken up by then is dropped. What Stripe says of all that is
+//! read in `observe::subscriptions`.
 
 use tollkeeper_ledger::{
     CollectedCommand, Ends, PaymentCommand, Placement, Plan, Subscription, SubscriptionCommand,
-    SubscriptionStatus, Terms, Timestamp, bounds,
+    SubscriptionStatus, Terms, Timestamp, Upgrade, bounds,
 };
 
-use super::calls::subscriptions::{Change, NewSubscription, SUBSCRIPTION};
+use super::calls::subscriptions::{NewSubscription, NextPeriod, SUBSCRIPTION};
 use super::client::CallKey;
 use super::customer::{Payer, unique};
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
-use super::objects::subscriptions::StripeSubscription;
+use super::objects::subscriptions::{Line, StripeSubscription};
 use super::objects::{CheckoutSession, ObjectId, SessionStatus};
 use super::observe::{self, Hint, NotObserved, Subject};
 
 /// How long the page can be paid. Stripe allows a day; an hour is left for clocks that differ.
 const PAGE_SECONDS: i64 = 23 * 3_600;
+
+/// How long before its key is used up the call for a change is sent no more. A request takes less
+/// than a minute, with all its tries.
+const LAST_CALL_SECONDS: i64 = 300;
 
 impl Payer<'_> {
     /// The page on which the first period of the subscription is paid, which is made if it was not
@@ -72,7 +77,7 @@ impl Payer<'_> {
         let new = NewSubscription {
             customer: &customer,
             price: &price,
-            expires_at: begun_at(last, was).millis().div_euclid(1_000) + PAGE_SECONDS,
+            expires_at: seconds(begun_at(last, was)) + PAGE_SECONDS,
             return_url,
             adds_tax: self.app.payments.stripe.adds_tax,
             marks: self.marks(Some((SUBSCRIPTION, &id))),
@@ -158,48 +163,113 @@ impl Payer<'_> {
             }
             return self.place(&last, Placement { ends, ..was.clone() }).await;
         }
-        if change == 0 && found.pending_update.is_some() {
+        if change != 0 {
+            return self.place_change(&last, &found).await;
+        }
+        if found.pending_update.is_some() {
             self.void_change(&found).await?;
         }
-        if found.terms().as_ref() != Some(&terms) && change == 0 {
-            let price = self.price_of(last.next_plan.as_ref().unwrap_or(&last.plan)).await?;
-            self.client.change_price(&found, (&price, Change::NextPeriod), &self.fresh_key("price")).await?;
+        let price = match found.terms() {
+            Some(known) if known == terms => None,
+            _ => Some(self.price_of(last.next_plan.as_ref().unwrap_or(&last.plan)).await?),
+        };
+        let is_ending = (ends != found.ends()).then_some(ends == Ends::WithPeriod);
+        let mut mark = found.mark().map(str::to_owned);
+        if price.is_some() || is_ending.is_some() {
+            let fresh = unique();
+            let next = NextPeriod { price: price.as_ref(), is_ending, mark: &fresh };
+            self.client.set_next_period(&found, next, &self.key("next", &fresh, 0)).await?;
+            mark = Some(fresh);
         }
-        let ends_at_stripe = if found.is_ending() { Ends::WithPeriod } else { Ends::No };
-        if ends != ends_at_stripe && change == 0 {
-            let is_ending = ends == Ends::WithPeriod;
-            self.client.end_with_period(&reference, is_ending, &self.fresh_key("ends")).await?;
-        }
-        if change != 0 && was.change != change && !self.ask_for_change(&last, &found).await? {
-            return Ok(());
-        }
-        let ends = if change == 0 { ends } else { ends_at_stripe };
-        self.place(&last, Placement { terms: Some(terms), change, ends, ..was.clone() }).await?;
-        // It may be paid already.
-        if change != 0 { self.look_at(&found).await } else { Ok(()) }
+        let mark = mark.map(Into::into);
+        self.place(&last, Placement { terms: Some(terms), change, ends, mark, ..was.clone() }).await
     }
 
-    /// Asks Stripe for the change that waits. False if it was dropped instead.
-    async fn ask_for_change(
+    /// Asks Stripe for the change that waits, and notes that it was asked for. Until it is paid or
+    /// dropped nothing else is placed.
+    async fn place_change(&self, last: &Subscription, found: &StripeSubscription) -> Result<(), NotObserved> {
+        let (was, Some(upgrade)) = (placement(last)?, &last.upgrade) else { return Ok(()) };
+        if was.change != upgrade.number {
+            let mut mark = was.mark.clone();
+            if !self.is_change_asked(upgrade, found).await? {
+                let key_ends_at = upgrade.asked_at.plus_seconds(bounds::CALL_KEY_SECONDS);
+                if key_ends_at <= self.app.now() {
+                    return self.say(last, CollectedCommand::DropChange(upgrade.number)).await;
+                }
+                if key_ends_at.plus_seconds(-LAST_CALL_SECONDS) <= self.app.now() {
+                    // The last request may be under way.
+                    return Err(NotObserved::Unanswered);
+                }
+                if found.pending_update.is_some() {
+                    self.void_change(found).await?;
+                }
+                mark = self.undo_next_price(last, found).await?;
+                if !self.ask_for_change(last, upgrade, found).await? {
+                    return Ok(());
+                }
+            }
+            let terms = Some(Terms::of(&last.plan));
+            let is = Placement { terms, change: upgrade.number, ends: found.ends(), mark, ..was.clone() };
+            self.place(last, is).await?;
+        }
+        // It may be paid already.
+        self.look_at(found).await
+    }
+
+    /// True if Stripe has carried out the call for the change that waits, although no answer said
+    /// so: it is in force, or the last invoice is that of the change.
+    async fn is_change_asked(
+        &self,
+        upgrade: &Upgrade,
+        found: &StripeSubscription,
+    ) -> Result<bool, NotObserved> {
+        let terms = Some(Terms::of(&upgrade.plan));
+        if found.terms() == terms {
+            return Ok(true);
+        }
+        let waits = found.pending_update.as_ref().is_some_and(|pending| pending.terms() == terms);
+        let Some(latest) = found.latest_invoice.as_ref().filter(|_| waits) else { return Ok(false) };
+        let invoice = self.client.invoice(latest.id()).await?;
+        let lines = self.client.lines_of(&invoice).await?;
+        let is_from = |line: &Line| line.period.start == seconds(upgrade.asked_at);
+        Ok(lines.iter().any(|line| line.is_proration() && is_from(line)))
+    }
+
+    /// Gives the subscription the price of its plan again if another was to be paid next, so that
+    /// the change is reckoned from what was paid. Returns the mark that the subscription has then.
+    async fn undo_next_price(
         &self,
         last: &Subscription,
         found: &StripeSubscription,
-    ) -> Result<bool, NotObserved> {
-        let Some(upgrade) = &last.upgrade else { return Ok(false) };
-        let drop = CollectedCommand::DropChange(upgrade.number);
-        if upgrade.asked_at.plus_seconds(bounds::CALL_KEY_SECONDS) <= self.app.now() {
-            self.say(last, drop).await?;
-            return Ok(false);
+    ) -> Result<Option<Box<str>>, NotObserved> {
+        let mark = found.mark().map(Into::into);
+        if found.terms().as_ref() == Some(&Terms::of(&last.plan)) {
+            return Ok(mark);
         }
+        let price = self.price_of(&last.plan).await?;
+        let (id, number) = (last.id.to_string(), last.changes);
+        // The key is fixed: sent again after the change, the call is not carried out twice.
+        let mark = format!("{id}:{number}");
+        let next = NextPeriod { price: Some(&price), is_ending: None, mark: &mark };
+        self.client.set_next_period(found, next, &self.key("undo", &id, number)).await?;
+        Ok(Some(mark.into()))
+    }
+
+    /// Makes the call for the change that waits. False if the change was dropped instead.
+    async fn ask_for_change(
+        &self,
+        last: &Subscription,
+        upgrade: &Upgrade,
+        found: &StripeSubscription,
+    ) -> Result<bool, NotObserved> {
         let price = self.price_of(&upgrade.plan).await?;
-        let at = upgrade.asked_at.millis().div_euclid(1_000);
-        let id = last.id.to_string();
-        let key = self.key("change", &id, upgrade.number);
-        match self.client.change_price(found, (&price, Change::AtOnce(at)), &key).await {
+        let from_seconds = seconds(upgrade.asked_at);
+        let key = self.key("change", &last.id.to_string(), upgrade.number);
+        match self.client.change_at_once(found, (&price, from_seconds), &key).await {
             Ok(_) => Ok(true),
             Err(error @ (StripeError::Refused { status: 400 | 404, .. } | StripeError::Declined(_))) => {
                 tracing::error!(workspace = %self.workspace, %error, "Stripe refuses a change of a plan");
-                self.say(last, drop).await?;
+                self.say(last, CollectedCommand::DropChange(upgrade.number)).await?;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
@@ -248,7 +318,14 @@ impl Payer<'_> {
             Some(price) => price,
             None => {
                 let names = (&*plan.name, name.as_str(), self.ledger.as_str());
-                self.client.make_price(&terms, names, &CallKey::new(&format!("price:{name}"))).await?
+                match self.client.make_price(&terms, names, &self.fresh_key("price")).await {
+                    Ok(made) => made,
+                    // Stripe keeps a name for one price, so another request made it first.
+                    Err(error @ StripeError::Refused { status: 400, .. }) => {
+                        self.client.price_named(&name).await?.ok_or(error)?
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         };
         if price.terms().as_ref() != Some(&terms) || price.currency != "usd" {
@@ -291,4 +368,8 @@ fn placement(last: &Subscription) -> Result<&Placement, NotObserved> {
 
 fn begun_at(last: &Subscription, placement: &Placement) -> Timestamp {
     placement.renewed_at.unwrap_or(last.started_at)
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.millis().div_euclid(1_000)
 }

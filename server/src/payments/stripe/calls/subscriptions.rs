@@ -1,8 +1,9 @@
 //! The calls about plans: prices, subscriptions and invoices.
 //!
-//! A price has the terms of a plan as its metadata, so a paid line says what it brings. A change of
-//! a price, an end, and its taking back say what is to be, so each is sent under a key of its own;
-//! only the change to a dearer plan takes money, and has a key that is fixed before.
+//! A price has the terms of a plan as its metadata, so a paid line says what it brings. A price and
+//! an end that are in force with the next period say what is to be, so each call has a key of its
+//! own. It leaves a mark on the subscription, by which an answer that was lost is known later. Only
+//! the change to a dearer plan takes money, and has a key that is fixed before.
 
 use tollkeeper_ledger::{Interval, Terms};
 
@@ -35,14 +36,19 @@ pub struct NewSubscription<'a> {
     pub marks: Marks<'a>,
 }
 
-/// What a change of a price asks for.
+/// The key of the metadata of a subscription that holds the mark of the last call of
+/// [`Client::set_next_period`].
+pub const MARK: &str = "mark";
+
+/// What a subscription is to be from its next period on.
 #[derive(Clone, Copy, Debug)]
-pub enum Change {
-    /// It is in force with the next period.
-    NextPeriod,
-    /// The rest of the period is paid at once, from this second on. Until it is paid nothing
-    /// changes.
-    AtOnce(i64),
+pub struct NextPeriod<'a> {
+    /// The price, if another is to be paid.
+    pub price: Option<&'a ObjectId>,
+    /// Whether the subscription is to end instead, if that changes.
+    pub is_ending: Option<bool>,
+    /// What tells this call from others.
+    pub mark: &'a str,
 }
 
 impl Client {
@@ -127,40 +133,41 @@ impl Client {
         self.get(&format!("subscriptions/{id}"), Form::default()).await
     }
 
-    /// Changes the price of the item of a subscription.
+    /// Says what is paid from the next period on, and whether the subscription ends with this one.
     ///
     /// # Errors
     /// As for every call.
-    pub async fn change_price(
+    pub async fn set_next_period(
         &self,
         found: &StripeSubscription,
-        (price, change): (&ObjectId, Change),
+        next: NextPeriod<'_>,
         key: &CallKey,
     ) -> Result<StripeSubscription, StripeError> {
-        let item = found.items.data.first().map(|item| &item.id);
-        let form = Form::default().maybe("items[0][id]", item).with("items[0][price]", price);
-        let form = match change {
-            Change::NextPeriod => form.with("proration_behavior", "none"),
-            Change::AtOnce(at) => form
-                .with("proration_behavior", "always_invoice")
-                .with("payment_behavior", "pending_if_incomplete")
-                .with("proration_date", at),
+        let NextPeriod { price, is_ending, mark } = next;
+        let form = match price {
+            Some(price) => with_price(found, price).with("proration_behavior", "none"),
+            None => Form::default(),
         };
+        let form = form.maybe("cancel_at_period_end", is_ending).with(&format!("metadata[{MARK}]"), mark);
         self.post(&format!("subscriptions/{}", found.id), form, key).await
     }
 
-    /// Says whether a subscription ends with its period.
+    /// Changes the price for the rest of the period, which is paid at once, from this second on.
+    /// Until it is paid nothing changes.
     ///
     /// # Errors
     /// As for every call.
-    pub async fn end_with_period(
+    pub async fn change_at_once(
         &self,
-        id: &ObjectId,
-        ends: bool,
+        found: &StripeSubscription,
+        (price, from_seconds): (&ObjectId, i64),
         key: &CallKey,
     ) -> Result<StripeSubscription, StripeError> {
-        let form = Form::default().with("cancel_at_period_end", ends);
-        self.post(&format!("subscriptions/{id}"), form, key).await
+        let form = with_price(found, price)
+            .with("proration_behavior", "always_invoice")
+            .with("payment_behavior", "pending_if_incomplete")
+            .with("proration_date", from_seconds);
+        self.post(&format!("subscriptions/{}", found.id), form, key).await
     }
 
     /// Ends a subscription now, without money back. One that has ended is not found.
@@ -225,4 +232,10 @@ impl Client {
         let found: List<InvoicePayment> = self.get("invoice_payments", query).await?;
         Ok(found.data.first().map(|payment| payment.invoice.id().clone()))
     }
+}
+
+/// The one item of a subscription with another price.
+fn with_price(found: &StripeSubscription, price: &ObjectId) -> Form {
+    let item = found.items.data.first().map(|item| &item.id);
+    Form::default().maybe("items[0][id]", item).with("items[0][price]", price)
 }

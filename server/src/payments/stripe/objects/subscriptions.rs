@@ -1,9 +1,10 @@
 //! What is read of Stripe's prices, subscriptions and invoices.
 
 use serde::{Deserialize, Deserializer};
-use tollkeeper_ledger::{Interval, Micros, PlanId, Terms};
+use tollkeeper_ledger::{Ends, Interval, Micros, PlanId, Terms};
 
 use super::{Identified, List, Metadata, ObjectId, Reference, or_empty};
+use crate::payments::stripe::calls::subscriptions::MARK;
 use crate::payments::stripe::error::OnlyId;
 
 /// The keys of the metadata of a price that hold the terms of its plan.
@@ -62,7 +63,7 @@ pub struct StripeSubscription {
     /// Its one item.
     pub items: List<Item>,
     /// A change that waits for its payment.
-    pub pending_update: Option<serde::de::IgnoredAny>,
+    pub pending_update: Option<PendingUpdate>,
     /// The last invoice.
     pub latest_invoice: Option<Reference<OnlyId>>,
 }
@@ -81,10 +82,48 @@ impl StripeSubscription {
         self.cancel_at_period_end || self.cancel_at.is_some_and(|at| at <= end)
     }
 
+    /// The mark of the last call of this ledger that set its next period; `None` if there was none.
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        self.metadata.get(MARK).map(String::as_str)
+    }
+
+    /// Whether it ends.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        match () {
+            () if self.has_ended() => Ends::Now,
+            () if self.is_ending() => Ends::WithPeriod,
+            () => Ends::No,
+        }
+    }
+
     /// The terms that are paid next.
     #[must_use]
     pub fn terms(&self) -> Option<Terms> {
         self.items.data.first()?.price.terms()
+    }
+}
+
+/// A change that waits for its payment.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PendingUpdate {
+    /// What the subscription will be about.
+    pub subscription_items: Option<Vec<PendingItem>>,
+}
+
+/// What a subscription will be about.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PendingItem {
+    /// The price.
+    pub price: Price,
+}
+
+impl PendingUpdate {
+    /// The terms that the change leads to.
+    #[must_use]
+    pub fn terms(&self) -> Option<Terms> {
+        self.subscription_items.as_ref()?.first()?.price.terms()
     }
 }
 
@@ -135,6 +174,12 @@ impl Invoice {
     #[must_use]
     pub fn tax_cents(&self) -> i64 {
         self.total_excluding_tax.map_or(0, |net| self.total.saturating_sub(net))
+    }
+
+    /// The payments that it was paid with, and what came in by each, in cents.
+    pub fn paid_with(&self) -> impl Iterator<Item = (&ObjectId, i64)> {
+        let paid = self.payments.iter().flat_map(|payments| &payments.data);
+        paid.filter_map(|paid| Some((paid.payment.payment_intent.as_ref()?.id(), paid.amount_paid?)))
     }
 
     /// The subscription.
@@ -189,6 +234,12 @@ impl Line {
     #[must_use]
     pub fn item(&self) -> Option<&LineItem> {
         self.parent.as_ref()?.subscription_item_details.as_ref()
+    }
+
+    /// True if it is about a change within a period.
+    #[must_use]
+    pub fn is_proration(&self) -> bool {
+        self.item().is_some_and(|item| item.proration)
     }
 
     /// The id of its price.

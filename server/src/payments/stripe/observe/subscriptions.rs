@@ -32,7 +32,7 @@ enum Paid {
     /// A period, by the price and the second in which it began.
     Period { price: ObjectId, start: i64, cents: i64 },
     /// A change within a period.
-    Change { cents: i64 },
+    Change { price: ObjectId, cents: i64 },
     /// Something else.
     Other,
 }
@@ -98,14 +98,18 @@ impl Observer<'_> {
         let now = self.app.now();
         // What is paid comes after the months that were paid before.
         drop(catch_up(self.app.engine(), &workspace, false, now).await?);
-        let mut observed = Observed::Ours;
+        let (mut observed, mut refused) = (Observed::Ours, None);
         for invoice in invoices {
-            if self.paid_invoice(&workspace, name, &invoice).await? == Observed::Unmatched {
-                observed = Observed::Unmatched;
+            match self.paid_invoice(&workspace, name, &invoice).await {
+                Ok(Observed::Unmatched) => observed = Observed::Unmatched,
+                Ok(_) => {}
+                // One that the ledger refuses now keeps the others from nothing.
+                Err(NotObserved::Refused(code)) => refused = refused.or(Some(code)),
+                Err(why) => return Err(why),
             }
         }
-        self.follow(&workspace, name, &found).await?;
-        Ok(observed)
+        self.follow(&workspace, name, &found, refused.is_none()).await?;
+        refused.map_or(Ok(observed), |code| Err(NotObserved::Refused(code)))
     }
 
     /// The invoices that were paid, oldest first. The list may lack the newest for a moment.
@@ -142,6 +146,7 @@ impl Observer<'_> {
         let is = Placement {
             reference: Some(found.id.as_str().into()),
             terms: found.terms(),
+            mark: found.mark().map(Into::into),
             ..placement.clone()
         };
         self.place(workspace, last.id, placement, is).await
@@ -187,10 +192,13 @@ impl Observer<'_> {
             _ if invoice.currency != USD => (Observed::Unmatched, 0),
             Paid::Nothing => return Ok(Observed::Ours),
             Paid::Other => (Observed::Unmatched, 0),
-            Paid::Change { cents } => {
-                let command = CollectedCommand::PayChange { payment: name, cents };
-                (self.say(workspace, subscription, command).await?, cents)
-            }
+            Paid::Change { price, cents } => match self.client.price(&price).await?.terms() {
+                Some(terms) => {
+                    let command = CollectedCommand::PayChange { payment: name, terms, cents };
+                    (self.say(workspace, subscription, command).await?, cents)
+                }
+                None => (Observed::Unmatched, 0),
+            },
             Paid::Period { price, start, cents } => match self.client.price(&price).await?.terms() {
                 Some(terms) => {
                     let start = Timestamp::from_millis(start.saturating_mul(1_000));
@@ -230,68 +238,53 @@ impl Observer<'_> {
     }
 
     /// Follows what was done at Stripe: an end, a change that was not paid. What this ledger wants
-    /// otherwise is placed at Stripe later, and comes first.
+    /// otherwise is placed at Stripe later, and comes first. While a paid invoice is refused, no
+    /// change is dropped: the invoice may be the change's.
     async fn follow(
         &self,
         workspace: &WorkspaceId,
         name: SubscriptionId,
         found: &StripeSubscription,
+        may_drop: bool,
     ) -> Result<(), NotObserved> {
-        let payments = self.payments(workspace).await?;
-        let last = payments.subscription.as_deref().filter(|last| last.id == name);
-        let Some((last, collected)) = last.and_then(|last| Some((last, last.collected.as_deref()?))) else {
-            return Ok(());
-        };
-        let placement = &collected.placement;
-        if found.has_ended() {
-            let is = Placement { ends: Ends::Now, ..placement.clone() };
-            self.say(workspace, name, CollectedCommand::End).await?;
-            return self.place(workspace, name, placement, is).await;
+        let Some((last, was)) = self.collected(workspace, name).await? else { return Ok(()) };
+        let mut news = News::of(&last, &was, found, self.app.now())?;
+        news.drops &= may_drop;
+        if news.is_by_others() {
+            // What was fetched before the ledger was read may be older than what the ledger knows.
+            let found = self.client.subscription(&found.id).await?;
+            let mut again = News::of(&last, &was, &found, self.app.now())?;
+            again.drops &= may_drop;
+            let is_same = self.collected(workspace, name).await?.is_some_and(|(now, _)| now == last);
+            if again != news || !is_same {
+                return Err(NotObserved::NotListed);
+            }
         }
-        let (_, _, wanted) = last.wanted();
-        let ends = if found.is_ending() { Ends::WithPeriod } else { Ends::No };
-        if ends != placement.ends && last.ended_at.is_none() && wanted != ends && wanted == placement.ends {
-            let plan = last.plan.id.clone();
-            let command = match ends {
-                Ends::No => SubscriptionCommand::StartOrChange { plan, collected_by: None },
-                _ => SubscriptionCommand::Cancel,
-            };
+        if news.is.ends == Ends::Now {
+            self.say(workspace, name, CollectedCommand::End).await?;
+        }
+        if let Some(command) = news.adopts {
             self.run(workspace, Command::Payment(PaymentCommand::Subscription(command))).await?;
         }
-        // What has ended here and goes on there is ended there next.
-        let goes_on = last.ended_at.is_some() && ends == Ends::No;
-        if ends != placement.ends && (wanted == ends || wanted == placement.ends || goes_on) {
-            let is = Placement { ends, ..placement.clone() };
-            self.place(workspace, name, placement, is).await?;
+        if news.is != was {
+            self.place(workspace, name, &was, news.is).await?;
         }
-        self.drop_change(workspace, last, found).await?;
+        if news.drops {
+            self.say(workspace, name, CollectedCommand::DropChange(last.changes)).await?;
+        }
         self.say(workspace, name, CollectedCommand::Lapse).await?;
         Ok(())
     }
 
-    /// Drops a change that Stripe asked the payer for in vain, or that was not placed in time.
-    async fn drop_change(
+    /// The subscription with this name, and what is known of it at Stripe.
+    async fn collected(
         &self,
         workspace: &WorkspaceId,
-        last: &Subscription,
-        found: &StripeSubscription,
-    ) -> Result<(), NotObserved> {
-        let placement = last.collected.as_deref().map(|collected| &collected.placement);
-        let (Some(upgrade), Some(placement)) = (&last.upgrade, placement) else { return Ok(()) };
-        if found.pending_update.is_some() {
-            return Ok(());
-        }
-        let is_placed = placement.change == upgrade.number;
-        if !is_placed && self.app.now() < upgrade.asked_at.plus_seconds(bounds::CALL_KEY_SECONDS) {
-            return Ok(());
-        }
-        let is_new = self.app.now() < upgrade.asked_at.plus_seconds(INVOICED_SECONDS);
-        if is_new && is_placed && found.terms().as_ref() == Some(&Terms::of(&upgrade.plan)) {
-            // It was paid, and its invoice was not seen yet.
-            return Err(NotObserved::Missing);
-        }
-        self.say(workspace, last.id, CollectedCommand::DropChange(upgrade.number)).await?;
-        Ok(())
+        name: SubscriptionId,
+    ) -> Result<Option<(Subscription, Placement)>, NotObserved> {
+        let payments = self.payments(workspace).await?;
+        let last = payments.subscription.as_deref().filter(|last| last.id == name);
+        Ok(last.and_then(|last| Some((last.clone(), last.collected.as_deref()?.placement.clone()))))
     }
 
     /// Ends a subscription that is not the workspace's, and sends back what was paid for it and is
@@ -329,12 +322,15 @@ impl Observer<'_> {
 
     async fn send_invoice_back(&self, workspace: &WorkspaceId, invoice: &Invoice) -> Result<(), NotObserved> {
         let marks = Marks { ledger: &self.ledger, workspace: workspace.as_str(), subject: None };
-        let paid = invoice.payments.iter().flat_map(|payments| &payments.data);
-        for (payment, cents) in
-            paid.filter_map(|paid| Some((paid.payment.payment_intent.as_ref()?, paid.amount_paid?)))
-        {
-            let key = CallKey::new(&format!("{}:surplus:{}:0", self.ledger, payment.id()));
-            let why = match self.client.refund(payment.id(), cents, &marks, &key).await {
+        for (payment, paid_cents) in invoice.paid_with() {
+            let refunds = self.client.refunds_of(payment).await?;
+            let gone = refunds.iter().filter(|refund| refund.takes()).map(|refund| refund.amount);
+            let cents = paid_cents - gone.fold(0, i64::saturating_add);
+            if cents <= 0 {
+                continue;
+            }
+            let key = CallKey::new(&format!("{}:surplus:{payment}:{cents}", self.ledger));
+            let why = match self.client.refund(payment, cents, &marks, &key).await {
                 Ok(_) => SENT_BACK,
                 Err(error) if error.has_code(ALL_WENT_BACK) => SENT_BACK,
                 Err(StripeError::Refused { status: 400, .. }) => NOT_SENT_BACK,
@@ -345,6 +341,80 @@ impl Observer<'_> {
         }
         Ok(())
     }
+}
+
+/// What a subscription at Stripe says that the ledger does not know.
+#[derive(Debug, PartialEq, Eq)]
+struct News {
+    /// What somebody else decided there, to be followed.
+    adopts: Option<SubscriptionCommand>,
+    /// True if the change that waits will not be paid.
+    drops: bool,
+    /// What is known from now on.
+    is: Placement,
+}
+
+impl News {
+    /// # Errors
+    /// A change was carried out, and its invoice was not seen yet.
+    fn of(
+        last: &Subscription,
+        was: &Placement,
+        found: &StripeSubscription,
+        now: Timestamp,
+    ) -> Result<News, NotObserved> {
+        let ends = found.ends();
+        if ends == Ends::Now {
+            let is = Placement { ends, ..was.clone() };
+            return Ok(News { adopts: None, drops: last.upgrade.is_some(), is });
+        }
+        let drops = drops_change(last, was, found, now)?;
+        let (_, _, wanted) = last.wanted();
+        // Another mark is that of a call of ours whose answer was lost, or of one that is newer
+        // than what was fetched: nobody else decided anything.
+        if was.mark.as_deref() != found.mark() {
+            let mark = found.mark().map(Into::into);
+            let is = Placement { terms: found.terms(), ends, mark, ..was.clone() };
+            return Ok(News { adopts: None, drops, is });
+        }
+        let is_by_others = ends != was.ends && wanted == was.ends && last.ended_at.is_none();
+        let adopts = is_by_others.then(|| match ends {
+            Ends::No => SubscriptionCommand::StartOrChange { plan: last.plan.id.clone(), collected_by: None },
+            _ => SubscriptionCommand::Cancel,
+        });
+        // What has ended here and goes on there is ended there next.
+        let goes_on = last.ended_at.is_some() && ends == Ends::No;
+        let is_known = wanted == ends || is_by_others || goes_on;
+        let ends = if is_known { ends } else { was.ends };
+        Ok(News { adopts, drops, is: Placement { ends, ..was.clone() } })
+    }
+
+    /// True if somebody else decided something.
+    const fn is_by_others(&self) -> bool {
+        self.adopts.is_some() || self.drops
+    }
+}
+
+/// True if Stripe asked the payer for the change that waits in vain, or if it was not placed in
+/// time.
+///
+/// # Errors
+/// The change was carried out, and its invoice was not seen yet.
+fn drops_change(
+    last: &Subscription,
+    was: &Placement,
+    found: &StripeSubscription,
+    now: Timestamp,
+) -> Result<bool, NotObserved> {
+    let Some(upgrade) = last.upgrade.as_ref().filter(|_| found.pending_update.is_none()) else {
+        return Ok(false);
+    };
+    let is_new = now < upgrade.asked_at.plus_seconds(INVOICED_SECONDS);
+    if is_new && found.terms().as_ref() == Some(&Terms::of(&upgrade.plan)) {
+        return Err(NotObserved::Missing);
+    }
+    let is_late = upgrade.asked_at.plus_seconds(bounds::CALL_KEY_SECONDS) <= now;
+    Ok(was.change == upgrade.number || is_late)
 }
 
 /// True if the subscription at Stripe is the one of the workspace.
@@ -362,8 +432,10 @@ fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
     let something: Vec<&Line> = lines.iter().filter(is_something).collect();
     let is_period = |line: &&&Line| line.item().is_some_and(|item| !item.proration);
     let periods: Vec<&&Line> = something.iter().filter(is_period).collect();
-    let prorated = something.iter().filter(|line| line.item().is_some_and(|item| item.proration));
-    let change: i64 = prorated.map(|line| line.net_cents()).fold(0, i64::saturating_add);
+    let prorated = || something.iter().filter(|line| line.is_proration());
+    let change: i64 = prorated().map(|line| line.net_cents()).fold(0, i64::saturating_add);
+    // What is credited for the price before has a line of its own, which is negative.
+    let changes_to = prorated().filter(|line| line.amount > 0).filter_map(|line| line.price()).last();
     match periods[..] {
         [line] => match line.price() {
             Some(price) => {
@@ -373,7 +445,7 @@ fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
         },
         [] if something.is_empty() => Paid::Nothing,
         [] if change > 0 && invoice.billing_reason.as_deref() == Some("subscription_update") => {
-            Paid::Change { cents: change }
+            changes_to.map_or(Paid::Other, |price| Paid::Change { price: price.clone(), cents: change })
         }
         _ => Paid::Other,
     }
@@ -404,7 +476,7 @@ mod tests {
         match paid_by(&invoice, &invoice.lines.data) {
             Paid::Nothing => "nothing".to_owned(),
             Paid::Period { price, start, cents } => format!("{price} from {start} for {cents}"),
-            Paid::Change { cents } => format!("a change for {cents}"),
+            Paid::Change { price, cents } => format!("a change to {price} for {cents}"),
             Paid::Other => "something else".to_owned(),
         }
     }
@@ -423,7 +495,10 @@ mod tests {
             "a discount"
         );
         assert_eq!(paid("subscription_cycle", &[(3_000, 500, false)]), "price_1 from 5 for 2500");
-        assert_eq!(paid("subscription_update", &[(-1_000, 0, true), (3_000, 0, true)]), "a change for 2000");
+        assert_eq!(
+            paid("subscription_update", &[(-1_000, 0, true), (3_000, 0, true)]),
+            "a change to price_1 for 2000"
+        );
         assert_eq!(
             paid("subscription_cycle", &[(-1_000, 0, true), (3_000, 0, false)]),
             "price_1 from 5 for 3000"

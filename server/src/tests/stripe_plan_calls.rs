@@ -1,0 +1,252 @@
+//! Calls about a running subscription whose answers are lost, late or crossed by other requests,
+//! and what Stripe or the platform does meanwhile.
+
+use tollkeeper_testkit::stripe::{Card, Fault};
+
+use super::stripe_subscriptions::{DAY, PATH, Plans, plans};
+use super::*;
+use crate::jobs::polling::Polling;
+
+/// The dearer of the plans that `plans` sets.
+const PRO: &str = r#"{"id":"pro","name":"pro","price_usd":"60.00","credits":7000000,"interval":"month"}"#;
+
+/// More than the client sends a call.
+const TRIES: usize = 8;
+
+impl Plans {
+    /// Stripe carries out every call about a subscription, and no answer arrives.
+    fn lose_answers(&self) {
+        for _ in 0..TRIES {
+            self.stripe.fail_next("POST", "/v1/subscriptions", Fault::CutAfter);
+        }
+    }
+
+    async fn started(plan: &str) -> Plans {
+        let plans = plans().await;
+        plans.start(plan).await;
+        plans.deliver_all().await;
+        plans
+    }
+
+    fn ends_at_stripe(&self) -> bool {
+        self.newest("subscription")["cancel_at_period_end"] == true
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_is_taken_back_while_its_answer_is_lost_stays_taken_back() {
+    let mut plans = Plans::started("basic").await;
+    plans.lose_answers();
+    assert_eq!(plans.cancel().await.json()["status"], "canceled");
+    assert!(plans.ends_at_stripe(), "the call was carried out");
+    plans.stripe.clear_faults();
+    assert_eq!(plans.choose("basic").await.json()["status"], "active");
+    plans.deliver_all().await;
+    assert_eq!(plans.status().await, "active", "what this ledger asked for is nobody else's decision");
+    plans.due.poll(&plans.world.app).await;
+    assert!(!plans.ends_at_stripe(), "the end is taken back at Stripe too");
+    plans.deliver_all().await;
+    assert_eq!(plans.status().await, "active");
+
+    // The other way round.
+    plans.cancel().await;
+    plans.deliver_all().await;
+    plans.lose_answers();
+    assert_eq!(plans.choose("basic").await.json()["status"], "active");
+    assert!(!plans.ends_at_stripe(), "the call was carried out");
+    plans.stripe.clear_faults();
+    assert_eq!(plans.cancel().await.json()["status"], "canceled");
+    plans.deliver_all().await;
+    plans.due.poll(&plans.world.app).await;
+    assert_eq!((plans.status().await.as_str(), plans.ends_at_stripe()), ("canceled", true));
+}
+
+#[tokio::test]
+async fn a_change_that_was_carried_out_is_granted_though_its_answer_was_lost_for_a_day() {
+    let mut plans = Plans::started("basic").await;
+    plans.pass_seconds(DAY);
+    plans.lose_answers();
+    let waits = plans.choose("pro").await.json();
+    assert_eq!((&waits["plan"], &waits["change"]["plan"]), (&"basic".into(), &"pro".into()), "{waits}");
+    plans.stripe.clear_faults();
+    drop(plans.stripe.take_events());
+    plans.pass_seconds(21 * 3_600);
+    plans.due.poll(&plans.world.app).await;
+    let shown = plans.shown().await;
+    assert_eq!((&shown["plan"], &shown["change"]), (&"pro".into(), &Value::Null), "{shown}");
+    assert_eq!((plans.grants().await.len(), plans.unmatched().await), (2, 0));
+}
+
+#[tokio::test]
+async fn a_change_that_replaces_one_whose_answer_was_lost_is_asked_for_itself() {
+    let mut plans = Plans::started("basic").await;
+    let max = r#"{"id":"max","name":"max","price_usd":"90.00","credits":12000000,"interval":"month"}"#;
+    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{max},{PRO}]}}"#)).await;
+    assert_eq!(set.status, 200, "{}", set.text);
+    plans.pass_seconds(7 * DAY);
+    plans.set_card(Card::InsufficientFunds);
+    plans.lose_answers();
+    assert_eq!(plans.choose("pro").await.json()["change"]["plan"], "pro");
+    plans.stripe.clear_faults();
+    assert!(plans.newest("subscription")["pending_update"].is_object(), "the call was carried out");
+    assert_eq!(plans.choose("max").await.json()["change"]["plan"], "max");
+    plans.stripe.pay_invoice(&plans.id_of_newest("invoice"), Card::Good).expect("the card is good");
+    plans.run_days(1).await;
+    let grants = plans.grants().await;
+    assert_eq!(grants[1..], [("2026-01-31:change-2".to_owned(), 6_750_000, 4_500)]);
+    assert_eq!((plans.shown().await["plan"].clone(), plans.unmatched().await), ("max".into(), 0));
+}
+
+#[tokio::test]
+async fn shortly_before_the_key_of_a_change_is_forgotten_the_change_is_neither_sent_nor_dropped() {
+    let mut plans = Plans::started("basic").await;
+    for _ in 0..TRIES {
+        plans.stripe.fail_next("POST", "/v1/subscriptions", Fault::CutBefore);
+    }
+    plans.choose("pro").await;
+    plans.stripe.clear_faults();
+    drop(plans.stripe.take_events());
+    let asked = |plans: &Plans| plans.stripe.requests().iter().filter(|one| one.method == "POST").count();
+    let before = asked(&plans);
+    plans.pass_seconds(20 * 3_600 - 60);
+    plans.due.poll(&plans.world.app).await;
+    assert_eq!(asked(&plans), before, "a request of another server may be under way");
+    assert_eq!(plans.shown().await["change"]["plan"], "pro");
+    plans.pass_seconds(3_600);
+    plans.due.poll(&plans.world.app).await;
+    assert_eq!((asked(&plans), &plans.shown().await["change"]), (before, &Value::Null));
+}
+
+#[tokio::test]
+async fn what_was_fetched_before_a_change_was_asked_for_drops_it_not() {
+    let mut plans = Plans::started("basic").await;
+    plans.pass_seconds(DAY);
+    plans.set_card(Card::InsufficientFunds);
+    plans.stripe.cancel_in_portal(&plans.id_of_newest("subscription"));
+    let event = plans.stripe.take_events().pop().expect("Stripe tells of it");
+    plans.stripe.fail_next("GET", "/v1/subscriptions", Fault::HangAfter);
+    let hears = plans.deliver(&event);
+    let asks = async {
+        while plans.stripe.hanging() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(plans.choose("pro").await.json()["change"].is_object());
+        plans.stripe.release_hanging();
+    };
+    let (status, ()) = futures_util::join!(hears, asks);
+    assert!(matches!(status, 200 | 503), "{status}");
+    assert_eq!(plans.shown().await["change"]["plan"], "pro", "the change waits for its payment");
+    assert!(plans.newest("subscription")["pending_update"].is_object());
+    plans.stripe.pay_invoice(&plans.id_of_newest("invoice"), Card::Good).expect("the card is good");
+    plans.run_days(1).await;
+    assert_eq!((plans.grants().await.len(), plans.unmatched().await), (2, 0));
+}
+
+#[tokio::test]
+async fn a_year_that_stripe_ended_grants_its_months_and_goes_on_no_more() {
+    let mut plans = Plans::started("year").await;
+    plans.stripe.end_subscription(&plans.id_of_newest("subscription"));
+    plans.deliver_all().await;
+    assert_eq!(plans.status().await, "canceled");
+    let refused = plans.choose("year").await;
+    refused.problem(422, "invalid_field");
+    plans.run_days(370).await;
+    assert_eq!((plans.status().await.as_str(), plans.grants().await.len()), ("ended", 12));
+    plans.start("year").await;
+    plans.deliver_all().await;
+    assert_eq!((plans.status().await.as_str(), plans.grants().await.len()), ("active", 13));
+}
+
+#[tokio::test]
+async fn down_and_up_in_one_period_costs_what_up_alone_costs() {
+    let mut costs = Vec::new();
+    for goes_down_first in [false, true] {
+        let mut plans = Plans::started("basic").await;
+        let more = r#"{"id":"less","name":"less","price_usd":"10.00","credits":500000,"interval":"month"}"#;
+        let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{more},{PRO}]}}"#)).await;
+        assert_eq!(set.status, 200, "{}", set.text);
+        plans.pass_seconds(7 * DAY);
+        if goes_down_first {
+            assert_eq!(plans.choose("less").await.json()["next_plan"], "less");
+        }
+        let shown = plans.choose("pro").await.json();
+        assert_eq!((&shown["plan"], &shown["next_plan"]), (&"pro".into(), &Value::Null), "{shown}");
+        plans.run_days(40).await;
+        assert_eq!(plans.unmatched().await, 0);
+        let grants = plans.grants().await;
+        costs.push(grants.into_iter().map(|(_, credits, cents)| (credits, cents)).collect::<Vec<_>>());
+    }
+    let expected = vec![(3_000_000, 3_000), (3_000_000, 2_250), (7_000_000, 6_000)];
+    assert_eq!(costs, [expected.clone(), expected]);
+}
+
+#[tokio::test]
+async fn other_terms_of_a_plan_close_the_page_of_the_old_ones() {
+    let plans = plans().await;
+    plans.choose("basic").await;
+    let old = plans.page();
+    let other = r#"{"id":"basic","name":"basic","price_usd":"40.00","credits":3500000,"interval":"month"}"#;
+    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{other}]}}"#)).await;
+    assert_eq!(set.status, 200, "{}", set.text);
+    assert_eq!(plans.choose("basic").await.json()["due_usd"], "40.00");
+    assert_eq!(plans.stripe.object(&old, &[])["status"], "expired");
+    plans.stripe.pay_checkout(&plans.page(), Card::Good).expect("the card is good");
+    plans.deliver_all().await;
+    assert_eq!((plans.balance().await, plans.unmatched().await), (3_500_000, 0));
+}
+
+#[tokio::test]
+async fn what_is_lost_of_each_part_of_an_invoice_is_added_up() {
+    let mut plans = Plans::started("basic").await;
+    plans.set_card(Card::InsufficientFunds);
+    plans.run_days(30).await;
+    let invoice = plans.id_of_newest("invoice");
+    plans.stripe.pay_part_of_invoice(&invoice, 1_000);
+    let part = plans.id_of_newest("payment_intent");
+    plans.stripe.pay_invoice(&invoice, Card::Good).expect("the card is good");
+    plans.deliver_all().await;
+    assert_eq!(plans.balance().await, 6_000_000);
+    let intents = plans.stripe.objects("payment_intent");
+    let rest = intents.iter().find(|intent| intent["amount_received"] == 2_000).expect("it took the rest");
+    let _ = plans.stripe.refund_elsewhere(&part, 1_000);
+    plans.deliver_all().await;
+    assert_eq!(plans.balance().await, 5_000_000);
+    let _ = plans.stripe.refund_elsewhere(rest["id"].as_str().expect("an object has an id"), 500);
+    plans.deliver_all().await;
+    assert_eq!(plans.balance().await, 4_500_000);
+}
+
+#[tokio::test]
+async fn of_a_surplus_payment_what_was_not_refunded_is_sent_back() {
+    let plans = plans().await;
+    plans.choose("basic").await;
+    let page = plans.page();
+    plans.end_here().await;
+    plans.stripe.pay_checkout(&page, Card::Good).expect("the card is good");
+    let _ = plans.stripe.refund_elsewhere(&plans.id_of_newest("payment_intent"), 1_200);
+    plans.deliver_all().await;
+    let refunds = plans.stripe.objects("refund");
+    let mut amounts: Vec<i64> = refunds.iter().filter_map(|refund| refund["amount"].as_i64()).collect();
+    amounts.sort_unstable();
+    assert_eq!((amounts, plans.balance().await), (vec![1_200, 1_800], 0));
+}
+
+#[tokio::test]
+async fn an_end_that_was_taken_back_at_stripe_unheard_is_found_after_the_period() {
+    let mut plans = Plans::started("basic").await;
+    plans.cancel().await;
+    plans.deliver_all().await;
+    plans.stripe.resume_elsewhere(&plans.id_of_newest("subscription"));
+    drop(plans.stripe.take_events());
+    plans.pass_seconds(28 * DAY);
+    plans.due.poll(&plans.world.app).await;
+    assert_eq!(plans.status().await, "ended");
+    drop(plans.stripe.take_events());
+    for _ in 0..3 {
+        plans.pass_seconds(3 * 3_600);
+        plans.due.poll(&plans.world.app).await;
+    }
+    assert_eq!(plans.newest("subscription")["status"], "canceled");
+    let page = plans.world.get(PATH).await.json();
+    assert_eq!(page["status"], "ended", "{page}");
+}

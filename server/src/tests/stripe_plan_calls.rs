@@ -98,6 +98,28 @@ async fn a_change_that_replaces_one_whose_answer_was_lost_is_asked_for_itself() 
 }
 
 #[tokio::test]
+async fn a_change_that_is_taken_back_while_its_answer_is_lost_is_undone_at_stripe() {
+    for card in [Card::InsufficientFunds, Card::Good] {
+        let mut plans = Plans::started("basic").await;
+        plans.pass_seconds(DAY);
+        plans.set_card(card);
+        plans.lose_answers();
+        assert_eq!(plans.choose("pro").await.json()["change"]["plan"], "pro");
+        assert_eq!(plans.choose("basic").await.json()["change"], Value::Null);
+        plans.stripe.clear_faults();
+        plans.run_days(1).await;
+        let found = plans.newest("subscription");
+        assert_eq!(found["pending_update"], Value::Null, "{card:?}");
+        assert_eq!(found["items"]["data"][0]["price"]["metadata"]["plan"], "basic", "{card:?}");
+        // What was paid for the change grants nothing, and an operator looks after it.
+        assert_eq!(plans.unmatched().await, usize::from(card == Card::Good), "{card:?}");
+        plans.set_card(Card::Good);
+        plans.run_days(30).await;
+        assert_eq!((plans.status().await.as_str(), plans.balance().await), ("active", 6_000_000), "{card:?}");
+    }
+}
+
+#[tokio::test]
 async fn shortly_before_the_key_of_a_change_is_forgotten_the_change_is_neither_sent_nor_dropped() {
     let mut plans = Plans::started("basic").await;
     for _ in 0..TRIES {
@@ -249,4 +271,40 @@ async fn an_end_that_was_taken_back_at_stripe_unheard_is_found_after_the_period(
     assert_eq!(plans.newest("subscription")["status"], "canceled");
     let page = plans.world.get(PATH).await.json();
     assert_eq!(page["status"], "ended", "{page}");
+}
+
+#[tokio::test]
+async fn an_old_invoice_that_is_paid_after_another_plan_began_is_sent_back() {
+    let mut plans = Plans::started("basic").await;
+    plans.set_card(Card::InsufficientFunds);
+    plans.run_days(30).await;
+    assert_eq!(plans.status().await, "past_due");
+    let invoice = plans.id_of_newest("invoice");
+    assert_eq!(plans.cancel().await.json()["status"], "ended");
+    plans.start("pro").await;
+    plans.deliver_all().await;
+    plans.stripe.pay_invoice(&invoice, Card::Good).expect("the card is good");
+    plans.deliver_all().await;
+    let refunds = plans.stripe.objects("refund");
+    assert_eq!((refunds.len(), &refunds[0]["amount"]), (1, &3_000.into()));
+    assert_eq!((plans.balance().await, plans.unmatched().await), (10_000_000, 1));
+    plans.run_days(2).await;
+    assert_eq!(plans.stripe.objects("refund").len(), 1, "it is sent back once");
+}
+
+#[tokio::test]
+async fn an_unpaid_subscription_that_is_canceled_at_stripe_ends_there_too() {
+    let mut plans = Plans::started("basic").await;
+    plans.set_card(Card::InsufficientFunds);
+    plans.run_days(30).await;
+    assert_eq!(plans.status().await, "past_due");
+    plans.stripe.cancel_in_portal(&plans.id_of_newest("subscription"));
+    plans.deliver_all().await;
+    assert_eq!(plans.status().await, "ended");
+    plans.choose("pro").await.problem(422, "invalid_field");
+    plans.due.poll(&plans.world.app).await;
+    assert_eq!(plans.newest("subscription")["status"], "canceled");
+    plans.start("pro").await;
+    plans.deliver_all().await;
+    assert_eq!(plans.status().await, "active");
 }

@@ -92,7 +92,7 @@ impl Observer<'_> {
         }
         let invoices = self.paid_invoices(&found, heard).await?;
         if !is_of(last, name, &found.id) {
-            return self.send_back(&workspace, name, &found, invoices).await;
+            return self.send_back(&workspace, &found, invoices).await;
         }
         self.place_reference(&workspace, last, &found).await?;
         let now = self.app.now();
@@ -265,6 +265,11 @@ impl Observer<'_> {
         }
         if let Some(command) = news.adopts {
             self.run(workspace, Command::Payment(PaymentCommand::Subscription(command))).await?;
+            let now = self.collected(workspace, name).await?;
+            if now.is_none_or(|(now, _)| now.ended_at.is_some()) {
+                // It was past due, so it ended at once, and is ended there next.
+                return Ok(());
+            }
         }
         if news.is != was {
             self.place(workspace, name, &was, news.is).await?;
@@ -292,7 +297,6 @@ impl Observer<'_> {
     async fn send_back(
         &self,
         workspace: &WorkspaceId,
-        name: SubscriptionId,
         found: &StripeSubscription,
         invoices: Vec<Invoice>,
     ) -> Result<Observed, NotObserved> {
@@ -304,15 +308,12 @@ impl Observer<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let payments = self.payments(workspace).await?;
-        // One that granted before was the workspace's once, and an operator may have settled what
-        // it paid then.
-        let was_ours = payments.of_subscriptions.iter().any(|payment| payment.subscription == name);
-        let since =
-            payments.subscription.as_deref().map_or(0, |last| last.started_at.millis().div_euclid(1_000));
+        let (payments, platform) = (self.payments(workspace).await?, self.app.engine().platform());
         let unknown = invoices.into_iter().filter(|invoice| {
             let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-            !payments.is_payment(&payment) && (!was_ours || invoice.created >= since)
+            // What was noted before was sent back, or an operator looks after it.
+            let is_noted = platform.unmatched.iter().any(|noted| *noted.payment.payment == *payment);
+            !payments.is_payment(&payment) && !is_noted
         });
         for invoice in unknown {
             self.send_invoice_back(workspace, &invoice).await?;
@@ -322,24 +323,36 @@ impl Observer<'_> {
 
     async fn send_invoice_back(&self, workspace: &WorkspaceId, invoice: &Invoice) -> Result<(), NotObserved> {
         let marks = Marks { ledger: &self.ledger, workspace: workspace.as_str(), subject: None };
+        let (mut sum, mut is_sent) = (0_i64, true);
         for (payment, paid_cents) in invoice.paid_with() {
             let refunds = self.client.refunds_of(payment).await?;
             let gone = refunds.iter().filter(|refund| refund.takes()).map(|refund| refund.amount);
-            let cents = paid_cents - gone.fold(0, i64::saturating_add);
-            if cents <= 0 {
-                continue;
-            }
-            let key = CallKey::new(&format!("{}:surplus:{payment}:{cents}", self.ledger));
-            let why = match self.client.refund(payment, cents, &marks, &key).await {
-                Ok(_) => SENT_BACK,
-                Err(error) if error.has_code(ALL_WENT_BACK) => SENT_BACK,
-                Err(StripeError::Refused { status: 400, .. }) => NOT_SENT_BACK,
-                Err(error) => return Err(error.into()),
-            };
-            let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-            self.note_unmatched(workspace, invoice, (&name, cents, why)).await?;
+            let left = paid_cents - gone.fold(0, i64::saturating_add);
+            is_sent &= left <= 0 || self.send_payment_back(&marks, payment, left).await?;
+            sum = sum.saturating_add(if left > 0 { left } else { paid_cents });
         }
-        Ok(())
+        if sum <= 0 {
+            return Ok(());
+        }
+        let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
+        let why = if is_sent { SENT_BACK } else { NOT_SENT_BACK };
+        self.note_unmatched(workspace, invoice, (&name, sum, why)).await
+    }
+
+    /// Sends back what is left of a payment. False if Stripe refuses.
+    async fn send_payment_back(
+        &self,
+        marks: &Marks<'_>,
+        payment: &ObjectId,
+        cents: i64,
+    ) -> Result<bool, NotObserved> {
+        let key = CallKey::new(&format!("{}:surplus:{payment}:{cents}", self.ledger));
+        match self.client.refund(payment, cents, marks, &key).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.has_code(ALL_WENT_BACK) => Ok(true),
+            Err(StripeError::Refused { status: 400, .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -386,7 +399,13 @@ impl News {
         let goes_on = last.ended_at.is_some() && ends == Ends::No;
         let is_known = wanted == ends || is_by_others || goes_on;
         let ends = if is_known { ends } else { was.ends };
-        Ok(News { adopts, drops, is: Placement { ends, ..was.clone() } })
+        // A change that was taken back while its answer was lost is noted, and undone at Stripe.
+        let (terms, change) = match (&last.upgrade, &found.pending_update) {
+            (Some(_), _) => (was.terms.clone(), was.change),
+            (None, Some(_)) => (found.terms(), last.changes),
+            (None, None) => (found.terms(), was.change),
+        };
+        Ok(News { adopts, drops, is: Placement { ends, terms, change, ..was.clone() } })
     }
 
     /// True if somebody else decided something.

@@ -1,5 +1,6 @@
 //! Decides what becomes of a top-up by what a payment provider says: that something was made for
-//! it, or that its money came in; and that a call left nothing, also one of a payment refund.
+//! it, that its money came in, or that its page is over. And that a call left nothing, also one of
+//! a payment refund.
 //!
 //! The commands say what is. One that changes nothing writes nothing, so they may come twice, late
 //! and in any order. Money that came in is the truth: it grants its credit also if the top-up
@@ -39,6 +40,14 @@ pub(super) fn decide(
             assert!(top_up.payment.is_none(), "i12: a top-up that was not paid must have no payment");
             let reason = TopUp::reason_of(top_up.id).into();
             succeed(view, top_up, payment, Some(reason), tax_cents)
+        }
+        ProviderCommand::ExpireTopUp { top_up } => {
+            let top_up = find(account, top_up)?;
+            if !top_up.waits_on_a_page() {
+                return Ok(Vec::new());
+            }
+            assert!(top_up.payment.is_none(), "i12: a top-up that was paid must not expire");
+            Ok(vec![body(PaymentChange::TopUpExpired(top_up.id))])
         }
         ProviderCommand::RenewCall { call, lost } => renew(account, call, lost),
     }

@@ -184,7 +184,13 @@ fn payment(change: &PaymentChange, account: &Account, at: Timestamp) -> Result<P
         PaymentChange::TopUpFailed { top_up, failure } => {
             PaymentCommand::FailTopUp { top_up: *top_up, failure: *failure }
         }
-        PaymentChange::TopUpExpired(top_up) => PaymentCommand::ExpireTopUp(*top_up),
+        PaymentChange::TopUpExpired(top_up) => {
+            let known = account.payments.as_deref().and_then(|payments| payments.top_up(*top_up));
+            match known.is_some_and(|known| known.is_late(at)) {
+                true => PaymentCommand::ExpireTopUp(*top_up),
+                false => PaymentCommand::Provider(ProviderCommand::ExpireTopUp { top_up: *top_up }),
+            }
+        }
         PaymentChange::Card(change) => PaymentCommand::Card(match change {
             CardChange::Linked(customer) => {
                 let present = account.payments.as_deref().and_then(|payments| payments.customer.as_ref());

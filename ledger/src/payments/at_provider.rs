@@ -57,6 +57,12 @@ pub enum ProviderCommand {
         /// The tax that came in with it.
         tax_cents: i64,
     },
+    /// Says that the page of a top-up is over and was not paid. Its money may still come, and then
+    /// grants.
+    ExpireTopUp {
+        /// The top-up.
+        top_up: TopUpId,
+    },
     /// Says that a call of this generation left nothing at the provider and never will, so it may
     /// be begun anew.
     RenewCall {

@@ -141,7 +141,8 @@ pub enum PaymentChange {
     AutoTopUp(AutoTopUpChange),
     /// Something happened at a payment provider.
     Provider(ProviderChange),
-    /// Nobody paid a top-up in time. If its payment comes in after all, it still grants.
+    /// Nobody paid a top-up in time, or its page is over. If its payment comes in after all, it
+    /// still grants.
     TopUpExpired(TopUpId),
     /// Money went back, or is lost.
     Refund(PaymentRefundChange),
@@ -416,7 +417,7 @@ impl Payments {
                 let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
                 let top_up = top_up.ok_or(Violation("a top-up expires that does not exist"))?;
                 ensure(top_up.status == TopUpStatus::Pending, "a top-up expires that does not wait")?;
-                ensure(top_up.is_late(decided_at), "a top-up expires before its time")?;
+                ensure(top_up.may_expire(decided_at), "a top-up expires before its time")?;
                 top_up.expire(decided_at);
                 Ok(())
             }

@@ -51,7 +51,8 @@ pub enum TopUpStatus {
     Succeeded,
     /// It was not paid. If it is paid after all, its credit is granted.
     Failed,
-    /// Nobody paid it in time. It is still granted if its payment comes in after all.
+    /// Nobody paid it in time, or on its page. It is still granted if its payment comes in after
+    /// all.
     Expired,
 }
 
@@ -157,6 +158,18 @@ impl TopUp {
         self.status == TopUpStatus::Pending && self.expires_at().is_some_and(|at| at <= now)
     }
 
+    /// True if it waits for a payer on a page of the provider, which says when the page is over.
+    #[must_use]
+    pub(crate) fn waits_on_a_page(&self) -> bool {
+        self.status == TopUpStatus::Pending && self.way == TopUpWay::Checkout
+    }
+
+    /// True if it may be given up: its time has passed, or its provider ends it before.
+    #[must_use]
+    pub(crate) fn may_expire(&self, now: Timestamp) -> bool {
+        self.waits_on_a_page() || self.is_late(now)
+    }
+
     /// The name of the payment of a top-up that is confirmed by a person. It is derived, so that a
     /// second confirmation is the same payment.
     #[must_use]
@@ -212,7 +225,7 @@ impl TopUp {
     }
 
     pub(crate) fn expire(&mut self, at: Timestamp) {
-        assert!(self.is_late(at), "a top-up must not expire before its time");
+        assert!(self.may_expire(at), "a top-up must not expire before its time");
         assert!(self.payment.is_none(), "i12: a top-up that was paid must not expire");
         (self.status, self.ended_at) = (TopUpStatus::Expired, Some(at));
     }

@@ -3,7 +3,7 @@
 
 use super::check;
 use super::script::output_of;
-use super::world::Output;
+use super::world::{Output, World};
 use crate::{EntryBody, Kind, PaymentChange, Payments, ProviderCall, ProviderChange, TopUpStatus, Violation};
 
 #[test]
@@ -50,6 +50,52 @@ fn money_that_came_in_is_granted_also_after_a_failure_and_before_the_page_is_kno
         balance => 1000000
         ",
     );
+}
+
+#[test]
+fn a_page_that_is_over_expires_its_top_up_once_and_money_that_comes_later_grants() {
+    let mut world = check(
+        "
+        checkout 500
+        placed t1 cs_1 => placed cs_1
+        page_over t1 => expired
+        page_over t1 => unchanged
+        unpaid t1 not_paid => unchanged
+        expire t1 => unchanged
+        paid t1 pi_1 500 => granted 500000, paid
+        page_over t1 => unchanged
+        checkout 500
+        page_over t2 => expired
+        checkout 500
+        unpaid t3 not_paid => not_paid
+        page_over t3 => unchanged
+        top_up 500
+        page_over t4 => unchanged
+        page_over t9 => no top_up_not_found
+        join ada admin
+        page_over t4 by=ada => no forbidden
+        balance => 500000
+        ",
+    );
+    let statuses = |world: &World| {
+        let payments = world.account.payments.as_deref().expect("there are top-ups");
+        payments.top_ups.iter().map(|top_up| top_up.status).collect::<Vec<_>>()
+    };
+    let expected = [TopUpStatus::Succeeded, TopUpStatus::Expired, TopUpStatus::Failed, TopUpStatus::Pending];
+    assert_eq!(statuses(&world), expected);
+    // An automatic top-up has no page: only the answer of its payment ends it.
+    world = check(
+        "
+        customer cus_1
+        card pm_1
+        grant promotional 1_500
+        rule 1_000 1 3
+        charge message x2
+        page_over t1 => unchanged
+        expire t1 => unchanged
+        ",
+    );
+    assert_eq!(statuses(&world), [TopUpStatus::Pending]);
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn command(world: &World, words: &Words) -> Command {
         "update" => Command::UpdateWorkspace(changes(words)),
         "grant" => Command::Grant(grant_request(words)),
         "top_up" | "checkout" | "placed" | "paid" | "renew" | "confirm" | "unpaid" | "expire"
-        | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
+        | "page_over" | "customer" | "card" | "no_card" | "rule" | "stop" | "buy" => {
             Command::Payment(payments::payment_command(world, words))
         }
         "plan" | "pay" | "cancel" | "tick" | "collect" => subscriptions::command(&words.bare),

@@ -126,7 +126,7 @@ pub struct TopUpJson<'a> {
     /// The id of the workspace.
     workspace: &'a str,
     /// `pending` until the payment was confirmed, then `succeeded`; `failed` if it was not paid,
-    /// `expired` if nobody paid it in time.
+    /// `expired` if nobody paid it in time, or before its page was over.
     status: &'static str,
     /// The credit that it buys, in micro-units.
     credits: i64,

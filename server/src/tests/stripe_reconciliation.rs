@@ -368,7 +368,7 @@ async fn a_page_that_was_paid_before_months_of_downtime_is_granted() {
     deaf.pass_seconds(2);
     due.poll(&deaf.world.app).await;
     assert_eq!(deaf.world.balance().await, (2_500_000, 0));
-    assert_eq!([deaf.status(&paid).await, deaf.status(&left).await], ["succeeded", "failed"]);
+    assert_eq!([deaf.status(&paid).await, deaf.status(&left).await], ["succeeded", "expired"]);
 }
 
 #[tokio::test]

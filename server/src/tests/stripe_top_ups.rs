@@ -228,7 +228,8 @@ async fn a_page_that_expires_or_is_declined_grants_nothing() {
     assert_eq!(declined["status"], "pending", "the payer may try another card");
     assert!(declined["payment"]["checkout_url"].is_string());
     paid.pass_seconds(24 * 3_600);
-    assert_ne!(paid.top_up(&id).await["status"], "pending");
+    let expired = paid.top_up(&id).await;
+    assert_eq!((&expired["status"], &expired["failure"]), (&"expired".into(), &Value::Null));
     assert_eq!(paid.world.balance().await, (0, 0));
 }
 

@@ -322,8 +322,14 @@ async fn only_money_that_came_in_and_fits_grants() {
     shop.stripe.advance(3_700);
     shop.world.pass_seconds(3_700);
     shop.deliver_all().await;
-    assert_eq!(shop.shown(&tried).await, ("failed".to_owned(), "not_paid".into()));
+    assert_eq!(shop.shown(&tried).await, ("expired".to_owned(), Value::Null));
     assert_eq!(shop.available().await, 2_500_000);
+
+    let other = shop.page_for(&shop.ledger, "acme", &tried, 2_500).await;
+    shop.stripe.pay_checkout(&other, Card::Good).expect("the card is good");
+    shop.deliver_all().await;
+    assert_eq!(shop.shown(&tried).await, ("succeeded".to_owned(), Value::Null), "money came after all");
+    assert_eq!(shop.available().await, 5_000_000);
 }
 
 #[tokio::test]

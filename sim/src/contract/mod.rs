@@ -96,6 +96,10 @@ pub const CLAUSES: &[Clause] = &[
     ("a top-up grants its credit once, after it was confirmed", payments::a_top_up_grants_its_credit_once),
     ("only the platform says that money came in", payments::only_the_platform_says_that_money_came_in),
     (
+        "a top-up expires with its page and still grants",
+        payments::a_top_up_expires_with_its_page_and_still_grants,
+    ),
+    (
         "a top-up is placed and paid at a provider once",
         payments::a_top_up_is_placed_and_paid_at_a_provider_once,
     ),

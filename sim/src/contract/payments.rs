@@ -144,6 +144,28 @@ pub(super) fn only_the_platform_says_that_money_came_in(store: &dyn Store) {
     assert_eq!(payments(&client).top_ups.len(), 2);
 }
 
+pub(super) fn a_top_up_expires_with_its_page_and_still_grants(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 500);
+    let open =
+        PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Checkout, allowed: TopUpBounds::WIDEST };
+    let top_up = opened(client.submit_keyed("one", Command::Payment(open)).expect("it is accepted")).id;
+    let says = |command| Command::Payment(PaymentCommand::Provider(command));
+    let is_over = || says(ProviderCommand::ExpireTopUp { top_up });
+    client.accepted(says(ProviderCommand::PlaceTopUp { top_up, reference: "cs_1".into() }));
+    client.advance_clock(60);
+    client.accepted(is_over());
+    let (entries, ended_at) = (client.entry_count(), client.now);
+    client.accepted(is_over());
+    assert_eq!(client.entry_count(), entries, "it expires once");
+    let client = client.restarted(store);
+    let stored = &payments(&client).top_ups[0];
+    assert_eq!((stored.status, stored.ended_at), (TopUpStatus::Expired, Some(ended_at)));
+    let payment = TopUp::provider_payment(Provider::Stripe, "pi_1").into();
+    client.accepted(says(ProviderCommand::SucceedTopUp { top_up, payment, cents: 2_500, tax_cents: 0 }));
+    assert_eq!(client.balance().available, Micros::new(2_500_500));
+    assert_eq!(payments(&client).top_ups[0].status, TopUpStatus::Succeeded);
+}
+
 pub(super) fn a_top_up_is_placed_and_paid_at_a_provider_once(store: &dyn Store) {
     let mut client = TestClient::with_credit(store, 500);
     let open =

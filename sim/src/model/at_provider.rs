@@ -1,5 +1,5 @@
 //! The rules of what a payment provider says about top-ups: what was made for one, that its money
-//! came in, and that a call left nothing, also one of a payment refund.
+//! came in, that its page is over, and that a call left nothing, also one of a payment refund.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -53,6 +53,13 @@ impl Pool {
                 let paid =
                     Fact::TopUpPaid { top_up: index, grant, payment: payment.clone(), tax_cents: *tax_cents };
                 self.grant_with(&request, Some(paid), now)
+            }
+            ProviderCommand::ExpireTopUp { top_up } => {
+                let (index, found) = self.find_top_up(*top_up)?;
+                if found.way == TopUpWay::Checkout && found.status == TopUpStatus::Pending {
+                    self.add(now, Fact::TopUpExpired(index));
+                }
+                Ok(Output::Done)
             }
             ProviderCommand::RenewCall { call: ProviderCall::TopUp(top_up), lost } => {
                 let (index, found) = self.find_top_up(*top_up)?;

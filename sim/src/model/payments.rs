@@ -1,5 +1,5 @@
 //! The rules of top-ups: one grants its credit once, after it was confirmed. One that nobody paid
-//! in 90 days is given up, and grants all the same if it is confirmed later.
+//! in 90 days, or on its page, is given up, and grants all the same if it is confirmed later.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{

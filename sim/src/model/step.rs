@@ -117,6 +117,7 @@ impl Names {
             Command::Payment(PaymentCommand::Provider(
                 ProviderCommand::PlaceTopUp { top_up, .. }
                 | ProviderCommand::SucceedTopUp { top_up, .. }
+                | ProviderCommand::ExpireTopUp { top_up }
                 | ProviderCommand::RenewCall { call: ProviderCall::TopUp(top_up), .. },
             )) => {
                 top_up.0 = known_top_up(named, top_up.0)?;

@@ -119,7 +119,8 @@ impl Workload {
     fn at_provider(&mut self, index: usize, top_up: &TopUp) -> ProviderCommand {
         let other = self.random.below(index as u64 + 1);
         let number = if self.random.chance(900) { index as u64 } else { other };
-        match self.random.below(10) {
+        match self.random.below(11) {
+            10 => ProviderCommand::ExpireTopUp { top_up: top_up.id },
             0..3 => {
                 let name = if self.random.chance(30) { String::new() } else { format!("cs_{number}") };
                 ProviderCommand::PlaceTopUp { top_up: top_up.id, reference: name.into() }

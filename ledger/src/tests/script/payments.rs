@@ -46,6 +46,7 @@ pub(super) fn payment_command(world: &World, words: &Words) -> PaymentCommand {
             PaymentCommand::Provider(ProviderCommand::RenewCall { call, lost })
         }
         "expire" => PaymentCommand::ExpireTopUp(top_up()),
+        "page_over" => PaymentCommand::Provider(ProviderCommand::ExpireTopUp { top_up: top_up() }),
         "unpaid" => {
             let mut failures = (0..=u8::MAX).filter_map(|code| TopUpFailure::from_code(code).ok());
             let failure = failures.find(|failure| failure.as_str() == words.bare[2]);

@@ -55,24 +55,25 @@ impl Observer<'_> {
             };
         }
         let (status, intent) = (session.status, intent.map(|intent| intent.status));
-        let is_over = match status {
+        let end = match status {
             // A slow payment may still be under way when its page has expired.
-            Some(SessionStatus::Expired) => intent != Some(IntentStatus::Processing),
-            Some(SessionStatus::Complete) => {
-                matches!(intent, Some(IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled))
+            Some(SessionStatus::Expired) if intent != Some(IntentStatus::Processing) => {
+                PaymentCommand::Provider(ProviderCommand::ExpireTopUp { top_up })
             }
-            _ => false,
+            Some(SessionStatus::Complete)
+                if matches!(intent, Some(IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled)) =>
+            {
+                PaymentCommand::FailTopUp { top_up, failure: TopUpFailure::NotPaid }
+            }
+            _ => return Ok(Observed::Ours),
         };
-        if !is_over {
-            return Ok(Observed::Ours);
-        }
         // The end of a page that another one replaced says nothing about the top-up.
         let payments = self.payments(workspace).await?;
         let known = payments.top_up(top_up).ok_or(NotObserved::Missing)?.at_provider.reference.as_deref();
         if known.is_some_and(|known| known != session.id.as_str()) {
             return Ok(Observed::Ours);
         }
-        self.fail(workspace, top_up, TopUpFailure::NotPaid).await
+        self.run(workspace, Command::Payment(end)).await
     }
 
     /// A payment of a top-up.

@@ -145,11 +145,12 @@ pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, Au
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
 pub use payments::collected::{Collected, CollectedCommand, Ends, Placement, Terms};
 pub use payments::due::Work;
+pub use payments::paid::Paid;
 pub use payments::payment_refund::{
     GrantLoss, Loss, MoneyBack, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PaymentRefundStatus,
 };
 pub use payments::subscription::{Subscription, SubscriptionStatus, Upgrade};
-pub use payments::subscription_change::{AtOnce, Paid, SubscriptionChange, SubscriptionCommand};
+pub use payments::subscription_change::{AtOnce, SubscriptionChange, SubscriptionCommand};
 pub use payments::subscription_payment::SubscriptionPayment;
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 pub use payments::unmatched::UnmatchedPayment;

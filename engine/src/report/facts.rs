@@ -370,19 +370,14 @@ impl Facts {
     /// Counts an entry about the subscription. The months of a year have no payment of their own;
     /// those of a free plan have none at all.
     fn pay_plan(&mut self, change: &SubscriptionChange) -> Result<(), &'static str> {
-        let paid = match change {
-            SubscriptionChange::Renewed { paid, .. } => paid.as_ref(),
-            SubscriptionChange::Changed { paid, .. } | SubscriptionChange::PeriodPaid { paid, .. } => {
-                Some(paid)
-            }
-            _ => None,
-        };
+        let paid = change.paid();
         if let Some(paid) = paid {
             self.subscription_provider = Some(Provider::of_payment(&paid.payment));
         }
         if let (Some(grant), Some(provider)) = (change.grant(), self.subscription_provider) {
             let of = self.with_id(grant)?;
-            if of.paid_cents > 0 {
+            of.tax_cents = paid.map_or(0, |paid| paid.tax_cents);
+            if of.paid_cents > 0 || of.tax_cents > 0 {
                 of.provider = provider;
             }
         }

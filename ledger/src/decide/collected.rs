@@ -39,12 +39,12 @@ pub(super) fn decide(
     let last = last.ok_or(refusal)?;
     let collected = last.collected.as_deref().expect("it was filtered by that");
     let runs = last.ended_at.is_none();
-    if let CollectedCommand::PayPeriod { payment, .. } | CollectedCommand::PayChange { payment, .. } =
-        &command
+    if let CollectedCommand::PayPeriod { payment, tax_cents, .. }
+    | CollectedCommand::PayChange { payment, tax_cents, .. } = &command
         && let Some(payments) = account.payments.as_deref()
     {
         check_room(payments)?;
-        if payments.is_payment(payment) {
+        if payments.is_payment(payment) || !Paid::may_tax_be(*tax_cents) {
             return Err(Refusal::PaymentUnmatched);
         }
     }
@@ -58,11 +58,12 @@ pub(super) fn decide(
             }
             (collected.placement == *was && was != is).then_some(SubscriptionChange::Placed(*is))
         }
-        CollectedCommand::PayPeriod { payment, terms, start, cents } => {
-            return pay_period(view, last, PeriodPaid { payment, terms, start, cents }, now);
+        CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents } => {
+            let paid = Paid { payment, cents, tax_cents };
+            return pay_period(view, last, PeriodPaid { paid, terms, start }, now);
         }
-        CollectedCommand::PayChange { payment, terms, cents } => {
-            return pay_change(view, last, (payment, &terms), cents);
+        CollectedCommand::PayChange { payment, terms, cents, tax_cents } => {
+            return pay_change(view, last, Paid { payment, cents, tax_cents }, &terms);
         }
         CollectedCommand::DropChange(number) => {
             let waits = last.upgrade.as_ref().is_some_and(|upgrade| upgrade.number == number);
@@ -79,10 +80,9 @@ pub(super) fn decide(
 
 /// What a provider says of a period that was paid.
 struct PeriodPaid {
-    payment: Box<str>,
+    paid: Paid,
     terms: Terms,
     start: Timestamp,
-    cents: i64,
 }
 
 /// The credit of a period that was paid, also of one that a later one passed.
@@ -92,11 +92,12 @@ struct PeriodPaid {
 fn pay_period(
     view: &View,
     last: &Subscription,
-    PeriodPaid { payment, terms, start, cents }: PeriodPaid,
+    PeriodPaid { paid, terms, start }: PeriodPaid,
     now: Timestamp,
 ) -> Result<Vec<EntryBody>, Refusal> {
+    let cents = paid.cents;
     let plan = terms.plan_of(last).filter(|_| start <= now.plus_seconds(AHEAD_SECONDS));
-    let plan = plan.filter(|_| TopUp::is_provider_payment(&payment)).ok_or(Refusal::PaymentUnmatched)?;
+    let plan = plan.filter(|_| TopUp::is_provider_payment(&paid.payment)).ok_or(Refusal::PaymentUnmatched)?;
     let period = last.paid_period(&plan, start, cents).ok_or(Refusal::PaymentUnmatched)?;
     if period.month >= last.months_paid {
         check_granted(Some(last), now)?;
@@ -109,7 +110,6 @@ fn pay_period(
     let reason = terms.reason(cents);
     let (month, start, brings) = (period.month, period.start, period.brings);
     assert!(brings.cents <= cents, "i15: a grant must not have cost more than was paid");
-    let paid = Paid { payment, cents };
     granted(view, brings, origin, reason, |grant| SubscriptionChange::PeriodPaid {
         month,
         start,
@@ -127,10 +127,11 @@ fn pay_period(
 fn pay_change(
     view: &View,
     last: &Subscription,
-    (payment, terms): (Box<str>, &Terms),
-    cents: i64,
+    paid: Paid,
+    terms: &Terms,
 ) -> Result<Vec<EntryBody>, Refusal> {
-    let upgrade = last.upgrade.as_ref().filter(|_| TopUp::is_provider_payment(&payment));
+    let cents = paid.cents;
+    let upgrade = last.upgrade.as_ref().filter(|_| TopUp::is_provider_payment(&paid.payment));
     // One that was asked for before may be paid while another one waits.
     let upgrade = upgrade.filter(|upgrade| Terms::of(&upgrade.plan) == *terms);
     let upgrade = upgrade.filter(|upgrade| last.is_change_paid(upgrade.due_cents, cents));
@@ -141,7 +142,6 @@ fn pay_change(
     assert!(number == last.changes, "i12: the change that is paid must be the last that was asked for");
     let origin = last.origin(start, Cause::Change(number));
     let reason = format!("{CHANGE}{}", terms.reason(cents));
-    let paid = Paid { payment, cents };
     granted(view, brings, origin, reason, |grant| SubscriptionChange::Changed {
         number,
         paid,
@@ -153,7 +153,8 @@ fn pay_change(
 /// Begins the reason of a grant of a change. The terms follow, which an audit reads.
 const CHANGE: &str = "change to ";
 
-/// The command that made a grant of a subscription that a provider collects.
+/// The command that made a grant of a subscription that a provider collects. The tax is in the
+/// entry that follows, and is taken from there ([`EntryBody::with_words_of`]).
 pub(super) fn of_grant(
     origin: &str,
     payment: &str,
@@ -165,10 +166,10 @@ pub(super) fn of_grant(
     let (id, start) = Subscription::of_origin(origin)?;
     let (reason, payment) = (reason?, payment.into());
     if let Some((terms, cents)) = reason.strip_prefix(CHANGE).and_then(Terms::of_reason) {
-        return Some((id, CollectedCommand::PayChange { payment, terms, cents }));
+        return Some((id, CollectedCommand::PayChange { payment, terms, cents, tax_cents: 0 }));
     }
     let (terms, cents) = Terms::of_reason(reason)?;
-    Some((id, CollectedCommand::PayPeriod { payment, terms, start, cents }))
+    Some((id, CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents: 0 }))
 }
 
 /// A subscription that ended at its provider. One with months to come ends after them.

@@ -247,7 +247,7 @@ fn pay_period(
     assert!(start <= now, "i12: a period must have begun before it is paid");
     assert!(month == current.months_granted, "i11: a period must be paid after the last one was granted");
     let brings = current.first_month();
-    let paid = Paid { payment, cents: current.next_terms().price_cents };
+    let paid = Paid { payment, cents: current.next_terms().price_cents, tax_cents: 0 };
     let origin = current.origin(start, Cause::Period);
     granted(view, brings, origin, |grant| SubscriptionChange::Renewed {
         month,
@@ -296,7 +296,7 @@ fn pay_change(
     let (start, _) = current.period().expect("a change waits only once its subscription runs");
     let brings = current.paid_upgrade(upgrade);
     let origin = current.origin(start, Cause::Change(upgrade.number));
-    let (number, paid) = (upgrade.number, Paid { payment, cents: upgrade.due_cents });
+    let (number, paid) = (upgrade.number, Paid { payment, cents: upgrade.due_cents, tax_cents: 0 });
     granted(view, brings, origin, |grant| SubscriptionChange::Changed {
         number,
         paid,

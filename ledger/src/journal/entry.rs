@@ -519,11 +519,17 @@ impl EntryBody {
     /// `stored` has it.
     #[must_use]
     pub fn with_words_of(mut self, stored: &EntryBody) -> EntryBody {
-        if let (EntryBody::Payment(change), EntryBody::Payment(stored)) = (&mut self, stored)
-            && let PaymentChange::TopUpSucceeded { tax_cents, .. } = &mut **change
-            && let PaymentChange::TopUpSucceeded { tax_cents: paid, .. } = **stored
-        {
-            *tax_cents = paid;
+        if let (EntryBody::Payment(change), EntryBody::Payment(stored)) = (&mut self, stored) {
+            match (&mut **change, &**stored) {
+                (
+                    PaymentChange::TopUpSucceeded { tax_cents, .. },
+                    PaymentChange::TopUpSucceeded { tax_cents: paid, .. },
+                ) => *tax_cents = *paid,
+                (PaymentChange::Subscription(change), PaymentChange::Subscription(stored)) => {
+                    change.take_tax_of(stored);
+                }
+                _ => {}
+            }
         }
         self
     }

@@ -114,6 +114,8 @@ pub enum CollectedCommand {
         start: Timestamp,
         /// What was paid for it, without tax and after discounts.
         cents: i64,
+        /// The tax that came in with it.
+        tax_cents: i64,
     },
     /// Says that the change that waits was paid. It grants its credit once.
     PayChange {
@@ -123,6 +125,8 @@ pub enum CollectedCommand {
         terms: Terms,
         /// What was paid for it, without tax and after discounts.
         cents: i64,
+        /// The tax that came in with it.
+        tax_cents: i64,
     },
     /// Says that the change of this number will not be paid.
     DropChange(u32),

@@ -14,6 +14,7 @@ pub(crate) mod auto_top_up;
 pub(crate) mod card;
 pub(crate) mod collected;
 pub(crate) mod due;
+pub(crate) mod paid;
 pub(crate) mod payment_refund;
 pub(crate) mod subscription;
 pub(crate) mod subscription_change;

@@ -6,6 +6,7 @@
 
 use super::card::Provider;
 use super::collected::{Collected, CollectedCommand, Placement};
+use super::paid::{Paid, read_cents};
 use super::subscription::{Brings, Subscription, Upgrade, read_count, read_terms};
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
@@ -140,15 +141,6 @@ pub enum SubscriptionChange {
     },
 }
 
-/// A payment for a period or for a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paid {
-    /// The name of the payment: the provider's, or that of a confirmation.
-    pub payment: Box<str>,
-    /// What was paid, in cents, without tax. A year's is on the grants of its months.
-    pub cents: i64,
-}
-
 /// What a change costs and brings at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtOnce {
@@ -176,6 +168,25 @@ impl SubscriptionChange {
             SubscriptionChange::Ended => Kind::SubscriptionEnded,
             SubscriptionChange::Placed(_) => Kind::SubscriptionPlaced,
             SubscriptionChange::PeriodPaid { .. } => Kind::SubscriptionPeriodPaid,
+        }
+    }
+
+    /// The payment that the entry is about.
+    #[must_use]
+    pub const fn paid(&self) -> Option<&Paid> {
+        match self {
+            SubscriptionChange::Renewed { paid, .. } => paid.as_ref(),
+            SubscriptionChange::Changed { paid, .. } | SubscriptionChange::PeriodPaid { paid, .. } => {
+                Some(paid)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes over the tax on a payment, which a decision has from its request alone.
+    pub(crate) fn take_tax_of(&mut self, stored: &SubscriptionChange) {
+        if let SubscriptionChange::Changed { paid, .. } | SubscriptionChange::PeriodPaid { paid, .. } = self {
+            paid.tax_cents = stored.paid().map_or(0, |paid| paid.tax_cents);
         }
     }
 
@@ -310,6 +321,7 @@ impl SubscriptionChange {
             *slot = Some(Box::new(begun(slot.as_deref(), (*subscription, plan), *collected_by, at)?));
             return Ok(());
         }
+        self.check_tax(slot.as_deref())?;
         // A provider may say more of one that has ended.
         if let (SubscriptionChange::Placed(_) | SubscriptionChange::PeriodPaid { .. }, Some(last)) =
             (self, slot.as_deref_mut())
@@ -368,6 +380,14 @@ impl SubscriptionChange {
             }
         }
         ensure(running.agrees(), "i15: the parts of a subscription do not agree")
+    }
+
+    /// Checks that only a provider took tax.
+    fn check_tax(&self, last: Option<&Subscription>) -> Result<(), Violation> {
+        let tax_cents = self.paid().map_or(0, |paid| paid.tax_cents);
+        let is_collected = last.is_some_and(|last| last.collected.is_some());
+        ensure(tax_cents == 0 || is_collected, "i15: tax is on a payment that no provider took")?;
+        ensure(Paid::may_tax_be(tax_cents), "i15: the tax on a payment is out of range")
     }
 
     /// Applies what a provider knows or did.
@@ -567,17 +587,6 @@ impl AtOnce {
     }
 }
 
-impl Paid {
-    fn write(&self, w: &mut Writer) {
-        w.text(&self.payment);
-        w.signed(self.cents);
-    }
-
-    fn read(r: &mut Reader) -> Result<Paid, Malformed> {
-        Ok(Paid { payment: r.text("a payment")?.into(), cents: read_cents(r)? })
-    }
-}
-
 /// Reads the provider that an empty text before a plan announces.
 fn read_provider(r: &mut Reader) -> Result<Option<Provider>, Malformed> {
     let mut ahead = Reader(r.0);
@@ -586,10 +595,4 @@ fn read_provider(r: &mut Reader) -> Result<Option<Provider>, Malformed> {
     }
     *r = ahead;
     Provider::from_code(r.byte("a provider")?).map(Some)
-}
-
-fn read_cents(r: &mut Reader) -> Result<i64, Malformed> {
-    const WHAT: &str = "a grant's cents";
-    let cents = r.signed(WHAT)?;
-    if (0..=bounds::PLAN_PRICE_MAX_CENTS).contains(&cents) { Ok(cents) } else { Err(Malformed(WHAT)) }
 }

@@ -2,6 +2,7 @@
 
 use super::subscriptions::{Line, PLANS, grants, lines};
 use super::{check, check_damaged_payments};
+use crate::{Paid, PaymentChange, SubscriptionChange, Violation, bounds};
 
 /// The months of this table were counted by hand, from a calendar.
 const PAID: [Line; 7] = [
@@ -50,16 +51,35 @@ fn each_period_that_was_paid_grants_once_also_late_and_out_of_order() {
         stripe period in_3 2026-03-31 basic 3000 => granted 3000000, period 2 for 3000 cents
         stripe period in_3b 2026-03-31 basic 3000 => no payment_unmatched
         on 2026-06-30
-        stripe period in_6 2026-06-30 basic 3000 => granted 3000000, period 5 for 3000 cents
+        stripe period in_6 2026-06-30 basic 3000 tax=100_000_000 => no payment_unmatched
+        stripe period in_6 2026-06-30 basic 3000 tax=570 => granted 3000000, period 5 for 3000 cents and 570 tax
         on 2026-07-10
         collect pro => change 2 to pro: 2033 cents for 2709677 until 2026-07-31
         stripe change in_7 2100 => no payment_unmatched
-        stripe change in_7 2034 => granted 2709677, change 2 for 2034 cents
+        stripe change in_7 2034 tax=-1 => no payment_unmatched
+        stripe change in_7 2034 tax=386 => granted 2709677, change 2 for 2034 cents and 386 tax
         stripe change in_7 2034 => replay
         stripe change in_8 2034 => no payment_unmatched
         "
     ));
     assert_eq!(grants(&world), lines(&PAID));
+}
+
+#[test]
+fn tax_that_no_provider_took_or_out_of_range_breaks_an_invariant() {
+    let too_much = bounds::PLAN_PRICE_MAX_CENTS + 1;
+    for (start, tax_cents, why) in [
+        ("plan basic", 1, "i15: tax is on a payment that no provider took"),
+        ("collect basic", -1, "i15: the tax on a payment is out of range"),
+        ("collect basic", too_much, "i15: the tax on a payment is out of range"),
+    ] {
+        let world = check(&format!("{PLANS}\non 2026-01-31\n{start}"));
+        let mut payments = world.account.payments.as_deref().expect("there is a subscription").clone();
+        let paid = Some(Paid { payment: "manual:one".into(), cents: 3_000, tax_cents });
+        let renewed = SubscriptionChange::Renewed { month: 0, paid, cents: 3_000, grant: None };
+        let change = PaymentChange::Subscription(Box::new(renewed));
+        assert_eq!(payments.apply(&change, None, world.now), Err(Violation(why)));
+    }
 }
 
 #[test]

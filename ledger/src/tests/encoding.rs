@@ -102,7 +102,7 @@ tick
 cancel
 collect starter
 stripe placed no
-stripe period in_1 1970-06-01 starter 1900
+stripe period in_1 1970-06-01 starter 1900 tax=361
 ";
 
 /// A history in which every kind of entry of a workspace occurs.

@@ -183,7 +183,7 @@ fn command(world: &World, words: &Words) -> Command {
             Command::Payment(payments::payment_command(world, words))
         }
         "plan" | "pay" | "cancel" | "tick" | "collect" => subscriptions::command(&words.bare),
-        "stripe" => subscriptions::collected(world, &words.bare),
+        "stripe" => subscriptions::collected(world, words),
         "void" => Command::VoidGrant { grant: grant(), reason: words.boxed("reason") },
         "lost" => Command::SetLost {
             grant: grant(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
-    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, PaymentChange, PaymentRefundChange,
+    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, Paid, PaymentChange, PaymentRefundChange,
     Placement, Provider, ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, hex,
 };
 use utoipa::ToSchema;
@@ -431,9 +431,12 @@ fn subscription(change: &SubscriptionChange) -> Option<serde_json::Value> {
             "due_usd": at_once.map(|at_once| usd(at_once.due_cents)),
             "credits": at_once.map(|at_once| at_once.credits.get()),
         }),
-        SubscriptionChange::Changed { number, paid, cents, .. } => json_value!({
-            "change": number, "payment": paid.payment, "paid_usd": usd(paid.cents), "amount_usd": usd(*cents),
-        }),
+        SubscriptionChange::Changed { number, paid, cents, .. } => taxed(
+            paid,
+            json_value!({
+                "change": number, "payment": paid.payment, "paid_usd": usd(paid.cents), "amount_usd": usd(*cents),
+            }),
+        ),
         SubscriptionChange::ChangeDropped { number } => json_value!({ "change": number }),
         SubscriptionChange::Renewed { month, paid, cents, .. } => json_value!({
             "month": month, "payment": paid.as_ref().map(|paid| &paid.payment),
@@ -450,12 +453,23 @@ fn subscription(change: &SubscriptionChange) -> Option<serde_json::Value> {
                 "plan": terms.as_ref().map(|terms| terms.plan.as_str()), "change": change, "ends": ends.as_str(),
             })
         }
-        SubscriptionChange::PeriodPaid { month, start, plan, paid, cents, .. } => json_value!({
-            "month": month, "start": Time(*start).to_string(), "plan": plan.id.as_str(),
-            "payment": paid.payment, "paid_usd": usd(paid.cents), "amount_usd": usd(*cents),
-        }),
+        SubscriptionChange::PeriodPaid { month, start, plan, paid, cents, .. } => taxed(
+            paid,
+            json_value!({
+                "month": month, "start": Time(*start).to_string(), "plan": plan.id.as_str(),
+                "payment": paid.payment, "paid_usd": usd(paid.cents), "amount_usd": usd(*cents),
+            }),
+        ),
         SubscriptionChange::PastDue | SubscriptionChange::Resumed | SubscriptionChange::Ended => return None,
     })
+}
+
+/// The details with the tax on a payment, if there was any.
+fn taxed(paid: &Paid, mut details: Value) -> Value {
+    if paid.tax_cents != 0 {
+        details["tax_usd"] = Usd(Micros::from_cents(paid.tax_cents)).to_string().into();
+    }
+    details
 }
 
 /// The member as an entry set it.

@@ -244,10 +244,22 @@ async fn a_plan_begins_once_its_first_period_is_paid_with_and_without_events() {
         let shown = plans.shown().await;
         assert_eq!((&shown["status"], &shown["checkout_url"]), (&"active".into(), &Value::Null), "{shown}");
         assert_eq!((plans.balance().await, plans.unmatched().await), (3_000_000, 0));
+        let report = plans.world.get("/v1/report").await.json();
+        let line = &report["revenue"][0];
+        assert_eq!((&line["source"], &line["provider"]), (&"subscription".into(), &"stripe".into()));
+        assert_eq!((&line["sold_usd"], &line["tax_usd"]), (&"30.00".into(), &"5.70".into()), "{report}");
+        assert_eq!(plans.details("subscription.period_paid").await["tax_usd"], "5.70");
     }
 }
 
 impl Plans {
+    /// The details of the newest entry of a kind.
+    async fn details(&self, kind: &str) -> Value {
+        let entries = self.world.get("/v1/workspaces/acme/entries").await.json();
+        let rows = entries["data"].as_array().expect("a list has rows");
+        rows.iter().find(|row| row["kind"] == kind).expect("there is one")["details"].clone()
+    }
+
     fn page_of(&self, url: &str) -> String {
         let pages = self.stripe.objects("checkout.session");
         let page = pages.iter().find(|page| page["url"] == url).expect("the page is there");

@@ -141,6 +141,7 @@ pub const CLAUSES: &[Clause] = &[
     ("a lost payment is clawed back and restored", charges::a_lost_payment_is_clawed_back),
     ("what is lost of a payment is a target", charges::what_is_lost_of_a_payment_is_a_target),
     ("a report adds up a month", report::a_report_adds_up_a_month),
+    ("a report shows the tax on a subscription", report::a_report_shows_the_tax_on_a_subscription),
     ("a report shows what is paid and not granted", report::a_report_shows_what_is_paid_and_not_granted),
     ("lists come in pages without gaps", lists::lists_come_in_pages),
     ("charges are filtered by each of their fields", lists::charges_are_filtered),

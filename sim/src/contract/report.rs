@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tollkeeper_engine::report::{Aged, Debt, Line, Movement, Position, Provider, Unmatched};
 use tollkeeper_engine::{Month, Output, Reads, Report, ReportTime};
 use tollkeeper_ledger::{
-    ChargeCommand, Command, Interval, LedgerAccount, Micros, PaymentCommand, PaymentRefundCommand, Plan,
-    PlanId, Source, SubscriptionCommand, TopUpBounds, TopUpWay, UnmatchedPayment, WorkspaceId,
+    ChargeCommand, CollectedCommand, Command, Interval, LedgerAccount, Micros, PaymentCommand,
+    PaymentRefundCommand, Plan, PlanId, Source, SubscriptionCommand, Terms, TopUp, TopUpBounds, TopUpWay,
+    UnmatchedPayment, WorkspaceId,
 };
 
 use super::Store;
@@ -120,6 +121,56 @@ fn five_euros() -> UnmatchedPayment {
         workspace: None,
         why: "The currency is not usd.".into(),
     }
+}
+
+/// A month of 120 dollars is paid at a provider with tax, then a change of 60 dollars. The tax is
+/// apart, and the balance of the provider's money is without it.
+pub(super) fn a_report_shows_the_tax_on_a_subscription(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 1_000);
+    let plan = |id: &str, price_cents, credits| Plan {
+        id: PlanId::new(id).expect("a name"),
+        name: id.into(),
+        price_cents,
+        credits: Micros::new(credits),
+        interval: Interval::Month,
+    };
+    let plans = vec![plan("small", 12_000, 1_000_000), plan("large", 18_000, 2_000_000)];
+    let [small, large] = [0, 1].map(|index| Terms::of(&plans[index]));
+    client.submit(WorkspaceId::platform(), None, Command::SetPlans { plans }).expect("the platform may");
+    let says = |command| Command::Payment(PaymentCommand::Subscription(command));
+    let start = |id: &str| SubscriptionCommand::StartOrChange {
+        plan: PlanId::new(id).expect("a name"),
+        collected_by: Some(tollkeeper_ledger::Provider::Stripe),
+    };
+    client.accepted(says(start("small")));
+    let payments = block_on(client.engine.payments(&acme())).expect("the engine reads").expect("it pays");
+    let subscription = payments.subscription.as_deref().expect("it was started").id;
+    let collected = |command| says(SubscriptionCommand::Collected { subscription, command });
+    let payment = |name: &str| TopUp::provider_payment(tollkeeper_ledger::Provider::Stripe, name).into();
+    let now = client.now;
+    client.accepted(collected(CollectedCommand::PayPeriod {
+        payment: payment("in_1"),
+        terms: small,
+        start: now,
+        cents: 12_000,
+        tax_cents: 2_280,
+    }));
+    client.accepted(says(start("large")));
+    let pay_change = CollectedCommand::PayChange {
+        payment: payment("in_2"),
+        terms: large,
+        cents: 6_000,
+        tax_cents: 1_140,
+    };
+    client.accepted(collected(pay_change));
+    let of_plan = |client: &TestClient| {
+        report_of(client, "2026-01").closing.lines[&(Source::Subscription, Provider::Stripe)]
+    };
+    let expected =
+        Line { grants: 2, granted: 2_000_000, sold_cents: 18_000, tax_cents: 3_420, ..Line::default() };
+    assert_eq!(of_plan(&client), expected);
+    let client = client.restarted(store);
+    assert_eq!(of_plan(&client), expected, "it is read from the journal");
 }
 
 /// A year of 120 dollars is paid in January. In February a fifth of it is disputed and a tenth is

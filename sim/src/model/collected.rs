@@ -21,13 +21,15 @@ pub struct PaidPeriod {
     pub plan: Plan,
     /// What was paid.
     pub cents: i64,
+    /// The tax that was paid besides.
+    pub tax_cents: i64,
     /// The name of the payment.
     pub payment: Box<str>,
 }
 
 impl Running {
     pub(super) fn apply_paid_period(&mut self, period: &PaidPeriod, at: Timestamp) {
-        let PaidPeriod { month, start, plan, cents, payment: _ } = period;
+        let PaidPeriod { month, start, plan, cents, tax_cents: _, payment: _ } = period;
         self.granted_at = Some(at);
         if *month < self.paid {
             self.missing.retain(|missing| missing != month);
@@ -103,22 +105,23 @@ impl Pool {
                 let changes = last.known.as_ref() == Some(was) && was != is;
                 changes.then(|| Happened::Placed(is.as_ref().clone()))
             }
-            CollectedCommand::PayPeriod { payment, terms, start, cents } => {
-                let is_possible = is_at_provider(payment) && *cents >= 0;
+            CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents } => {
+                let is_possible = is_at_provider(payment) && *cents >= 0 && *tax_cents >= 0;
                 let period = last.plan_of(terms).filter(|_| is_possible).and_then(|plan| {
                     let (month, start) = last.unpaid_period(&plan, *start)?;
-                    Some(PaidPeriod { month, start, plan, cents: *cents, payment: payment.clone() })
+                    let (cents, tax_cents) = (*cents, *tax_cents);
+                    Some(PaidPeriod { month, start, plan, cents, tax_cents, payment: payment.clone() })
                 });
                 let is_ahead = start.millis() - now.millis() > 24 * HOUR_SECONDS * 1_000;
                 let period = period.filter(|_| !is_ahead).ok_or(Refusal::PaymentUnmatched)?;
                 return self.pay_collected_period(last, period, now);
             }
-            CollectedCommand::PayChange { payment, terms, cents } => {
+            CollectedCommand::PayChange { payment, terms, cents, tax_cents } => {
                 let waits = last.upgrade.as_ref().map(|upgrade| Terms::of(&upgrade.plan));
-                if !is_at_provider(payment) || waits.as_ref() != Some(terms) {
+                if !is_at_provider(payment) || *tax_cents < 0 || waits.as_ref() != Some(terms) {
                     return Err(Refusal::PaymentUnmatched);
                 }
-                return self.pay_collected_change(last, payment, *cents, now);
+                return self.pay_collected_change(last, payment, (*cents, *tax_cents), now);
             }
             CollectedCommand::DropChange(number) => {
                 let waits = last.upgrade.as_ref().is_some_and(|upgrade| upgrade.number == *number);
@@ -144,7 +147,7 @@ impl Pool {
         period: PaidPeriod,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let PaidPeriod { month, start, plan, cents, payment: _ } = &period;
+        let PaidPeriod { month, start, plan, cents, tax_cents: _, payment: _ } = &period;
         let is_late = *month < last.paid;
         if !is_late && last.granted < last.paid {
             let owes = last.ended_at.is_none() && last.owes(now);
@@ -169,7 +172,7 @@ impl Pool {
         &mut self,
         last: &Running,
         payment: &str,
-        cents: i64,
+        (cents, tax_cents): (i64, i64),
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let upgrade = last.upgrade.as_ref().ok_or(Refusal::PaymentUnmatched)?;
@@ -179,7 +182,7 @@ impl Pool {
             return Err(Refusal::PaymentUnmatched);
         }
         let reason = format!("change to {}", reason_of(&upgrade.plan, cents)).into();
-        self.grant_change(last, upgrade, (payment, cents, Some(reason)), now)
+        self.grant_change(last, upgrade, (payment, cents, tax_cents, Some(reason)), now)
     }
 
     /// True if the provider of the subscription is to learn or say something.

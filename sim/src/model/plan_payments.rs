@@ -51,7 +51,7 @@ impl Pool {
                 });
             }
             Fact::Subscription(Happened::PeriodPaid(period)) if period.cents > 0 => {
-                let PaidPeriod { month: _, start, plan, cents, payment } = period;
+                let PaidPeriod { month: _, start, plan, cents, tax_cents: _, payment } = period;
                 let part: (u64, i64, i64) = granted.expect("a grant comes before");
                 let is_whole = part.2 != plan.credits.get() || length(plan) == 1;
                 payments.push(PlanPayment {
@@ -64,7 +64,7 @@ impl Pool {
                     more: plan.credits.get(),
                 });
             }
-            Fact::Subscription(Happened::Changed { paid_cents, cents, payment: name }) => {
+            Fact::Subscription(Happened::Changed { paid_cents, cents, payment: name, tax_cents: _ }) => {
                 let (before, after): (&Running, &Running) =
                     (before.expect("it ran"), after.expect("it runs"));
                 let months = after.paid - after.granted;

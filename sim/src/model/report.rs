@@ -98,8 +98,11 @@ impl Pool {
         let (provider, tax_cents) = match paid_by {
             Some((true, tax_cents)) => (Provider::Manual, tax_cents),
             Some((false, tax_cents)) => (Provider::Stripe, tax_cents),
-            None if *paid_cents > 0 && is_of_plan => (self.plan_provider(grant.n), 0),
-            None => (Provider::Platform, 0),
+            None => {
+                let tax_cents = self.plan_tax(grant.n);
+                let is_paid = is_of_plan && (*paid_cents > 0 || tax_cents > 0);
+                (if is_paid { self.plan_provider(grant.n) } else { Provider::Platform }, tax_cents)
+            }
         };
         let line = position.lines.entry((grant.source, provider)).or_default();
         line.grants += 1;
@@ -129,6 +132,15 @@ impl Pool {
             _ => None,
         });
         if started == Some(true) { Provider::Stripe } else { Provider::Manual }
+    }
+
+    /// The tax of the payment for the subscription that brought a grant. Its fact is the next one.
+    fn plan_tax(&self, grant: u64) -> i64 {
+        match self.lines.get(usize::try_from(grant).expect("few facts")).map(|line| &line.fact) {
+            Some(Fact::Subscription(Happened::PeriodPaid(period))) => period.tax_cents,
+            Some(Fact::Subscription(Happened::Changed { tax_cents, .. })) => *tax_cents,
+            _ => 0,
+        }
     }
 
     /// What pending charges hold of a grant.

@@ -29,6 +29,8 @@ pub enum Happened {
         paid_cents: i64,
         /// How much of it is on the grant.
         cents: i64,
+        /// The tax that was paid besides.
+        tax_cents: i64,
         /// The name of the payment.
         payment: Box<str>,
     },
@@ -174,7 +176,7 @@ impl Running {
                     month: self.granted,
                 });
             }
-            Happened::Changed { paid_cents, cents, payment: _ } => {
+            Happened::Changed { paid_cents, cents, tax_cents: _, payment: _ } => {
                 let upgrade = self.upgrade.take().expect("it waited");
                 let rest = paid_cents - cents;
                 if self.granted < self.paid {
@@ -475,14 +477,14 @@ impl Pool {
     fn pay_change(&mut self, current: &Running, payment: &str, now: Timestamp) -> Result<Output, Refusal> {
         let upgrade = current.upgrade.as_ref().filter(|upgrade| now < upgrade.drop_at);
         let upgrade = upgrade.ok_or(Refusal::NothingDue)?;
-        self.grant_change(current, upgrade, (payment, upgrade.due_cents, None), now)
+        self.grant_change(current, upgrade, (payment, upgrade.due_cents, 0, None), now)
     }
 
     pub(super) fn grant_change(
         &mut self,
         current: &Running,
         upgrade: &Upgrade,
-        (payment, paid_cents, reason): (&str, i64, Option<Box<str>>),
+        (payment, paid_cents, tax_cents, reason): (&str, i64, i64, Option<Box<str>>),
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let more = upgrade.plan.credits.get() - current.plan.credits.get();
@@ -493,7 +495,7 @@ impl Pool {
         let start = if current.is_past_due { current.paid } else { current.paid - length(&current.plan) };
         let start = current.start_of(start).expect("it runs");
         let origin = current.origin(start, &format!("change-{}", upgrade.number));
-        let happened = Happened::Changed { paid_cents, cents, payment: payment.into() };
+        let happened = Happened::Changed { paid_cents, cents, tax_cents, payment: payment.into() };
         self.grant_because(Micros::new(credits), cents, (origin, reason), happened, now)
     }
 

@@ -188,12 +188,14 @@ impl Workload {
         let payment = format!("stripe:in_{}", self.payments).into();
         let changes_to =
             last.upgrade.as_ref().map_or_else(|| terms.clone(), |upgrade| Terms::of(&upgrade.plan));
+        let tax_cents = *self.random.pick(&[0, 0, 1, 475]) - i64::from(self.random.chance(30));
         let pays_change = last.upgrade.is_some() && self.random.chance(800);
         let command = match self.random.below(if pays_change { 1 } else { 100 }) {
             _ if pays_change => CollectedCommand::PayChange {
                 payment,
                 terms: changes_to,
                 cents: last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents),
+                tax_cents,
             },
             0..25 => {
                 let was = collected.placement.clone();
@@ -212,13 +214,13 @@ impl Workload {
                 let missing = missing.and_then(|month| last.anchor.map(|anchor| anchor.plus_months(*month)));
                 let start = missing.unwrap_or(due).plus_seconds(seconds);
                 let cents = terms.price_cents * *self.random.pick(&[100, 100, 100, 50, 0, -1]) / 100;
-                CollectedCommand::PayPeriod { payment, terms, start, cents }
+                CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents }
             }
             65..80 => {
                 let due = last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents);
                 let cents = due + *self.random.pick(&[0, 0, 0, 1, -2, 400]);
                 let terms = if self.random.chance(900) { changes_to } else { terms };
-                CollectedCommand::PayChange { payment, terms, cents }
+                CollectedCommand::PayChange { payment, terms, cents, tax_cents }
             }
             80..86 => CollectedCommand::DropChange(
                 last.changes - u32::from(self.random.chance(200)).min(last.changes),

@@ -1,10 +1,10 @@
 //! The words of a script about the subscription: its commands, its state, and its entries.
 
-use super::{output_of, say};
+use super::{Words, output_of, say};
 use crate::tests::world::{Output, World};
 use crate::{
-    AtOnce, CollectedCommand, Command, Ends, PaymentCommand, Placement, PlanId, Provider, SubscriptionChange,
-    SubscriptionCommand, Terms, Timestamp,
+    AtOnce, CollectedCommand, Command, Ends, Paid, PaymentCommand, Placement, PlanId, Provider,
+    SubscriptionChange, SubscriptionCommand, Terms, Timestamp,
 };
 
 /// The command of a line about the subscription.
@@ -26,7 +26,9 @@ pub(super) fn command(words: &[&str]) -> Command {
 }
 
 /// The command of a line about what the provider says of the subscription.
-pub(super) fn collected(world: &World, words: &[&str]) -> Command {
+pub(super) fn collected(world: &World, words: &Words) -> Command {
+    let tax_cents = words.number("tax").unwrap_or(0);
+    let words = &words.bare;
     let last = world.account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
     let last = last.expect("a subscription was started");
     let known = || last.collected.as_deref().map_or_else(Placement::default, |known| known.placement.clone());
@@ -43,13 +45,19 @@ pub(super) fn collected(world: &World, words: &[&str]) -> Command {
         "period" => {
             let plan = world.platform.plans.newest().find(&PlanId::known(words[4])).expect("it is a plan");
             let (start, cents) = (Timestamp::midnight(words[3]), super::number(words[5]));
-            CollectedCommand::PayPeriod { payment: payment(), terms: Terms::of(plan), start, cents }
+            let (payment, terms) = (payment(), Terms::of(plan));
+            CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents }
         }
         "change" => {
             let named = words.get(4).map(|id| world.platform.plans.newest().find(&PlanId::known(id)));
             let waits = last.upgrade.as_ref().map_or(&last.plan, |upgrade| &upgrade.plan);
             let terms = Terms::of(named.map_or(waits, |plan| plan.expect("it is a plan")));
-            CollectedCommand::PayChange { payment: payment(), terms, cents: super::number(words[3]) }
+            CollectedCommand::PayChange {
+                payment: payment(),
+                terms,
+                cents: super::number(words[3]),
+                tax_cents,
+            }
         }
         "drop" => CollectedCommand::DropChange(words[2].parse().expect("a change has a number")),
         "lapse" => CollectedCommand::Lapse,
@@ -109,7 +117,9 @@ pub(super) fn happened(change: &SubscriptionChange) -> String {
                 date(*drop_at)
             )
         }
-        SubscriptionChange::Changed { number, cents, .. } => format!("change {number} for {cents} cents"),
+        SubscriptionChange::Changed { number, paid, cents, .. } => {
+            format!("change {number} for {cents} cents{}", taxed(paid))
+        }
         SubscriptionChange::ChangeDropped { number } => format!("change {number} dropped"),
         SubscriptionChange::Renewed { month, grant: None, .. } => format!("month {month} skipped"),
         SubscriptionChange::Renewed { month, cents, .. } => format!("month {month} for {cents} cents"),
@@ -118,6 +128,13 @@ pub(super) fn happened(change: &SubscriptionChange) -> String {
         SubscriptionChange::Resumed => "resumed".to_owned(),
         SubscriptionChange::Ended => "ended".to_owned(),
         SubscriptionChange::Placed(_) => "placed".to_owned(),
-        SubscriptionChange::PeriodPaid { month, cents, .. } => format!("period {month} for {cents} cents"),
+        SubscriptionChange::PeriodPaid { month, paid, cents, .. } => {
+            format!("period {month} for {cents} cents{}", taxed(paid))
+        }
     }
+}
+
+/// The tax on a payment, if there is any.
+fn taxed(paid: &Paid) -> String {
+    if paid.tax_cents == 0 { String::new() } else { format!(" and {} tax", paid.tax_cents) }
 }

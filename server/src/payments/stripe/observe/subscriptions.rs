@@ -187,14 +187,14 @@ impl Observer<'_> {
         }
         let lines = self.client.lines_of(invoice).await?;
         let sum: i64 = lines.iter().map(Line::net_cents).fold(0, i64::saturating_add);
-        let name = payment.as_str().into();
+        let (name, tax_cents) = (payment.as_str().into(), invoice.tax_cents().max(0));
         let (observed, cents) = match paid_by(invoice, &lines) {
             _ if invoice.currency != USD => (Observed::Unmatched, 0),
             Paid::Nothing => return Ok(Observed::Ours),
             Paid::Other => (Observed::Unmatched, 0),
             Paid::Change { price, cents } => match self.client.price(&price).await?.terms() {
                 Some(terms) => {
-                    let command = CollectedCommand::PayChange { payment: name, terms, cents };
+                    let command = CollectedCommand::PayChange { payment: name, terms, cents, tax_cents };
                     (self.say(workspace, subscription, command).await?, cents)
                 }
                 None => (Observed::Unmatched, 0),
@@ -202,7 +202,8 @@ impl Observer<'_> {
             Paid::Period { price, start, cents } => match self.client.price(&price).await?.terms() {
                 Some(terms) => {
                     let start = Timestamp::from_millis(start.saturating_mul(1_000));
-                    let command = CollectedCommand::PayPeriod { payment: name, terms, start, cents };
+                    let command =
+                        CollectedCommand::PayPeriod { payment: name, terms, start, cents, tax_cents };
                     (self.say(workspace, subscription, command).await?, cents)
                 }
                 None => (Observed::Unmatched, 0),

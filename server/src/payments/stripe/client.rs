@@ -19,6 +19,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
+use tollkeeper_engine::digest;
+use tollkeeper_ledger::hex;
 
 use super::API_VERSION;
 use super::error::{StripeError, Why};
@@ -34,20 +36,29 @@ const TRIES: u32 = 3;
 /// How long a connection that nobody uses is kept: less than Stripe keeps it.
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
+/// The most characters of an idempotency key at Stripe.
+const KEY_MAX: usize = 255;
+
 /// The idempotency key of a call at Stripe: the same key is the same call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallKey(HeaderValue);
 
 impl CallKey {
-    /// A key from its text.
-    ///
-    /// # Panics
-    /// If the text is not 1 to 255 printable characters: keys are made of ids and names of calls.
+    /// A key from its text. Stripe takes 1 to 255 printable characters; of any other text the key
+    /// is the digest.
     #[must_use]
     pub fn new(text: &str) -> CallKey {
-        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        assert!(fits, "the key of a call must be printable");
-        CallKey(HeaderValue::from_str(text).expect("printable characters are a header"))
+        let is_printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = is_printable && (1..=KEY_MAX).contains(&text.len());
+        let digested = (!fits).then(|| format!("sha256:{}", hex(&digest(text.as_bytes()))));
+        let key = HeaderValue::from_str(digested.as_deref().unwrap_or(text));
+        CallKey(key.expect("printable characters are a header"))
+    }
+
+    /// The key of a call of a ledger: one for its name, its id and its generation.
+    #[must_use]
+    pub fn of(ledger: &str, call: &str, id: &str, generation: u32) -> CallKey {
+        CallKey::new(&format!("{ledger}:{call}:{id}:{generation}"))
     }
 }
 
@@ -196,4 +207,52 @@ fn tls(is_encrypted: bool) -> std::io::Result<ClientConfig> {
         builder.with_root_certificates(RootCertStore::empty())
     };
     Ok(builder.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use tollkeeper_ledger::{Id, TopUpId, bounds};
+
+    use super::{CallKey, KEY_MAX};
+
+    #[test]
+    fn a_key_of_the_longest_names_is_bounded_and_of_one_call() {
+        let ledger = i64::MIN.to_string();
+        let name = "n".repeat(bounds::NAME_MAX_BYTES);
+        let (customer, other) = ("c".repeat(KEY_MAX), "d".repeat(KEY_MAX));
+        let top_up = TopUpId(Id::v7(i64::MAX >> 16, 0, u64::MAX >> 2)).to_string();
+        let of_page = |customer: &str| format!("{top_up}:{customer}");
+        let price = format!("price:{ledger}:{name}:{0}:{0}:month", i64::MAX);
+        let mut keys = vec![
+            CallKey::of(&ledger, "customer", &name, u32::MAX),
+            CallKey::of(&ledger, "customer_after", &customer, u32::MAX),
+            CallKey::of(&ledger, "top_up", &of_page(&customer), u32::MAX),
+            CallKey::of(&ledger, "top_up", &of_page(&other), u32::MAX),
+            CallKey::of(&ledger, "top_up", &of_page(&customer), 0),
+            CallKey::of(&ledger, "remove_card", &customer, 0),
+            CallKey::of(&ledger, "portal", "", 0),
+            CallKey::new(&price),
+            CallKey::new(""),
+            CallKey::new("not printable\u{0}\n"),
+            CallKey::new("n\u{e4}me"),
+        ];
+        for CallKey(key) in &keys {
+            let text = key.to_str().expect("it is printable");
+            assert!((1..=KEY_MAX).contains(&text.len()), "{text}");
+        }
+        let count = keys.len();
+        keys.sort_by(|CallKey(one), CallKey(other)| one.as_bytes().cmp(other.as_bytes()));
+        keys.dedup();
+        assert_eq!(keys.len(), count, "two calls have two keys");
+        let again = CallKey::of(&ledger, "top_up", &of_page(&customer), u32::MAX);
+        assert!(keys.contains(&again), "a call that is made again has the same key");
+    }
+
+    #[test]
+    fn a_key_that_fits_is_its_text() {
+        assert_eq!(CallKey::of("1", "top_up", "tu_1", 2).0, "1:top_up:tu_1:2");
+        let longest = "k".repeat(KEY_MAX);
+        assert_eq!(CallKey::new(&longest).0, longest.as_str());
+        assert_ne!(CallKey::new(&format!("{longest}k")).0, longest.as_str());
+    }
 }

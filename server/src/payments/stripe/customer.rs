@@ -90,7 +90,7 @@ impl<'a> Payer<'a> {
     }
 
     pub(super) fn key(&self, call: &str, id: &str, generation: u32) -> CallKey {
-        CallKey::new(&format!("{}:{call}:{id}:{generation}", self.ledger))
+        CallKey::of(&self.ledger, call, id, generation)
     }
 
     pub(super) async fn payments(&self) -> Result<Arc<Payments>, NotObserved> {

@@ -3,7 +3,8 @@
 
 use futures_util::future::join_all;
 use tollkeeper_ledger::{
-    AutoTopUpCommand, Card as SavedCard, CardCommand, Customer, Micros, PaymentCommand, Provider, TopUpBounds,
+    AutoTopUpCommand, Card as SavedCard, CardCommand, Customer, Micros, PaymentCommand, Provider,
+    ProviderCommand, TopUpBounds,
 };
 use tollkeeper_testkit::stripe::{Card, Fault};
 
@@ -397,4 +398,54 @@ async fn racing_callers_buy_once_and_the_cap_holds_to_the_cent() {
     assert_eq!((buyer.charged(), buyer.available().await), ((2, 5_000), 180_000));
     let rule = buyer.paid.world.get(RULE_PATH).await.json();
     assert_eq!((&rule["bought_this_month_usd"], &rule["state"]), (&"50.00".into(), &"active".into()));
+}
+
+#[tokio::test]
+async fn an_error_that_is_saved_for_its_key_does_not_keep_a_card() {
+    let buyer = buyer(Card::Good).await;
+    let method = "/v1/workspaces/acme/payment-method";
+    let detach = format!("/v1/payment_methods/{}/detach", buyer.card);
+    buyer.paid.stripe.fail_next("POST", &detach, Fault::SavedError);
+    let world = &buyer.paid.world;
+    world.put("DELETE", method, "", "").await.problem(503, "payment_provider_unavailable");
+    assert_eq!(world.put("DELETE", method, "", "").await.status, 204);
+    world.get(method).await.problem(404, "payment_method_not_found");
+}
+
+#[tokio::test]
+async fn a_charge_whose_outcome_nobody_heard_is_asked_for_also_after_months() {
+    for (card, seconds) in [
+        (Card::Good, 3_600),
+        (Card::InsufficientFunds, 3_600),
+        (Card::Good, 90 * DAY),
+        (Card::InsufficientFunds, 90 * DAY),
+    ] {
+        let mut buyer = buyer(card).await;
+        buyer.paid.stripe.fail_next("POST", CALL, Fault::CutAfter);
+        buyer.spend("a").await;
+        buyer.poll().await;
+        // An answer said that the payment is under way, and what became of it nobody heard.
+        let intent = buyer.paid.stripe.objects("payment_intent")[0]["id"].clone();
+        let reference = intent.as_str().expect("an object has an id").into();
+        let top_up = buyer.newest().await["id"].as_str().expect("an id").parse().expect("an id");
+        let placed = PaymentCommand::Provider(ProviderCommand::PlaceTopUp { top_up, reference });
+        buyer.paid.world.report("acme", placed).await;
+        buyer.paid.stripe.take_events();
+        let asked = buyer.paid.stripe.requests().len();
+        buyer.poll().await;
+        assert_eq!(buyer.paid.stripe.requests().len(), asked, "its event may still come");
+        assert_eq!(buyer.newest().await["status"], "pending");
+        buyer.paid.pass_seconds(seconds);
+        // What cannot be asked now is asked again after a pause.
+        buyer.paid.stripe.fail_next("GET", CALL, Fault::CutBefore);
+        buyer.poll().await;
+        assert_eq!(buyer.newest().await["status"], "pending");
+        buyer.paid.pass_seconds(2);
+        buyer.poll().await;
+        let expected = if card == Card::Good { ("succeeded", 2_900_000) } else { ("failed", 400_000) };
+        assert_eq!(buyer.newest().await["status"], expected.0, "after {seconds} seconds");
+        assert_eq!(buyer.available().await, expected.1);
+        buyer.poll().await;
+        assert_eq!(buyer.paid.posts(CALL), 1, "nothing is charged again");
+    }
 }

@@ -274,6 +274,35 @@ async fn a_request_that_stripe_refuses_fails_the_top_up() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_saved_for_its_key_does_not_block_the_portal() {
+    const PORTAL: &str = "/v1/workspaces/acme/billing-portal";
+    const CONFIGURATIONS: &str = "/v1/billing_portal/configurations";
+    for (fault, made) in
+        [(Fault::ErrorBefore, 1), (Fault::ErrorAfter, 1), (Fault::SavedError, 1), (Fault::SavedErrorAfter, 2)]
+    {
+        let paid = paid_world().await;
+        paid.stripe.fail_next("POST", CONFIGURATIONS, fault);
+        let opened = paid.world.post(PORTAL, "", "").await;
+        assert_eq!(opened.status, 200, "{fault:?}: {}", opened.text);
+        assert_eq!(paid.stripe.objects("billing_portal.configuration").len(), made, "{fault:?}");
+        let requests = paid.stripe.requests();
+        let keys =
+            requests.iter().filter(|request| request.method == "POST" && request.path == CONFIGURATIONS);
+        let keys: Vec<_> = keys.filter_map(|request| request.idempotency_key()).collect();
+        assert_eq!(keys[0], keys[1], "{fault:?}: the same call first");
+        let is_anew = matches!(fault, Fault::SavedError | Fault::SavedErrorAfter);
+        assert_eq!(keys.get(2).is_some_and(|key| *key != keys[0]), is_anew, "{fault:?}");
+        assert_eq!(paid.world.post(PORTAL, "", "").await.status, 200, "{fault:?}");
+    }
+    // What lasts is an error, and is over with its cause.
+    let paid = paid_world().await;
+    (0..3).for_each(|_| paid.stripe.fail_next("POST", CONFIGURATIONS, Fault::ErrorBefore));
+    paid.world.post(PORTAL, "", "").await.problem(503, "payment_provider_unavailable");
+    assert_eq!(paid.world.post(PORTAL, "", "").await.status, 200);
+    assert_eq!(paid.stripe.objects("billing_portal.configuration").len(), 1);
+}
+
+#[tokio::test]
 async fn pages_for_cards_and_invoices_are_made_for_one_customer() {
     let paid = paid_world().await;
     let card = paid.world.post("/v1/workspaces/acme/payment-method", "", "{}").await;

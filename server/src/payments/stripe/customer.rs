@@ -66,9 +66,8 @@ impl<'a> Payer<'a> {
         Ok(self.payments().await?.customer.as_ref().and_then(|customer| ObjectId::new(&customer.id)))
     }
 
-    /// Makes the customer. A server error that comes again may be what Stripe saved for the key and
-    /// repeats for a day; then the call is made under another key. The customer that the first key
-    /// may have left is linked by nobody, and nobody pays with it.
+    /// Makes the customer. One that a lost answer left is linked by nobody, and nobody pays with
+    /// it.
     async fn make_customer(&self, replaces: Option<&ObjectId>) -> Result<ObjectId, StripeError> {
         let name = self.workspace.as_str();
         // All that is sent follows from the key, so that the call may be made again.
@@ -76,13 +75,27 @@ impl<'a> Payer<'a> {
             None => self.key("customer", name, 0),
             Some(deleted) => self.key("customer_after", deleted.as_str(), 0),
         };
-        let mut made = self.client.make_customer(name, &self.marks(None), &key).await;
-        for key in [key, self.key("customer", &unique(), 0)] {
+        let (client, marks) = (self.client, &self.marks(None));
+        let make = move |key: CallKey| async move { client.make_customer(name, marks, &key).await };
+        self.until_made("customer", key, make).await.map(|customer| customer.id)
+    }
+
+    /// Makes a call that moves no money. A server error that comes again may be what Stripe saved
+    /// for the key and repeats for a day. Then the call is made under another key. What the first
+    /// key may have left is of no use and does no harm.
+    pub(super) async fn until_made<T, M: Future<Output = Result<T, StripeError>>>(
+        &self,
+        call: &str,
+        first: CallKey,
+        make: impl Fn(CallKey) -> M,
+    ) -> Result<T, StripeError> {
+        let mut made = make(first.clone()).await;
+        for key in [first, self.key(call, &unique(), 0)] {
             if matches!(made, Err(StripeError::Unknown(Why::Status(_)))) {
-                made = self.client.make_customer(name, &self.marks(None), &key).await;
+                made = make(key).await;
             }
         }
-        made.map(|customer| customer.id)
+        made
     }
 
     pub(super) fn marks<'m>(&'m self, subject: Option<(&'static str, &'m str)>) -> Marks<'m> {

@@ -13,6 +13,7 @@ use tollkeeper_ledger::{
 };
 
 use super::calls::{NewCheckout, TOP_UP};
+use super::client::CallKey;
 use super::customer::{Payer, unique};
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
 use super::objects::{CheckoutSession, ObjectId, SessionStatus};
@@ -127,7 +128,7 @@ impl Payer<'_> {
         match noted.as_deref().and_then(ObjectId::new) {
             Some(first) if first != page.id => {
                 // Another server made one under the key before. Nobody knows this one's address.
-                self.client.expire_checkout(&page.id, &self.key("expire", page.id.as_str(), 0)).await?;
+                self.client.expire_checkout(&page.id, &self.key("expire", &unique(), 0)).await?;
                 Ok(self.client.checkout(&first).await?.url)
             }
             _ => Ok(page.url),
@@ -150,7 +151,7 @@ impl Payer<'_> {
     /// It is not known whether it was removed.
     pub async fn remove_card(&self, id: &str) -> Result<(), NotObserved> {
         let Some(id) = ObjectId::new(id) else { return Ok(()) };
-        match self.client.remove_payment_method(&id, &self.key("remove_card", id.as_str(), 0)).await {
+        match self.client.remove_payment_method(&id, &self.key("remove_card", &unique(), 0)).await {
             Ok(_) | Err(StripeError::Refused { status: 400 | 404, .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -172,10 +173,13 @@ impl Payer<'_> {
         let portals = self.client.portals().await?.data;
         let is_ours = |ledger: &String| *ledger == self.ledger;
         let known = portals.into_iter().find(|portal| portal.metadata.get("ledger").is_some_and(is_ours));
-        match known {
-            Some(portal) => Ok(portal.id),
-            None => Ok(self.client.make_portal(&self.ledger, &self.key("portal", "", 0)).await?.id),
+        if let Some(portal) = known {
+            return Ok(portal.id);
         }
+        let (client, ledger) = (self.client, &self.ledger);
+        let make = move |key: CallKey| async move { client.make_portal(ledger, &key).await };
+        let made = self.until_made("portal", self.key("portal", "", 0), make);
+        made.await.map(|portal| portal.id)
     }
 
     async fn top_up(&self, id: TopUpId) -> Result<TopUp, NotObserved> {

@@ -17,6 +17,10 @@ use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
 /// have been ahead then.
 const AT_ONCE: Timestamp = Timestamp::ZERO;
 
+/// After how long a provider is asked what became of a charge of the saved card: by then it has
+/// said so by itself, unless its word was lost.
+const UNHEARD_SECONDS: i64 = 3_600;
+
 /// A piece of work that a time brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
@@ -26,6 +30,8 @@ pub enum Work {
     CallTopUp(TopUpId),
     /// Give up a top-up that is paid on a page, and whose page nobody knows.
     GiveUpTopUp(TopUpId),
+    /// Ask the provider what became of the charge of the saved card for an automatic top-up.
+    LookAtTopUp(TopUpId),
     /// Send the money of a payment refund back.
     CallRefund(PaymentRefundId),
     /// Write what the time makes true of the subscription: a month, a period that begins, its end.
@@ -89,6 +95,10 @@ impl TopUp {
             (TopUpWay::Checkout, true) => {
                 let given_up_at = self.call_began_at().plus_seconds(bounds::CALL_KEY_SECONDS);
                 Some((given_up_at, Work::GiveUpTopUp(self.id)))
+            }
+            (TopUpWay::Automatic, false) => {
+                let unheard_at = self.call_began_at().plus_seconds(UNHEARD_SECONDS);
+                Some((unheard_at, Work::LookAtTopUp(self.id)))
             }
             _ => Some((self.expires_at()?, Work::ExpireTopUp(self.id))),
         }

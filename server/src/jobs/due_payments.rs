@@ -131,6 +131,7 @@ const fn is_call(work: Work) -> bool {
         Work::CallTopUp(_)
         | Work::CallRefund(_)
         | Work::ExpireTopUp(_)
+        | Work::LookAtTopUp(_)
         | Work::PlaceSubscription
         | Work::LookAtSubscription => true,
         Work::GiveUpTopUp(_) | Work::TickSubscription => false,
@@ -144,9 +145,15 @@ const fn is_call(work: Work) -> bool {
 async fn do_work(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), String> {
     match work {
         Work::ExpireTopUp(top_up) => {
-            look_at_page(app, workspace, top_up).await?;
+            // Stripe lists events for 30 days, and no server may have run meanwhile.
+            look_at(app, workspace, top_up, Subject::Checkout).await?;
             run(app, workspace, PaymentCommand::ExpireTopUp(top_up)).await
         }
+        Work::LookAtTopUp(top_up) if app.stripe.is_some() => {
+            look_at(app, workspace, top_up, Subject::Payment).await?;
+            check_known(app, workspace, work).await
+        }
+        Work::LookAtTopUp(_) => Err(NOT_NAMED.to_owned()),
         Work::GiveUpTopUp(top_up) => run(app, workspace, not_paid(top_up)).await,
         Work::CallTopUp(top_up) => match &app.stripe {
             Some(stripe) => {
@@ -161,7 +168,7 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), S
                 let called = async { Payer::new(app, stripe, workspace)?.send_back(refund).await };
                 called.await.map_err(|why: NotObserved| why.to_string())
             }
-            None => Err("its payment was made at Stripe, which the settings do not name".to_owned()),
+            None => Err(NOT_NAMED.to_owned()),
         },
         Work::TickSubscription => {
             match catch_up(app.engine(), workspace, app.payments.plans_renew, app.now()).await {
@@ -178,24 +185,34 @@ async fn do_work(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), S
                 _ => payer.look_at_subscription().await,
             };
             done.map_err(|why| why.to_string())?;
-            // What Stripe does not know yet waits like a failure.
-            let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
-            let is_due = payments.is_some_and(|payments| payments.due_work(app.now()).contains(&work));
-            if is_due { Err("Stripe does not say yet what became of it".to_owned()) } else { Ok(()) }
+            check_known(app, workspace, work).await
         }
     }
 }
 
-/// Looks a last time whether the page of a top-up was paid: Stripe lists events for 30 days, and no
-/// server may have run meanwhile.
-async fn look_at_page(app: &App, workspace: &WorkspaceId, top_up: TopUpId) -> Result<(), String> {
+const NOT_NAMED: &str = "its payment was made at Stripe, which the settings do not name";
+
+/// Checks that work is due no more. What Stripe does not know yet waits like a failure.
+async fn check_known(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), String> {
+    let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
+    let is_due = payments.is_some_and(|payments| payments.due_work(app.now()).contains(&work));
+    if is_due { Err("Stripe does not say yet what became of it".to_owned()) } else { Ok(()) }
+}
+
+/// Looks what became of the page or the payment of a top-up.
+async fn look_at(
+    app: &App,
+    workspace: &WorkspaceId,
+    top_up: TopUpId,
+    subject: Subject,
+) -> Result<(), String> {
     let Some(stripe) = &app.stripe else { return Ok(()) };
     let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
     let top_up = payments.as_ref().and_then(|payments| payments.top_up(top_up));
-    let Some(page) = top_up.and_then(|top_up| ObjectId::new(top_up.at_provider.reference.as_deref()?)) else {
+    let Some(made) = top_up.and_then(|top_up| ObjectId::new(top_up.at_provider.reference.as_deref()?)) else {
         return Ok(());
     };
-    let looked = observe::observe(app, stripe, Subject::Checkout, &page, &Hint::default()).await;
+    let looked = observe::observe(app, stripe, subject, &made, &Hint::default()).await;
     looked.map(|_| ()).map_err(|why| why.to_string())
 }
 

@@ -265,7 +265,7 @@ impl TestClient {
             let last = payments.subscription.as_deref();
             let command = Command::Payment(match *work {
                 Work::ExpireTopUp(top_up) => PaymentCommand::ExpireTopUp(top_up),
-                Work::CallTopUp(top_up) | Work::GiveUpTopUp(top_up) => {
+                Work::CallTopUp(top_up) | Work::GiveUpTopUp(top_up) | Work::LookAtTopUp(top_up) => {
                     PaymentCommand::FailTopUp { top_up, failure: TopUpFailure::NotPaid }
                 }
                 Work::CallRefund(refund) => {

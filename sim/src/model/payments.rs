@@ -142,15 +142,17 @@ impl Pool {
     /// True if a top-up waits for something whose time has come.
     pub(super) fn has_due_top_up(&self, now: Timestamp) -> bool {
         let pending = self.top_ups().into_iter().filter(|top_up| top_up.status == TopUpStatus::Pending);
-        let mut due_at = pending.filter_map(|top_up| {
+        let mut due_at = pending.map(|top_up| {
             let AtProvider { reference, renewed_at, .. } = &top_up.at_provider;
             let began_at = renewed_at.unwrap_or(top_up.opened_at);
             match top_up.way {
                 // A clock may have been ahead when a call was begun, so it is due at once.
-                TopUpWay::Automatic => reference.is_none().then_some(Timestamp::ZERO),
+                TopUpWay::Automatic if reference.is_none() => Timestamp::ZERO,
+                // The provider did not say within an hour what became of the charge.
+                TopUpWay::Automatic => began_at.plus_seconds(3_600),
                 // Nobody knows the address of a page that was not made in 20 hours.
-                TopUpWay::Checkout if reference.is_none() => Some(began_at.plus_seconds(20 * 3_600)),
-                TopUpWay::Checkout | TopUpWay::Manual => Some(gives_up_at(&top_up)),
+                TopUpWay::Checkout if reference.is_none() => began_at.plus_seconds(20 * 3_600),
+                TopUpWay::Checkout | TopUpWay::Manual => gives_up_at(&top_up),
             }
         });
         due_at.any(|at| at <= now)

@@ -26,6 +26,7 @@ use crate::http::{router, serve};
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
 use crate::jobs::reconciliation::Reconciliation;
+use crate::jobs::renewals::Renewals;
 use crate::jobs::time_outs::TimeOuts;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
@@ -173,6 +174,7 @@ pub async fn serve(
             () = shutdown => {}
             () = time_outs.run(&app, app.poll_interval) => {}
             () = DuePayments::default().run(&app, app.poll_interval) => {}
+            () = Renewals::default().run(&app, app.poll_interval) => {}
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
         }
     };

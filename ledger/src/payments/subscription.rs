@@ -205,6 +205,13 @@ impl Subscription {
         Some(due_at)
     }
 
+    /// True if a period is past due that is paid as soon as periods count as paid when they begin.
+    #[must_use]
+    pub fn waits_to_renew(&self) -> bool {
+        let goes_on = self.ended_at.is_none() && self.cancels_at.is_none();
+        self.is_past_due && goes_on && self.collected.is_none() && !self.next_terms().is_free()
+    }
+
     /// The first step that the present time asks for.
     pub(crate) fn due(&self, now: Timestamp) -> Option<Due> {
         let period_end = self.period_end().filter(|_| self.ended_at.is_none())?;

@@ -3,6 +3,7 @@
 //! ```text
 //! time_outs      refunds pending charges whose deadline has passed
 //! due_payments   does what a time brings to payments
+//! renewals       renews what was past due before plans renewed by themselves
 //! reconciliation finds what lost webhook events would have said
 //! polling        how all poll, batch after batch
 //! back_off       when what failed is tried again
@@ -14,6 +15,7 @@ pub(crate) mod back_off;
 pub(crate) mod due_payments;
 pub(crate) mod polling;
 pub(crate) mod reconciliation;
+pub(crate) mod renewals;
 pub(crate) mod settings;
 pub(crate) mod time_outs;
 

@@ -13,7 +13,8 @@ use tollkeeper_ledger::{
 const STEPS_MAX: usize = 64;
 
 /// Writes what `now` makes true of the subscription of a workspace. With `renews`, a period counts
-/// as paid when it begins. Returns the refusal of a step whose credit does not fit; it stays due.
+/// as paid when it begins, also one that is past due. Returns the refusal of a step whose credit
+/// does not fit; it stays due.
 ///
 /// # Errors
 /// The engine cannot read or write.
@@ -25,8 +26,10 @@ pub async fn catch_up(
 ) -> Result<Option<Refusal>, Error> {
     for _ in 0..STEPS_MAX {
         let Some(payments) = engine.payments(workspace).await? else { return Ok(None) };
-        let due_at = payments.subscription.as_deref().and_then(|subscription| subscription.due_at());
-        if due_at.is_none_or(|at| at > now) {
+        let Some(subscription) = payments.subscription.as_deref() else { return Ok(None) };
+        let is_due = subscription.due_at().is_some_and(|at| at <= now);
+        let is_up_to_date = !is_due && (!renews || !subscription.waits_to_renew());
+        if is_up_to_date {
             return Ok(None);
         }
         let command = Command::Payment(PaymentCommand::Subscription(SubscriptionCommand::Tick { renews }));

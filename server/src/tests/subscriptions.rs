@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
+use crate::jobs::renewals::Renewals;
 
 const PATH: &str = "/v1/workspaces/acme/subscription";
 
@@ -223,6 +224,41 @@ async fn periods_renew_by_themselves_if_the_settings_say_so() {
     assert_eq!(world.choose("basic").await.json()["status"], "active");
     assert_eq!(world.balance().await, (12_000_000, 0));
     world.confirm("two", "").await.problem(409, "nothing_due");
+}
+
+#[tokio::test]
+async fn what_is_past_due_is_renewed_once_the_settings_say_so_though_nobody_looks() {
+    const DAYS: i64 = 24 * 3_600;
+    let World { app, clock, _dir: dir } = world_with_plans().await;
+    let world = World { app, clock, _dir: dir };
+    world.choose("basic").await;
+    world.confirm("one", "").await;
+    world.pass_seconds(100 * DAYS);
+    let mut renewals = Renewals::default();
+    let mut due = DuePayments::default();
+    due.poll(&world.app).await;
+    renewals.poll(&world.app).await;
+    assert_eq!(world.get(PATH).await.json()["status"], "past_due");
+    assert_eq!(world.balance().await, (3_000_000, 0), "the setting does not say so");
+
+    let World { app, clock, _dir: dir } = world;
+    app.engine().close().await.expect("a healthy disk");
+    drop(app);
+    let mut renewing = settings();
+    renewing.payments.plans_renew = true;
+    let world = World { app: open(dir.path(), &renewing, &clock), clock, _dir: dir };
+    DuePayments::default().poll(&world.app).await;
+    assert_eq!(world.balance().await, (3_000_000, 0), "no time brings it");
+    let mut renewals = Renewals::default();
+    for _ in 0..2 {
+        renewals.poll(&world.app).await;
+        assert_eq!(world.balance().await, (12_000_000, 0), "each period once");
+    }
+    world.confirm("two", "").await.problem(409, "nothing_due");
+    // From now on the periods are due by time.
+    world.pass_seconds(31 * DAYS);
+    DuePayments::default().poll(&world.app).await;
+    assert_eq!(world.balance().await, (15_000_000, 0));
 }
 
 #[tokio::test]

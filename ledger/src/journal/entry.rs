@@ -515,6 +515,18 @@ impl EntryBody {
         draws.iter().chain(returns)
     }
 
+    /// The grant of which the entry says how much of its payment is lost.
+    #[must_use]
+    pub fn lost_grant(&self) -> Option<GrantId> {
+        match self {
+            EntryBody::ClawBackIncreased { lost, .. } | EntryBody::ClawBackReduced { lost, .. } => {
+                Some(lost.grant)
+            }
+            EntryBody::ClawedBack { grant, .. } => Some(*grant),
+            _ => None,
+        }
+    }
+
     /// The same body with what a decision takes from its request alone: the tax on a payment, as
     /// `stored` has it.
     #[must_use]

@@ -8,7 +8,10 @@ use std::path::Path;
 use tollkeeper_engine::embedded::{Embedded, audit, audit_with, export, import, import_with_options};
 use tollkeeper_engine::transfer::{Imported, StreamEntry, StreamReader, StreamWriter};
 use tollkeeper_engine::{AuditOptions, Engine, Options, Output, Page, Postgres, Reads, postgres};
-use tollkeeper_ledger::{ChargeCommand, Command, Entry, EntryBody, Micros, Source, WorkspaceId};
+use tollkeeper_ledger::{
+    ChargeCommand, Command, Entry, EntryBody, GrantRequest, Micros, PaymentCommand, PaymentRefundCommand,
+    Source, TopUp, TopUpBounds, TopUpWay, WorkspaceId,
+};
 use tollkeeper_sim::contract::{BEGINNING, acme, charge, credit, prices, submission};
 use tollkeeper_sim::differential::{Differential, next_batch};
 use tollkeeper_sim::engines::embedded::small;
@@ -385,6 +388,101 @@ fn a_spent_grant_that_many_entries_of_an_import_name_takes_all_that_they_do_to_i
     let grants = block_on(imported.grants(&acme(), page)).expect("the engine reads").expect("it exists");
     assert_eq!(grants.data[0].grant.voided_at, Some(BEGINNING));
     block_on(imported.close()).expect("a healthy database");
+}
+
+/// A ledger in which two payments of 50 cents were spent before an export, and are lost after it:
+/// one of a grant, the other of a top-up that the workspace keeps. Returns both exports.
+fn with_losses_of_spent_grants(directory: &Path) -> [Vec<u8>; 2] {
+    let engine = || Embedded::open(directory, Options::default()).expect("the store opens");
+    let run = |engine: &Embedded, key: Option<&str>, command: Command| {
+        let workspace = if command.is_for_platform() { WorkspaceId::platform() } else { acme() };
+        let ran = block_on(engine.run(submission(workspace, key, command), BEGINNING));
+        ran.expect("a healthy engine").expect("it is accepted").output
+    };
+    let first = engine();
+    run(&first, Some("prices"), prices(&[("message", 1_000)]));
+    run(&first, Some("create"), Command::CreateWorkspace(Default::default()));
+    let paid = GrantRequest { paid_cents: 50, ..credit("g", Source::TopUp, 50_000) };
+    let Output::Grant(granted, _) = run(&first, None, Command::Grant(paid)) else {
+        panic!("a grant is answered by a grant");
+    };
+    let (way, allowed) = (TopUpWay::Manual, TopUpBounds::WIDEST);
+    let open = Command::Payment(PaymentCommand::OpenTopUp { cents: 50, way, allowed });
+    let Output::TopUp(top_up) = run(&first, Some("top-up"), open) else {
+        panic!("a top-up is answered by a top-up");
+    };
+    run(&first, None, Command::Payment(PaymentCommand::ConfirmTopUp(top_up.id)));
+    run(&first, Some("spend"), Command::Charge(charge("message", 100)));
+    block_on(first.close()).expect("a healthy disk");
+    drop(first);
+    let before = exported(directory);
+
+    let then = engine();
+    let loss = PaymentRefundCommand::ReportLoss {
+        payment: TopUp::manual_payment(top_up.id).into(),
+        elsewhere_cents: 10,
+        disputed_cents: 10,
+        evidence: "dp_1".into(),
+    };
+    run(&then, None, Command::Payment(PaymentCommand::Refund(loss)));
+    let (grant, evidence) = (granted.grant.id, "dp_2".into());
+    run(&then, None, Command::SetLost { grant, lost_cents: 20, evidence });
+    block_on(then.close()).expect("a healthy disk");
+    drop(then);
+    [before, exported(directory)]
+}
+
+/// The stream in which more credit is lost of the spent grant than its share.
+fn with_a_wrong_loss(stream: &[u8]) -> (u64, Vec<u8>) {
+    forged(stream, |entry| match &mut entry.body {
+        EntryBody::ClawBackIncreased { lost, owed, .. } if lost.lost_cents == 20 => {
+            let more = Micros::new(1_000);
+            lost.credit += more;
+            *owed += more;
+            entry.balance.debt += more;
+            true
+        }
+        _ => false,
+    })
+}
+
+#[test]
+fn a_loss_of_a_spent_grant_is_imported_and_compared_with_it() {
+    let (old, new, other) = (Scratch::new(), Scratch::new(), Scratch::new());
+    let [before, after] = with_losses_of_spent_grants(old.path());
+    let (forged, wrong) = with_a_wrong_loss(&after);
+    for directory in [new.path(), other.path()] {
+        import(directory, &before[..]).expect("an empty directory");
+    }
+    assert_eq!(import(new.path(), &after[..]).expect("it continues").written, 3);
+    audits_agree(old.path(), new.path());
+    assert_eq!(exported(new.path()), after);
+    let refused = import(other.path(), &wrong[..]).expect_err("more is lost than its share");
+    refuses_the_loss(&refused, forged);
+}
+
+#[test]
+fn a_database_compares_a_loss_with_its_spent_grant() {
+    if is_missing() {
+        return;
+    }
+    let (old, database, other) = (Scratch::new(), shared().database(), shared().database());
+    let [before, after] = with_losses_of_spent_grants(old.path());
+    let (forged, wrong) = with_a_wrong_loss(&after);
+    for database in [&database, &other] {
+        postgres::import(&database.url(), &before[..]).expect("an empty database");
+    }
+    assert_eq!(postgres::import(&database.url(), &after[..]).expect("it continues").written, 3);
+    let report = postgres::audit(&database.url()).expect("the database can be read");
+    assert_eq!(report.disagreement.map(|found| found.what), None);
+    let refused = postgres::import(&other.url(), &wrong[..]).expect_err("more is lost than its share");
+    refuses_the_loss(&refused, forged);
+}
+
+fn refuses_the_loss(refused: &tollkeeper_engine::Error, forged: u64) {
+    let message = refused.to_string();
+    assert!(refused.is_damaged() && message.starts_with(&format!("record {forged}, at byte ")), "{message}");
+    assert!(message.contains("i13: the credit of a lost part is not its share"), "{message}");
 }
 
 #[test]

@@ -253,7 +253,7 @@ impl StateMachine {
     }
 
     /// The number, inside its workspace, of the entry that brought a grant.
-    fn grant_number(&mut self, account_index: u32, id: GrantId) -> Result<Option<u64>, Error> {
+    pub(super) fn grant_number(&mut self, account_index: u32, id: GrantId) -> Result<Option<u64>, Error> {
         if let Some(grant) = self.accounts.get(account_index).account.grants.find(id) {
             return Ok(Some(grant.n));
         }

@@ -366,6 +366,12 @@ impl StateMachine {
             _ => 0,
         };
         let previous = self.accounts.load(index, &self.state)?.map_or(0, |slot| slot.head);
+        if let Some(grant) = entry.body.lost_grant().filter(|_| previous > 0) {
+            // What is lost of it is compared with what it brought, also if it is spent.
+            let n = self.grant_number(index, grant)?;
+            let n = n.ok_or_else(|| Error::damaged(format!("grant {grant} was never made")))?;
+            self.accounts.get_mut(index).load_grant(n, &self.state)?;
+        }
         let header = EntryHeader { seq: self.next_seq, account_index: index, previous, opening_seq };
         self.apply_to_platform(entry, header)?;
         self.replay_account(entry, Stored { header, bytes })?;

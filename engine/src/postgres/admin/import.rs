@@ -10,7 +10,7 @@
 //! stored in the table `moved`, before the transaction with their entries. A row of `moved` without
 //! an entry has no effect.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 
 use tollkeeper_ledger::{ChainEnd, Charge, ChargeState, Entry, EntryBody, Id, Micros, WorkspaceId};
@@ -235,22 +235,24 @@ impl Import {
         self.accounts.touch(workspace.as_str()).expect("the accounts of all lines are loaded first")
     }
 
-    /// Brings the spent grants into memory that some lines draw from or refund to. A grant that the
-    /// same lines create is not in the database yet, and the query returns no row for it. A grant
-    /// that several lines name is loaded once: the account would hold it twice, and one of the two
-    /// would miss what the lines do to it.
+    /// Brings the spent grants into memory that some lines draw from, refund to or lose. A grant
+    /// that the same lines create is not in the database yet, and the query returns no row for it.
+    /// A grant that several lines name is loaded once: the account would hold it twice, and one of
+    /// the two would miss what the lines do to it.
     async fn load_spent_grants(&mut self, lines: &[StreamEntry]) -> Result<(), Failure> {
-        let (mut workspaces, mut numbers, mut account_indexes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut wanted = HashSet::new();
+        let mut wanted: BTreeSet<EntryRef> = self.lost_grants(lines).await?.into_iter().collect();
         for line in lines {
             let account_index = self.account_index(&line.workspace);
-            let grants = &self.accounts.get(account_index).account.grants;
-            let missing = line.entry.body.draws().filter(|draw| grants.get(draw.grant).is_none());
-            for draw in missing.filter(|draw| wanted.insert((account_index, draw.grant))) {
-                workspaces.push(line.workspace.as_str());
-                numbers.push(draw.grant as i64);
-                account_indexes.push(account_index);
-            }
+            wanted.extend(line.entry.body.draws().map(|draw| EntryRef { account_index, n: draw.grant }));
+        }
+        wanted.retain(|EntryRef { account_index, n }| {
+            self.accounts.get(*account_index).account.grants.get(*n).is_none()
+        });
+        let (mut workspaces, mut numbers, mut account_indexes) = (Vec::new(), Vec::new(), Vec::new());
+        for EntryRef { account_index, n } in wanted {
+            workspaces.push(self.accounts.get(account_index).account.profile.id.as_str().to_owned());
+            numbers.push(n as i64);
+            account_indexes.push(account_index);
         }
         if workspaces.is_empty() {
             return Ok(());
@@ -264,6 +266,21 @@ impl Import {
             self.accounts.get_mut(account_index).account.grants.insert(grant);
         }
         Ok(())
+    }
+
+    /// The grants of the database that some lines lose: what is lost of one is compared with what
+    /// it brought, also if it is spent.
+    async fn lost_grants(&mut self, lines: &[StreamEntry]) -> Result<Vec<EntryRef>, Failure> {
+        let mut named = Vec::new();
+        for line in lines {
+            let account_index = self.account_index(&line.workspace);
+            let grants = &self.accounts.get(account_index).account.grants;
+            let lost = line.entry.body.lost_grant().filter(|lost| grants.find(*lost).is_none());
+            named.extend(lost.map(|lost| (line.workspace.as_str(), lost)));
+        }
+        named.sort_unstable();
+        named.dedup();
+        prefetch::grant_numbers_by_id(&self.session, &mut self.accounts, named.into_iter()).await
     }
 
     /// The charges of the database that some lines are about.

@@ -411,6 +411,24 @@ pub(crate) async fn charges_by_id<'a>(
     Ok(loaded.charges)
 }
 
+/// The numbers of grants that are named by their ids, as [`charges_by_id`] finds charges.
+pub(crate) async fn grant_numbers_by_id<'a>(
+    session: &DbSession,
+    accounts: &mut Accounts,
+    named: impl Iterator<Item = (&'a str, GrantId)>,
+) -> Result<Vec<EntryRef>, Failure> {
+    let mut ids = NamedIds::default();
+    named.for_each(|(workspace, grant)| ids.push(workspace, grant.0));
+    let rows = with_timeout(ids.load(session)).await??;
+    let mut loaded = Loaded::default();
+    take_named(accounts, &mut loaded, &ids, &rows)?;
+    let number = |(key, record): (GrantRef, GrantRecord)| EntryRef {
+        account_index: key.account_index,
+        n: record.grant.n,
+    };
+    Ok(loaded.grants.into_iter().map(number).collect())
+}
+
 /// Loads the spent grants of the payments that commands are about. Only the account tells their
 /// ids.
 async fn load_grants_of_payments(

@@ -30,7 +30,7 @@ use super::database::config::{self, Address};
 use super::database::decode::{decode_account, decode_current_usage, decode_entry, decode_usage_row};
 use super::database::failure::Failure;
 use super::database::schema::{self, Admission};
-use super::database::seal::sealed;
+use super::database::seal::{Companions, sealed, sealed_account};
 use super::database::session::{DbSession, Uuid, column, connect};
 use super::database::sql::{self, Sql};
 use super::repairs::Repairs;
@@ -137,7 +137,7 @@ async fn is_current(
     let rows = session.query(Sql::Account, &[&workspace.as_str()]).await?;
     let Some(row) = rows.first() else { return Ok(false) };
     // A row that cannot be read is what is repaired.
-    let Ok(stored) = decode_account(column(row, 0)?, None, None) else { return Ok(false) };
+    let Ok(stored) = decode_account(column(row, 0)?) else { return Ok(false) };
     let (n, stored_n) = (rebuilt.chain.n, stored.chain.n);
     if stored_n < n {
         return Ok(false);
@@ -276,20 +276,22 @@ async fn write(
 ) -> Result<(), Failure> {
     let id = workspace.as_str();
     let (n, created_at) = (account.chain.n as i64, account.profile.created_at.millis());
-    let data = sealed(384, |bytes| account.encode(bytes));
+    // A team that is empty again has a row too.
+    let team = (!workspace.is_platform()).then(|| sealed(512, |bytes| account.team.encode(bytes)));
+    let payments = account.payments.as_deref().map(|payments| sealed(256, |bytes| payments.encode(bytes)));
+    let companions = Companions::of_rows(team.as_deref(), payments.as_deref());
+    let data = sealed_account(384, companions, |bytes| account.encode(bytes));
     let usage = sealed(128, |bytes| hour.encode(bytes));
     session.execute(Sql::RebuildAccount, &[&id, &n, &created_at, &data, &usage]).await?;
-    if !workspace.is_platform() {
+    if let Some(team) = team {
         let mut search = SearchColumns::default();
         search.push(&account, ChangedSearch { row: SearchRow::of(&account), is_renamed: true });
         search.set(session).await?;
-        // A team that is empty again has a row too.
-        let team = sealed(512, |bytes| account.team.encode(bytes));
         session.execute(Sql::SetTeams, &[&vec![id], &vec![team]]).await?;
-        match &account.payments {
-            Some(payments) => {
+        match account.payments.as_deref().zip(payments) {
+            Some((payments, row)) => {
                 let mut columns = PaymentColumns::default();
-                columns.push(id, payments);
+                columns.push(id, payments, row);
                 columns.set(session).await?;
             }
             // A row that the journal does not have is damage too.

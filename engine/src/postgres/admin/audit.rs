@@ -29,7 +29,8 @@ use crate::hash::digest;
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
 use crate::postgres::database::decode::{
-    decode_account, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
+    check_companions, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
+    decode_whole_account,
 };
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema;
@@ -370,8 +371,10 @@ impl Auditor<'_> {
         let payments = self.tables.payments.next_of(&workspace.name).await?;
         let due_at = payments.as_ref().map(|row| column(row, 2)).transpose()?.flatten();
         let payments = payments.as_ref().map(|row| column(row, 1)).transpose()?;
+        let stored = decode_whole_account(column(&row, 3)?, team, payments);
+        let named = check_companions(column(&row, 3)?, team, payments);
         let undecodable = |error: Error| workspace.disagrees(Some(n), error.to_string());
-        let stored = decode_account(column(&row, 3)?, team, payments).map_err(undecodable)?;
+        let stored = stored.map_err(undecodable)?;
         workspace.has_lost_entries = stored.chain.n > n;
         if workspace.has_lost_entries {
             let what = format!("the stored account is of entry {}, which is missing", stored.chain.n);
@@ -383,6 +386,7 @@ impl Auditor<'_> {
         if stored.payments != workspace.account().payments {
             return Err(workspace.disagrees(Some(n), "the stored payments differ from the journal"));
         }
+        named.map_err(|error| workspace.disagrees(Some(n), error.to_string()))?;
         let expected = stored.payments.as_deref().and_then(Payments::due_at);
         if due_at.map(Timestamp::from_millis) != expected {
             let what = "the stored time at which the payments are due differs from the journal";

@@ -14,8 +14,9 @@ use tollkeeper_ledger::{Account, Payments, Team, Totals, Usage, WorkspaceId, inv
 use super::current_hour::CurrentHour;
 use super::recount_pauses::RecountPauses;
 use crate::Error;
-use crate::postgres::database::decode::decode_account;
+use crate::postgres::database::decode::{check_companions, decode_whole_account};
 use crate::postgres::database::failure::Failure;
+use crate::postgres::database::seal::{Companions, sealed};
 use crate::postgres::database::session::column;
 use crate::workspace_search::SearchRow;
 
@@ -36,6 +37,8 @@ pub(crate) struct Slot {
     stored_team: Arc<Team>,
     /// The payments in the database, likewise.
     stored_payments: Option<Arc<Payments>>,
+    /// The checksums of the rows of both in the database.
+    stored_companions: Companions,
     /// The row for searches in the database; `None` if there is none.
     stored_search: Option<SearchRow>,
     /// Whether the current batch uses the account.
@@ -54,7 +57,7 @@ pub(crate) struct ChangedSearch {
 
 impl Slot {
     /// An account as the database has it.
-    pub(crate) fn stored(account: Account, hour: CurrentHour) -> Slot {
+    fn stored(account: Account, hour: CurrentHour, stored_companions: Companions) -> Slot {
         let (stored_n, stored_totals) = (account.chain.n, account.totals);
         let (stored_team, stored_payments) = (Arc::clone(&account.team), account.payments.clone());
         let is_listed = account.exists() && !account.profile.id.is_platform();
@@ -68,6 +71,7 @@ impl Slot {
             stored_totals,
             stored_team,
             stored_payments,
+            stored_companions,
             stored_search,
             touched,
             recently_used,
@@ -84,7 +88,9 @@ impl Slot {
             return Err(Error::damaged("an account does not end where its journal ends"));
         }
         let Some(n) = n else { return Ok(None) };
-        let account = decode_account(column(row, 0)?, column(row, 2)?, column(row, 7)?)?;
+        let (data, team, payments) = (column(row, 0)?, column(row, 2)?, column(row, 7)?);
+        let account = decode_whole_account(data, team, payments)?;
+        let companions = check_companions(data, team, payments)?;
         let hour = CurrentHour::decode(column(row, 1)?)?;
         if hour.newest().is_some_and(|newest| newest > account.chain.at.hour()) {
             return Err(Error::damaged("an account has usage of an hour after its last entry"));
@@ -94,7 +100,7 @@ impl Slot {
         if !is_at_end || account.profile.id.as_str() != column::<&str>(row, 3)? {
             return Err(Error::damaged("an account is not the one that its journal makes"));
         }
-        Ok(Some(Slot::stored(account, hour)))
+        Ok(Some(Slot::stored(account, hour, companions)))
     }
 
     /// True if the current batch has recorded an entry of this account.
@@ -111,6 +117,26 @@ impl Slot {
     /// The payments, if the current batch has changed them.
     pub(crate) fn changed_payments(&self) -> Option<&Payments> {
         self.account.payments_since(self.stored_payments.as_ref())
+    }
+
+    /// The checksums of the rows that go with the account once the current batch is written.
+    /// `team` and `payments` are the rows that it changes.
+    pub(crate) fn companions(&self, team: Option<&[u8]>, payments: Option<&[u8]>) -> Companions {
+        let (changed, stored) = (Companions::of_rows(team, payments), self.stored_companions);
+        Companions {
+            team: if team.is_some() { changed.team } else { stored.team },
+            payments: if payments.is_some() { changed.payments } else { stored.payments },
+        }
+    }
+
+    /// The row of the team, if the current batch has changed it.
+    pub(crate) fn changed_team_row(&self) -> Option<Vec<u8>> {
+        self.changed_team().map(|team| sealed(512, |bytes| team.encode(bytes)))
+    }
+
+    /// The row of the payments, if the current batch has changed them.
+    pub(crate) fn changed_payments_row(&self) -> Option<Vec<u8>> {
+        self.changed_payments().map(|payments| sealed(256, |bytes| payments.encode(bytes)))
     }
 
     /// The row for searches, if the current batch has changed it.
@@ -131,6 +157,8 @@ impl Slot {
         self.touched = false;
         self.stored_n = self.account.chain.n;
         self.stored_totals = self.account.totals;
+        let (team, payments) = (self.changed_team_row(), self.changed_payments_row());
+        self.stored_companions = self.companions(team.as_deref(), payments.as_deref());
         if self.changed_team().is_some() {
             self.stored_team = Arc::clone(&self.account.team);
         }
@@ -209,7 +237,7 @@ impl Accounts {
     /// Adds an empty account for a workspace that is not in the database. It exists once its first
     /// entry is recorded.
     pub(crate) fn admit_new(&mut self, id: WorkspaceId) {
-        self.admit(Slot::stored(Account::new(id), CurrentHour::default()));
+        self.admit(Slot::stored(Account::new(id), CurrentHour::default(), Companions::default()));
     }
 
     /// Removes an account from memory, if it is there.

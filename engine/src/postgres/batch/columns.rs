@@ -13,7 +13,7 @@ use super::search_columns::{SearchColumns, assert_lengths};
 use super::texts::TextRow;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
-use crate::postgres::database::seal::sealed;
+use crate::postgres::database::seal::{sealed, sealed_account};
 use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
 
@@ -201,7 +201,9 @@ impl<'a> Columns<'a> {
         }
         assert!(account.chain.n > slot.stored_n, "i02: an account only ever gains entries");
         let table = if slot.stored_n == 0 { &mut self.added } else { &mut self.updated };
-        let data = sealed(384, |bytes| account.encode(bytes));
+        let (team, payments) = (slot.changed_team_row(), slot.changed_payments_row());
+        let companions = slot.companions(team.as_deref(), payments.as_deref());
+        let data = sealed_account(384, companions, |bytes| account.encode(bytes));
         let usage = sealed(128, |bytes| slot.hour.encode(bytes));
         table.workspace.push(id);
         table.before.push(slot.stored_n as i64);
@@ -209,12 +211,12 @@ impl<'a> Columns<'a> {
         table.created_at.push(account.profile.created_at.millis());
         table.data.push(data);
         table.usage.push(usage);
-        if let Some(team) = slot.changed_team() {
+        if let Some(team) = team {
             self.teams.workspace.push(id);
-            self.teams.data.push(sealed(512, |bytes| team.encode(bytes)));
+            self.teams.data.push(team);
         }
-        if let Some(payments) = slot.changed_payments() {
-            self.payments.push(id, payments);
+        if let (Some(payments), Some(row)) = (slot.changed_payments(), payments) {
+            self.payments.push(id, payments, row);
         }
         if let Some(changed) = slot.changed_search() {
             self.search.push(account, changed);
@@ -507,10 +509,10 @@ impl TeamColumns<'_> {
 }
 
 impl<'a> PaymentColumns<'a> {
-    /// Adds the payments of a workspace with the time at which they need attention.
-    pub(crate) fn push(&mut self, workspace: &'a str, payments: &Payments) {
+    /// Adds the row of the payments of a workspace, with the time at which they need attention.
+    pub(crate) fn push(&mut self, workspace: &'a str, payments: &Payments, row: Vec<u8>) {
         self.workspace.push(workspace);
-        self.data.push(sealed(256, |bytes| payments.encode(bytes)));
+        self.data.push(row);
         self.due_at.push(payments.due_at().map(Timestamp::millis));
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tollkeeper_ledger::{Account, Entry, Grant, Micros, Payments, Team, UsageKey, UsageSums};
 
-use super::seal::unsealed;
+use super::seal::{Companions, unsealed, unsealed_account};
 use super::session::{Uuid, column};
 use super::usage_codec::{decode_usage, usage_key};
 use crate::Error;
@@ -19,20 +19,71 @@ pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
     Entry::decode(bytes).map_err(|error| Error::damaged(format!("an entry cannot be decoded: {error}")))
 }
 
-/// Decodes an account. `team` and `payments` are the columns `data` of its rows in the tables of
-/// these names. With `None` the account has neither, for a caller that does not need them.
-pub(crate) fn decode_account(
+/// Decodes an account without its team and payments, for a caller that does not need them.
+pub(crate) fn decode_account(bytes: &[u8]) -> Result<Account, Error> {
+    of_parts(unsealed_account(bytes)?.0, decode_team(None)?, None)
+}
+
+/// Decodes an account with its team and payments: the columns `data` of its rows in the tables of
+/// these names. Whether they are the rows that go with it, [`check_companions`] says.
+pub(crate) fn decode_whole_account(
     bytes: &[u8],
     team: Option<&[u8]>,
     payments: Option<&[u8]>,
 ) -> Result<Account, Error> {
-    let (team, payments) = (decode_team(team)?, decode_payments(payments)?);
-    Account::decode(unsealed(bytes)?, team, payments)
+    of_parts(unsealed_account(bytes)?.0, decode_team(team)?, decode_payments(payments)?)
+}
+
+fn of_parts(bytes: &[u8], team: Arc<Team>, payments: Option<Arc<Payments>>) -> Result<Account, Error> {
+    Account::decode(bytes, team, payments)
         .map_err(|error| Error::damaged(format!("an account cannot be decoded: {error}")))
 }
 
+/// Checks that these are the rows that go with an account; returns what names them.
+///
+/// # Errors
+/// [`Error::is_damaged`] if one is missing, of an earlier time, or of another workspace.
+pub(crate) fn check_companions(
+    account: &[u8],
+    team: Option<&[u8]>,
+    payments: Option<&[u8]>,
+) -> Result<Companions, Error> {
+    let (_, named) = unsealed_account(account)?;
+    let found = Companions::of_rows(team, payments);
+    check_team(named, found)?;
+    check_payments(named, found)?;
+    Ok(found)
+}
+
+fn check_team(named: Option<Companions>, found: Companions) -> Result<(), Error> {
+    let goes_with_it = named.is_none_or(|named| named.team == found.team);
+    let wrong = || Error::damaged("the stored team is not the one that its account names");
+    goes_with_it.then_some(()).ok_or_else(wrong)
+}
+
+fn check_payments(named: Option<Companions>, found: Companions) -> Result<(), Error> {
+    let go_with_it = named.is_none_or(|named| named.payments == found.payments);
+    let wrong = || Error::damaged("the stored payments are not those that their account names");
+    go_with_it.then_some(()).ok_or_else(wrong)
+}
+
+/// Decodes the team of an account, and checks that it goes with it.
+pub(crate) fn decode_team_of(account: &[u8], team: Option<&[u8]>) -> Result<Arc<Team>, Error> {
+    check_team(unsealed_account(account)?.1, Companions::of_rows(team, None))?;
+    decode_team(team)
+}
+
+/// Decodes the payments of an account, and checks that they go with it.
+pub(crate) fn decode_payments_of(
+    account: &[u8],
+    payments: Option<&[u8]>,
+) -> Result<Option<Arc<Payments>>, Error> {
+    check_payments(unsealed_account(account)?.1, Companions::of_rows(None, payments))?;
+    decode_payments(payments)
+}
+
 /// Decodes a team; `None` stands for the empty team.
-pub(crate) fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
+fn decode_team(bytes: Option<&[u8]>) -> Result<Arc<Team>, Error> {
     let bytes = bytes.map(unsealed).transpose()?;
     Team::decode(bytes).map_err(|error| Error::damaged(format!("a team cannot be decoded: {error}")))
 }

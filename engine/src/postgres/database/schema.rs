@@ -29,10 +29,11 @@ const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
     include_str!("../migrations/0004_tables.sql"),
     include_str!("../migrations/0005_payments.sql"),
     include_str!("../migrations/0006_due_payments.sql"),
+    include_str!("../migrations/0007_named_rows.sql"),
 ];
 
-/// The migration after which the times at which payments are due are computed.
-const DUE_PAYMENTS: usize = 6;
+/// The last migration that needs the times at which payments are due to be computed anew.
+const DUE_PAYMENTS: usize = 7;
 
 /// How many rows of payments are read together.
 const PAYMENTS_READ: i64 = 1_000;

@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 6;
+pub(crate) const VERSION: usize = 7;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,15 +328,16 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
     (Sql::Account, "SELECT data FROM account WHERE workspace = $1"),
     (
         Sql::Team,
-        // The version of a team, and the team itself unless it is of version $2.
-        "SELECT v.version, CASE WHEN v.version = $2 THEN NULL ELSE t.data END
+        // The version of a team, and unless it is $2 the team itself and the account that names it.
+        "SELECT v.version, CASE WHEN v.version = $2 THEN NULL ELSE t.data END,
+                CASE WHEN v.version = $2 THEN NULL ELSE a.data END
          FROM account AS a LEFT JOIN team AS t ON t.workspace = a.workspace
          LEFT JOIN LATERAL (SELECT t.xmin::text || ' ' || encode(substr(t.data, 1, 5), 'hex') AS version) AS v ON true
          WHERE a.workspace = $1",
     ),
     (
         Sql::Payments,
-        "SELECT p.data FROM account AS a LEFT JOIN payments AS p ON p.workspace = a.workspace
+        "SELECT p.data, a.data FROM account AS a LEFT JOIN payments AS p ON p.workspace = a.workspace
          WHERE a.workspace = $1",
     ),
     (

@@ -183,7 +183,7 @@ pub(crate) async fn grants(
     let limit = page.limit.min(LIMIT_MAX) as i64 + 1;
     let rows = session.query_with_timeout(Sql::GrantsBefore, &[&id.as_str(), &before, &limit]).await?;
     let Some((first, grant_rows)) = rows.split_first().filter(|_| !id.is_platform()) else { return Ok(None) };
-    let account = decode_account(column(first, 0)?, None, None)?;
+    let account = decode_account(column(first, 0)?)?;
     let mut data = Vec::with_capacity(grant_rows.len());
     for row in grant_rows.iter().take(page.limit) {
         let stored = decode_grant(column(row, 0)?)?;

@@ -13,7 +13,7 @@ use tollkeeper_ledger::{
 use crate::postgres::batch::texts::stored_text;
 use crate::postgres::database::config::Address;
 use crate::postgres::database::decode::{
-    decode_account, decode_entry, decode_grant, decode_payments, decode_team,
+    decode_account, decode_entry, decode_grant, decode_payments_of, decode_team_of,
 };
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
@@ -40,7 +40,7 @@ pub(crate) async fn account(session: &DbSession, id: &WorkspaceId) -> Result<Opt
         return Ok(None);
     }
     let rows = session.query_with_timeout(Sql::Account, &[&id.as_str()]).await?;
-    let account = rows.first().map(|row| decode_account(column(row, 0)?, None, None)).transpose()?;
+    let account = rows.first().map(|row| decode_account(column(row, 0)?)).transpose()?;
     Ok(account)
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn team(
     if let Some(seen) = seen.filter(|seen| version == Some(&seen.version)) {
         return Ok(Some(seen.team));
     }
-    let team = decode_team(column(row, 1)?)?;
+    let team = decode_team_of(column(row, 2)?, column(row, 1)?)?;
     if let Some(version) = version {
         teams_seen.put(id, SeenTeam { version: version.into(), team: Arc::clone(&team) });
     }
@@ -72,7 +72,7 @@ pub(crate) async fn payments(
 ) -> Result<Option<Arc<Payments>>, Failure> {
     let rows = session.query_with_timeout(Sql::Payments, &[&id.as_str()]).await?;
     let Some(row) = rows.first().filter(|_| !id.is_platform()) else { return Ok(None) };
-    Ok(Some(decode_payments(column(row, 0)?)?.unwrap_or_default()))
+    Ok(Some(decode_payments_of(column(row, 1)?, column(row, 0)?)?.unwrap_or_default()))
 }
 
 /// The error for a text that is not what was stored. No rebuilding of the account mends it.
@@ -196,7 +196,7 @@ pub(crate) async fn charge(
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
-            0 => account = Some(decode_account(bytes, None, None)?),
+            0 => account = Some(decode_account(bytes)?),
             1 => {
                 opened =
                     answer::charge_opened_by(decode_entry(bytes)?).filter(|found| found.details.id == charge)

@@ -168,7 +168,7 @@ async fn records(
     let mut records = HashMap::with_capacity(rows.len());
     for row in &rows {
         let id: &str = column(row, 0)?;
-        match decode_account(column(row, 1)?, None, None) {
+        match decode_account(column(row, 1)?) {
             Ok(account) => _ = records.insert(id.to_owned(), WorkspaceRecord::of(&account)),
             Err(error) => {
                 if let Ok(workspace) = WorkspaceId::new(id) {

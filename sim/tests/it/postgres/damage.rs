@@ -8,7 +8,8 @@ use std::time::Duration;
 use tollkeeper_engine::postgres::{self, Options, Postgres};
 use tollkeeper_engine::{AuditDisagreement, DisagreementKind, Engine, Error, Page, Reads};
 use tollkeeper_ledger::{
-    ChargeCommand, ChargeRequest, Command, MemberId, Micros, Role, Source, Submission, TeamCommand, WorkerId,
+    ChargeCommand, ChargeRequest, Command, MemberId, Micros, PaymentCommand, Role, Source, Submission,
+    TeamCommand, TopUpBounds, TopUpWay, WorkerId,
 };
 use tollkeeper_sim::contract::{BEGINNING, TestClient, acme, awaited, charge, submission, workspace};
 use tollkeeper_sim::engines::postgres::InDatabase;
@@ -348,4 +349,68 @@ fn the_damaged_row_of_a_team_that_is_empty_again_is_repaired() {
     postgres::repair(&store.0.url(), &acme()).expect("the journal is whole");
     check_audit(&store.0);
     TestClient::open(&store, BEGINNING).charge("after the repair", charge("message", 1));
+}
+
+#[test]
+fn a_row_of_an_earlier_time_or_of_another_workspace_is_found_and_rebuilt() {
+    if is_missing() {
+        return;
+    }
+    let store = ledger();
+    let client = TestClient::open(&store, BEGINNING);
+    let open_top_up = || {
+        let (way, allowed) = (TopUpWay::Manual, TopUpBounds::WIDEST);
+        Command::Payment(PaymentCommand::OpenTopUp { cents: 100, way, allowed })
+    };
+    client.create_workspace(workspace("globex"));
+    client.submit(workspace("globex"), None, open_top_up()).expect("it is opened");
+    client.submit(workspace("globex"), None, added("ada", Role::Admin)).expect("she is added");
+    client.accepted(open_top_up());
+    let copy = |table: &str| format!("CREATE TABLE earlier_{table} AS SELECT * FROM {table};");
+    store.0.sql(&["payments", "team"].map(copy).concat());
+    client.accepted(open_top_up());
+    client.accepted(added("bob", Role::Admin));
+    drop(client);
+    let rows = "SELECT md5(string_agg(encode(data, 'hex'), ',' ORDER BY workspace)) FROM";
+    let valid = || ["payments", "team"].map(|table| store.0.sql(&format!("{rows} {table}")));
+    let before = valid();
+    let mut damages = Vec::new();
+    for table in ["payments", "team"] {
+        for from in ["acme", "globex"] {
+            damages.push(format!(
+                "UPDATE {table} SET data = (SELECT data FROM earlier_{table} WHERE workspace = '{from}')
+                 WHERE workspace = 'acme'"
+            ));
+        }
+        damages.push(format!("DELETE FROM {table} WHERE workspace = 'acme'"));
+    }
+    for damage in damages {
+        store.0.sql(&damage);
+        assert_ne!(valid(), before, "{damage}");
+        let found = postgres::audit(&store.0.url()).expect("the database can be read").disagreement;
+        assert_eq!(found.and_then(|found| found.workspace), Some(acme()), "{damage}");
+        let client = TestClient::open(&store, BEGINNING);
+        let known = submission(acme(), Some("known"), Command::Charge(charge("message", 1)));
+        let answer = after_repair(&damage, || block_on(client.engine.run(known.clone(), client.now)));
+        assert!(answer.expect("it is paid").replayed, "{damage}");
+        let payments = after_repair(&damage, || block_on(client.engine.payments(&acme())));
+        assert_eq!(payments.map(|payments| payments.top_ups.len()), Some(2), "{damage}");
+        drop(client);
+        assert_eq!(valid(), before, "{damage}");
+        check_audit(&store.0);
+    }
+    // Who reads only one of the two rows believes no other row either.
+    for table in ["payments", "team"] {
+        store.0.sql(&format!(
+            "UPDATE {table} SET data = (SELECT data FROM earlier_{table} WHERE workspace = 'acme')
+             WHERE workspace = 'acme'"
+        ));
+        let client = TestClient::open(&store, BEGINNING);
+        let team = after_repair("a read", || block_on(client.engine.team(&acme())));
+        let payments = after_repair("a read", || block_on(client.engine.payments(&acme())));
+        assert_eq!(team.map(|team| team.members.len()), Some(1));
+        assert_eq!(payments.map(|payments| payments.top_ups.len()), Some(2));
+        drop(client);
+        assert_eq!(valid(), before, "{table}");
+    }
 }

@@ -30,7 +30,7 @@ Examples:
   tollkeeper subscription confirm acme
   tollkeeper subscription confirm acme --change";
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "id",
     "workspace",
     "plan",
@@ -45,6 +45,7 @@ const FIELDS: [&str; 14] = [
     "cancels_at",
     "payment.provider",
     "payment.instructions",
+    "checkout_url",
 ];
 
 /// Show, start, change and cancel the plan of a workspace, and confirm its payments

@@ -27,7 +27,7 @@ With the provider `manual`, send the money yourself afterwards.
 Example:
   tollkeeper top-up refund acme tu_01991234-5678-7abc-bfff-0123456789ab --usd 10.00 --reason 'asked for it'";
 
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 13] = [
     "id",
     "workspace",
     "status",
@@ -35,9 +35,12 @@ const FIELDS: [&str; 10] = [
     "amount_usd",
     "payment.provider",
     "payment.instructions",
+    "payment.checkout_url",
     "created_at",
     "paid_at",
     "grant",
+    "failure",
+    "receipt_url",
 ];
 
 /// Open, list, show, confirm and refund top-ups: credit that is bought once

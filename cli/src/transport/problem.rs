@@ -69,12 +69,17 @@ fn hint(code: &str) -> Option<&'static str> {
         "plan_interval_differs" => {
             "cancel it with tollkeeper subscription cancel WORKSPACE, and start the plan after its end"
         }
-        "nothing_due" => "tollkeeper subscription show WORKSPACE shows what waits for a payment",
+        "nothing_due" => {
+            "tollkeeper subscription show WORKSPACE shows what waits; --change confirms a change"
+        }
         "payment_method_required" => "tollkeeper payment-method show WORKSPACE shows the saved card",
         "payment_method_not_found" => "save a card at the payment provider first",
         "auto_top_up_not_found" => "set them with tollkeeper auto-top-up set WORKSPACE",
         "nothing_to_refund" => "tollkeeper top-up show WORKSPACE TOP_UP shows whether it was paid",
-        "grant_was_paid" => "money paid for this grant, so its credit can go back only with the money",
+        "grant_was_paid" => {
+            "its credit goes back with its money: tollkeeper top-up refund WORKSPACE TOP_UP --reason TEXT"
+        }
+        "payment_provider_unavailable" => "repeat the command in a moment, with the same --key if it had one",
         "limit_exceeded" => "tollkeeper limits show WORKSPACE shows what is used and when each limit resets",
         "member_not_found" => "tollkeeper member list WORKSPACE shows the members",
         "member_exists" => "change the member with tollkeeper member change WORKSPACE MEMBER",
@@ -111,7 +116,7 @@ mod tests {
                    plan_not_found subscription_not_found plan_interval_differs nothing_due \
                    payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
                    member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
-                   rate_limited overloaded invalid_field invalid_parameter unknown_field malformed_json \
+                   rate_limited overloaded payment_provider_unavailable invalid_field invalid_parameter unknown_field malformed_json \
                    body_too_large not_found";
         let without_hint: Vec<&str> = codes.split_whitespace().filter(|code| hint(code).is_none()).collect();
         assert_eq!(without_hint, Vec::<&str>::new());

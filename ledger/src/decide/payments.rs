@@ -81,7 +81,7 @@ fn check_new(account: &Account, cents: i64, allowed: TopUpBounds) -> Result<(), 
         return refuse("are 10,000 already, the most there can be");
     }
     if pending >= bounds::TOP_UPS_PENDING_MAX {
-        return refuse("that wait for their payment are 100 already, the most there can be");
+        return refuse("that wait for their payment are 100 already; one must be paid or end first");
     }
     check_balance_bound(account, Micros::from_cents(cents))
 }
@@ -98,7 +98,7 @@ fn confirm_top_up(view: &View, account: &Account, id: TopUpId) -> Result<Vec<Ent
         return Ok(Vec::new());
     }
     if top_up.way != TopUpWay::Manual {
-        let why = "is paid at the payment provider, which says when";
+        let why = "cannot be confirmed: the payment provider says when it was paid";
         return Err(Refusal::InvalidField { field: "top_up", why });
     }
     succeed(view, top_up, TopUp::manual_payment(id).into(), None, 0)

@@ -132,7 +132,10 @@ fn payment_method_required() -> Problem {
 
 /// The plan cannot be started.
 fn plan_not_found() -> Problem {
-    Problem::new(Code::PlanNotFound, "There is no such plan, or it can be started no more.")
+    Problem::new(
+        Code::PlanNotFound,
+        "No plan with this id can be started: it does not exist, or it was retired.",
+    )
 }
 
 /// The plan is paid by another interval than the subscription.
@@ -143,7 +146,8 @@ fn plan_interval_differs() -> Problem {
 
 /// Nothing waits for a payment.
 fn nothing_due() -> Problem {
-    let detail = "No period has begun that was not paid, or no change waits for a payment.";
+    let detail =
+        "Nothing waits for a payment now: with `change`, no change; without it, no period that has begun.";
     Problem::new(Code::NothingDue, detail)
 }
 
@@ -192,7 +196,7 @@ fn idempotency_key_reused(field: &'static str) -> Problem {
 
 fn top_up_out_of_bounds(TopUpBounds { min_cents, max_cents }: TopUpBounds) -> Problem {
     let [min, max] = [min_cents, max_cents].map(|cents| Usd(Micros::from_cents(cents)));
-    Problem::field("amount_usd", &format!("must be {min} to {max}"))
+    Problem::field("amount_usd", &format!("must be at least {min} and at most {max}"))
 }
 
 fn nothing_to_refund() -> Problem {
@@ -202,8 +206,11 @@ fn nothing_to_refund() -> Problem {
 
 fn refund_out_of_bounds(refundable_cents: i64) -> Problem {
     let refundable = Usd(Micros::from_cents(refundable_cents));
-    Problem::field("amount_usd", &format!("must be 0.01 to {refundable}, whose credit is unspent"))
-        .with("refundable_usd", refundable.to_string())
+    Problem::field(
+        "amount_usd",
+        &format!("must be at least 0.01 and at most {refundable}, whose credit is unspent"),
+    )
+    .with("refundable_usd", refundable.to_string())
 }
 
 fn debt_outstanding(debt: Micros) -> Problem {

@@ -102,7 +102,7 @@ async fn wrong_amounts_get_the_documented_answer_and_open_nothing() {
     let missing = world.post(PATH, "", r#"{"amount_usd":"25.00"}"#).await;
     missing.problem(400, "idempotency_key_required");
     let bounds = world.post(PATH, "k", r#"{"amount_usd":"4.99"}"#).await.json();
-    assert_eq!(bounds["detail"], "`amount_usd` must be 5.00 to 10000.00.");
+    assert_eq!(bounds["detail"], "`amount_usd` must be at least 5.00 and at most 10000.00.");
     assert_eq!(world.get(PATH).await.json()["data"], serde_json::json!([]));
     assert_eq!(world.post(PATH, "k", r#"{"amount_usd":"5.00"}"#).await.status, 201);
     let return_url = r#"{"amount_usd":"10000.00","return_url":"https://app.example.com/billing"}"#;
@@ -124,7 +124,7 @@ async fn a_repeated_request_gets_its_answer_although_the_settings_allow_its_amou
     assert_eq!((again.status, &again.text), (201, &opened.text));
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     let refused = world.post(PATH, "two", r#"{"amount_usd":"25.00"}"#).await.problem(422, "invalid_field");
-    assert_eq!(refused["detail"], "`amount_usd` must be 50.00 to 10000.00.");
+    assert_eq!(refused["detail"], "`amount_usd` must be at least 50.00 and at most 10000.00.");
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl Payments {
     fn collecting(&self) -> impl Iterator<Item = (Timestamp, Work)> {
         let last = self.subscription.as_deref();
         let places = last.filter(|last| last.wants_placing());
-        let places = places.map(|last| (last.started_at, Work::PlaceSubscription));
+        let places = places.map(|_| (AT_ONCE, Work::PlaceSubscription));
         let looks = last.and_then(Subscription::look_at).map(|at| (at, Work::LookAtSubscription));
         places.into_iter().chain(looks)
     }

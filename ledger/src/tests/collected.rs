@@ -2,7 +2,7 @@
 
 use super::subscriptions::{Line, PLANS, grants, lines};
 use super::{check, check_damaged_payments};
-use crate::{Paid, PaymentChange, SubscriptionChange, Violation, bounds};
+use crate::{Paid, PaymentChange, SubscriptionChange, Violation, Work, bounds};
 
 /// The months of this table were counted by hand, from a calendar.
 const PAID: [Line; 7] = [
@@ -80,6 +80,23 @@ fn tax_that_no_provider_took_or_out_of_range_breaks_an_invariant() {
         let change = PaymentChange::Subscription(Box::new(renewed));
         assert_eq!(payments.apply(&change, None, world.now), Err(Violation(why)));
     }
+}
+
+#[test]
+fn what_is_to_be_placed_is_due_at_once_also_if_a_clock_was_ahead() {
+    let world = check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000
+        stripe placed no
+        cancel
+        "
+    ));
+    let mut payments = world.account.payments.as_deref().expect("there is a subscription").clone();
+    let last = payments.subscription.as_deref_mut().expect("it was started");
+    last.started_at = world.now.plus_seconds(86_400);
+    assert_eq!(payments.due_work(world.now), [Work::PlaceSubscription]);
 }
 
 #[test]

@@ -144,4 +144,16 @@ mod tests {
     fn the_definition_of_the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
     }
+
+    #[test]
+    fn no_line_after_the_options_is_broken_where_there_is_no_terminal() {
+        const COLUMNS: usize = 100;
+        let mut commands = vec![super::Cli::command()];
+        while let Some(command) = commands.pop() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > COLUMNS).collect();
+            assert_eq!(long, Vec::<&str>::new(), "{}", command.get_name());
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
 }

@@ -37,7 +37,7 @@ pub enum Command {
     /// Show the rule, whether it is active, and what it bought this month
     #[command(after_help = "Example:\n  tollkeeper auto-top-up show acme")]
     Show(WorkspaceArgs),
-    /// Set the rule
+    /// Set when credit is bought with the saved card, and how much
     #[command(after_help = SET_EXAMPLE)]
     Set(Set),
     /// Stop automatic top-ups

@@ -9,7 +9,8 @@ use crate::transport::target::Target;
 
 const EXAMPLE: &str =
     "A month is one in UTC. A month that is over never changes. The command reads the whole journal:
-with a hundred million entries that takes minutes. On a data directory it works while a server runs.
+with a hundred million entries that takes minutes. On a data directory it works while a server
+runs.
 
 Examples:
   tollkeeper report --month 2026-11

@@ -22,9 +22,9 @@ Example:
   tollkeeper subscription start acme starter";
 
 const CONFIRM_EXAMPLE: &str =
-    "Confirm a payment only after its money has arrived. It pays the oldest period that has begun and was
-not paid, or with --change the change that waits. The credit is granted once, and debt is repaid from
-it first.
+    "Confirm a payment only after its money has arrived. It pays the oldest period that has begun and
+was not paid, or with --change the change that waits. The credit is granted once, and debt is
+repaid from it first.
 
 Examples:
   tollkeeper subscription confirm acme

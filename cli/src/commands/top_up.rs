@@ -25,7 +25,7 @@ const REFUND_EXAMPLE: &str =
 With the provider `manual`, send the money yourself afterwards.
 
 Example:
-  tollkeeper top-up refund acme tu_01991234-5678-7abc-bfff-0123456789ab --usd 10.00 --reason 'asked for it'";
+  tollkeeper top-up refund acme tu_01991234-5678-7abc-bfff-0123456789ab --usd 10.00 --reason asked";
 
 const FIELDS: [&str; 13] = [
     "id",

@@ -374,7 +374,10 @@ fn a_top_up_is_opened_listed_confirmed_and_shown() {
         }
         let grant = paid["grant"].as_str().expect("the answer names the grant");
         let void = target.refused(&["grant", "void", "acme", grant], 1);
-        assert!(void.contains("grant_was_paid") && void.contains("hint: money paid for"), "{void}");
+        assert!(
+            void.contains("grant_was_paid") && void.contains("hint: its credit goes back with its money"),
+            "{void}"
+        );
     });
 }
 

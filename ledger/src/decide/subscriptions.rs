@@ -148,6 +148,10 @@ fn start_or_change(
             "cannot begin: the subscription has ended at the payment provider, and grants what was paid";
         return Err(Refusal::InvalidField { field: "plan", why });
     }
+    if goes_on && current.is_some_and(Subscription::is_change_under_way) {
+        let why = "cannot begin while the last change is asked for at the provider; try again in a moment";
+        return Err(Refusal::InvalidField { field: "plan", why });
+    }
     Ok(match (asked, current) {
         (Asked::Start, _) => {
             check_granted(last(account), now)?;

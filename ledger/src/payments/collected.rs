@@ -338,6 +338,13 @@ impl Subscription {
         self.collected.as_deref().is_some_and(|collected| collected.placement.ends == Ends::Now)
     }
 
+    /// True if a change waits whose call at the provider may be under way. A second call would be
+    /// reckoned from the first one.
+    pub(crate) fn is_change_under_way(&self) -> bool {
+        let placed = self.collected.as_deref().map(|collected| collected.placement.change);
+        self.upgrade.as_ref().is_some_and(|upgrade| placed.is_some_and(|placed| placed != upgrade.number))
+    }
+
     /// The time at which the provider is to be asked what it knows; `None` if nothing waits.
     #[must_use]
     pub fn look_at(&self) -> Option<Timestamp> {

@@ -112,6 +112,7 @@ fn a_change_that_is_not_paid_takes_no_cancellation_back() {
         collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
         subscription => basic canceled 2026-01-31 to 2026-02-28
         collect pro => unchanged
+        collect basic => no invalid_field plan
         "
     );
     check(&format!(

@@ -334,6 +334,8 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     if waits.is_some_and(|last| terms.is_some_and(|terms| *terms != last.plan)) {
         close_page(&call, &workspace).await?;
     }
+    // A change is asked for at Stripe before another one takes its place.
+    tell_provider(&call, &workspace).await;
     let collected_by = call.app.stripe.as_ref().map(|_| Provider::Stripe);
     run(&call, &workspace, SubscriptionCommand::StartOrChange { plan, collected_by }).await?;
     // A free plan grants its first month at once.

@@ -46,7 +46,8 @@ const LATEST_SECONDS: i64 = 60 * MINUTE;
 /// When a page is asked for again that Stripe did not give.
 const AGAIN_SECONDS: i64 = MINUTE;
 
-/// After this time a payment without its top-up is shown to an operator: it is not under way.
+/// After this time a payment without its top-up, and an invoice without its subscription, is shown
+/// to an operator: it is not under way.
 const UNDER_WAY_SECONDS: i64 = DAY;
 
 /// The pause after a page, so that a long walk leaves Stripe to others.
@@ -200,6 +201,8 @@ impl Reconciliation {
         self.failed.retain(|_, event| event.created > seconds(now) - LISTED_SECONDS);
         let events = self.failed.values().cloned().collect();
         self.observe(app, stripe, events, &mut HashMap::new(), now).await;
+        // A webhook may have brought one meanwhile, or a later event of the same object.
+        self.failed.retain(|id, _| !stripe.heard().has(id));
     }
 
     /// Observes what events are about, each object once.
@@ -296,6 +299,7 @@ async fn find(
     match found.await {
         Err(NotObserved::Missing) if event.created < seconds(now) - UNDER_WAY_SECONDS => match subject {
             Subject::Payment => observe::report_without_top_up(app, stripe, id).await,
+            Subject::Invoice => observe::report_without_subscription(app, stripe, id).await,
             // Its payment has an event of its own.
             Subject::Checkout => Ok(false),
             _ => Err(NotObserved::Missing),

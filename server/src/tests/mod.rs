@@ -148,6 +148,13 @@ async fn world_with(micros: i64) -> World {
 }
 
 impl World {
+    /// The value of a metric.
+    async fn counted(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").await.text;
+        let count = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{name} is a number"))
+    }
+
     fn pass_seconds(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000, Ordering::Relaxed);
     }

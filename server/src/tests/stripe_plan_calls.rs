@@ -3,9 +3,11 @@
 
 use tollkeeper_testkit::stripe::{Card, Fault};
 
-use super::stripe_subscriptions::{DAY, PATH, Plans, plans};
+use super::stripe_subscriptions::{DAY, PATH, Plans, START, plans};
+use super::stripe_top_ups::stripe_settings;
 use super::*;
 use crate::jobs::polling::Polling;
+use crate::jobs::reconciliation::Reconciliation;
 
 /// The dearer of the plans that `plans` sets.
 const PRO: &str = r#"{"id":"pro","name":"pro","price_usd":"60.00","credits":7000000,"interval":"month"}"#;
@@ -89,6 +91,13 @@ async fn a_change_that_replaces_one_whose_answer_was_lost_is_asked_for_itself() 
     assert_eq!(plans.choose("pro").await.json()["change"]["plan"], "pro");
     plans.stripe.clear_faults();
     assert!(plans.newest("subscription")["pending_update"].is_object(), "the call was carried out");
+    for plan in ["max", "basic"] {
+        for _ in 0..TRIES {
+            plans.stripe.fail_next("GET", "/v1/subscriptions", Fault::ErrorBefore);
+        }
+        plans.choose(plan).await.problem(422, "invalid_field");
+        plans.stripe.clear_faults();
+    }
     assert_eq!(plans.choose("max").await.json()["change"]["plan"], "max");
     plans.stripe.pay_invoice(&plans.id_of_newest("invoice"), Card::Good).expect("the card is good");
     plans.run_days(1).await;
@@ -98,15 +107,16 @@ async fn a_change_that_replaces_one_whose_answer_was_lost_is_asked_for_itself() 
 }
 
 #[tokio::test]
-async fn a_change_that_is_taken_back_while_its_answer_is_lost_is_undone_at_stripe() {
+async fn a_change_that_a_cancellation_drops_while_its_answer_is_lost_is_undone_at_stripe() {
     for card in [Card::InsufficientFunds, Card::Good] {
         let mut plans = Plans::started("basic").await;
         plans.pass_seconds(DAY);
         plans.set_card(card);
         plans.lose_answers();
         assert_eq!(plans.choose("pro").await.json()["change"]["plan"], "pro");
-        assert_eq!(plans.choose("basic").await.json()["change"], Value::Null);
+        assert_eq!(plans.cancel().await.json()["change"], Value::Null);
         plans.stripe.clear_faults();
+        assert_eq!(plans.choose("basic").await.json()["status"], "active");
         plans.run_days(1).await;
         let found = plans.newest("subscription");
         assert_eq!(found["pending_update"], Value::Null, "{card:?}");
@@ -117,6 +127,23 @@ async fn a_change_that_is_taken_back_while_its_answer_is_lost_is_undone_at_strip
         plans.run_days(30).await;
         assert_eq!((plans.status().await.as_str(), plans.balance().await), ("active", 6_000_000), "{card:?}");
     }
+}
+
+#[tokio::test]
+async fn changes_that_race_are_asked_for_one_after_the_other() {
+    let mut plans = Plans::started("basic").await;
+    let max = r#"{"id":"max","name":"max","price_usd":"90.00","credits":12000000,"interval":"month"}"#;
+    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{max},{PRO}]}}"#)).await;
+    assert_eq!(set.status, 200, "{}", set.text);
+    plans.pass_seconds(7 * DAY);
+    let (one, two) = futures_util::join!(plans.choose("max"), plans.choose("pro"));
+    for reply in [one, two] {
+        assert!(matches!(reply.status, 200 | 422), "{}", reply.text);
+    }
+    plans.run_days(1).await;
+    let invoices = plans.stripe.objects("invoice");
+    assert!(invoices.iter().all(|invoice| invoice["total"].as_i64() >= Some(0)), "{invoices:#?}");
+    assert_eq!(plans.unmatched().await, 0);
 }
 
 #[tokio::test]
@@ -301,10 +328,57 @@ async fn an_unpaid_subscription_that_is_canceled_at_stripe_ends_there_too() {
     plans.stripe.cancel_in_portal(&plans.id_of_newest("subscription"));
     plans.deliver_all().await;
     assert_eq!(plans.status().await, "ended");
-    plans.choose("pro").await.problem(422, "invalid_field");
-    plans.due.poll(&plans.world.app).await;
-    assert_eq!(plans.newest("subscription")["status"], "canceled");
+    assert_eq!(plans.newest("subscription")["status"], "past_due");
+    // It ends there before another plan begins.
     plans.start("pro").await;
+    assert_eq!(plans.stripe.objects("subscription")[0]["status"], "canceled");
     plans.deliver_all().await;
     assert_eq!(plans.status().await, "active");
+}
+
+#[tokio::test]
+async fn an_invoice_whose_subscription_is_not_there_is_shown_to_an_operator() {
+    let plans = plans().await;
+    plans.start("basic").await;
+    // The directory is lost, and a backup from before the plan began is served.
+    let World { app, clock, _dir } = plans.world;
+    app.engine().close().await.expect("the engine closes");
+    drop(app);
+    let settings = stripe_settings(&plans.stripe, &[("tax", "stripe")]);
+    let restored = world_of(&settings, START * 1_000).await;
+    restored.clock.store(clock.load(Ordering::Relaxed), Ordering::Relaxed);
+    let plans = Plans { world: restored, ..plans };
+    let mut walks = Reconciliation::default();
+    plans.pass_seconds(300);
+    walks.poll(&plans.world.app).await;
+    assert_eq!(plans.unmatched().await, 0, "it may be under way");
+    for _ in 0..26 {
+        plans.pass_seconds(3_600);
+        walks.poll(&plans.world.app).await;
+    }
+    let noted = plans.world.get("/v1/payments/unmatched").await.json()["data"].clone();
+    assert_eq!(noted.as_array().map(Vec::len), Some(1), "{noted}");
+    assert_eq!((&noted[0]["workspace"], &noted[0]["cents"]), (&"acme".into(), &3_000.into()), "{noted}");
+    assert_eq!(plans.balance().await, 0);
+}
+
+#[tokio::test]
+async fn an_event_that_a_webhook_brought_after_a_walk_failed_is_not_failing() {
+    let plans = plans().await;
+    plans.start("basic").await;
+    plans.deliver_all().await;
+    plans.stripe.cancel_in_portal(&plans.id_of_newest("subscription"));
+    plans.pass_seconds(301);
+    let mut walks = Reconciliation::default();
+    for _ in 0..TRIES {
+        plans.stripe.fail_next("GET", "/v1/subscriptions", Fault::ErrorBefore);
+    }
+    walks.poll(&plans.world.app).await;
+    let failing = async || plans.world.counted("tollkeeper_stripe_events_failing").await;
+    assert_eq!(failing().await, 1);
+    plans.stripe.clear_faults();
+    plans.deliver_all().await;
+    plans.pass_seconds(300);
+    walks.poll(&plans.world.app).await;
+    assert_eq!((failing().await, plans.status().await.as_str()), (0, "canceled"));
 }

@@ -54,9 +54,7 @@ impl Deaf {
     }
 
     async fn counted(&self, name: &str) -> u64 {
-        let text = self.world.get("/metrics").await.text;
-        let count = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-        count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{name} is a number"))
+        self.world.counted(name).await
     }
 
     async fn reconciled(&self) -> u64 {

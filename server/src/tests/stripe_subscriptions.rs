@@ -19,7 +19,7 @@ pub(super) const PATH: &str = "/v1/workspaces/acme/subscription";
 pub(super) const DAY: i64 = 86_400;
 
 /// 2026-01-31T10:00:00Z, where the clock of the stand-in begins.
-const START: i64 = 1_769_853_600;
+pub(super) const START: i64 = 1_769_853_600;
 
 /// A server whose subscriptions are collected by the stand-in.
 pub(super) struct Plans {

@@ -535,11 +535,15 @@ fn asked_for(
     let current = last.clone().filter(|last| last.ended_at.is_none());
     let is_over = current.as_ref().is_some_and(|current| current.is_over(now));
     let running = current.as_ref().filter(|current| current.first.is_some() && !is_over);
-    let is_over_there =
-        |running: &Running| running.known.as_ref().is_some_and(|known| known.ends == Ends::Now);
+    let may_not_change = |running: &Running| {
+        running.known.as_ref().is_some_and(|known| {
+            let waits = running.upgrade.as_ref().map(|upgrade| upgrade.number);
+            known.ends == Ends::Now || waits.is_some_and(|number| number != known.change)
+        })
+    };
     if let Some(running) = running.filter(|running| running.plan.id == *plan) {
         let is_planned = running.upgrade.is_some() || running.next.is_some();
-        if is_over_there(running) && (running.is_canceled || is_planned) {
+        if may_not_change(running) && (running.is_canceled || is_planned) {
             return Err(invalid("plan"));
         }
         return Ok(match running.is_canceled {
@@ -572,7 +576,7 @@ fn asked_for(
     }
     let is_collected = running.known.is_some() && plan.price_cents == 0;
     let turns_paid = running.plan.price_cents == 0 && collected_by.is_some();
-    if is_collected || turns_paid || is_over_there(running) {
+    if is_collected || turns_paid || may_not_change(running) {
         return Err(invalid("plan"));
     }
     Ok(Some(Happened::Asked(plan.clone(), running.price_of(plan, now))))

@@ -135,6 +135,9 @@ impl Payer<'_> {
             Ok(_) => Ok(()),
             Err(StripeError::Refused { status: 400, .. }) => {
                 let session = self.client.checkout(&page).await?;
+                if session.status == Some(SessionStatus::Open) {
+                    return Err(NotObserved::Unanswered);
+                }
                 self.end_of_page(&last, &session).await
             }
             Err(error) => Err(error.into()),

@@ -53,6 +53,19 @@ fn is_paid_by(top_up: &TopUp, subject: Subject, id: &ObjectId) -> bool {
     }
 }
 
+/// Keeps a paid invoice whose subscription is not there in the platform's journal, likewise.
+/// Returns true if there is money.
+///
+/// # Errors
+/// Why it must be looked at again later.
+pub async fn report_without_subscription(
+    app: &App,
+    stripe: &Stripe,
+    invoice: &ObjectId,
+) -> Result<bool, NotObserved> {
+    Observer::new(app, stripe)?.report_without_subscription(invoice).await
+}
+
 /// Keeps a payment whose top-up is not there in the platform's journal, for an operator: the ledger
 /// is a restored copy from before the top-up was opened. Returns true if there is money.
 ///

@@ -7,17 +7,19 @@
 //! copy. When something is observed is not here.
 //!
 //! ```text
-//! top_ups     pages on which top-ups are paid, and payments
-//! cards       saved and removed cards, deleted customers
-//! losses      refunds, disputes, warnings of fraud
-//! events      events of Stripe's list
+//! top_ups        pages on which top-ups are paid, and payments
+//! cards          saved and removed cards, deleted customers
+//! losses         refunds, disputes, warnings of fraud
+//! events         events of Stripe's list
 //! subscriptions  subscriptions and their invoices
+//! surplus        subscriptions that are not the workspace's
 //! ```
 
 mod cards;
 mod events;
 mod losses;
 mod subscriptions;
+mod surplus;
 mod top_ups;
 
 use std::fmt;
@@ -36,7 +38,7 @@ use super::objects::{EventData, Metadata, ObjectId, PaymentIntent, Refund};
 use super::provider::{Stripe, ledger_name};
 use crate::app::App;
 
-pub use events::{is_known, report_without_top_up};
+pub use events::{is_known, report_without_subscription, report_without_top_up};
 
 /// The kind of an object that can be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

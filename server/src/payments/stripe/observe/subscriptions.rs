@@ -4,20 +4,18 @@
 //! were paid and are not known here, oldest first, then whether it ends, and whether the change
 //! that waits is still to be paid. So order, doubles and lost events come out the same. Money that
 //! fits nothing grants nothing and is noted for an operator. A subscription that this ledger did
-//! not start, or has replaced, is ended, and what was paid for it is sent back.
+//! not start, or has replaced, is `surplus`.
 
 use std::collections::BTreeMap;
 
+use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
     Collected, CollectedCommand, Command, Ends, PaymentCommand, Placement, Provider, Subscription,
     SubscriptionCommand, SubscriptionId, Terms, Timestamp, TopUp, UnmatchedPayment, WorkspaceId, bounds,
 };
 
 use super::{NotObserved, Observed, Observer};
-use crate::payments::stripe::calls::Marks;
 use crate::payments::stripe::calls::subscriptions::SUBSCRIPTION;
-use crate::payments::stripe::client::CallKey;
-use crate::payments::stripe::error::StripeError;
 use crate::payments::stripe::objects::ObjectId;
 use crate::payments::stripe::objects::subscriptions::{Invoice, Line, StripeSubscription};
 use crate::payments::subscriptions::catch_up;
@@ -40,12 +38,8 @@ enum Paid {
 /// How long the invoice of a change may be missing that Stripe has carried out.
 const INVOICED_SECONDS: i64 = 2 * 86_400;
 
-/// Stripe's code for a payment of which nothing is left to send back.
-const ALL_WENT_BACK: &str = "charge_already_refunded";
-
-/// What an operator reads about money for a subscription that is not the workspace's.
-const SENT_BACK: &str = "paid for a subscription that is not the workspace's; it was sent back";
-const NOT_SENT_BACK: &str = "paid for a subscription that is not the workspace's; it could not be sent back";
+/// How long before its end a subscription is not resumed for somebody who resumed it at Stripe.
+const RESUMED_SECONDS: i64 = 60;
 
 impl Observer<'_> {
     /// An invoice, with its subscription.
@@ -112,6 +106,32 @@ impl Observer<'_> {
         refused.map_or(Ok(observed), |code| Err(NotObserved::Refused(code)))
     }
 
+    /// Keeps a paid invoice for an operator whose subscription is not there: the ledger is a
+    /// restored copy from before it began. Returns true if there is money.
+    ///
+    /// # Errors
+    /// Why it must be looked at again later.
+    pub(super) async fn report_without_subscription(&self, id: &ObjectId) -> Result<bool, NotObserved> {
+        let invoice = self.client.invoice(id).await?;
+        let Some(subscription) = invoice.subscription() else { return Ok(false) };
+        let found = self.client.subscription(subscription).await?;
+        let Some(workspace) = self.owner(&found.metadata)? else { return Ok(false) };
+        let name: Option<SubscriptionId> =
+            found.metadata.get(SUBSCRIPTION).and_then(|text| text.parse().ok());
+        let payments = self.app.engine().payments(&workspace).await?;
+        let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+        if name.is_none_or(|name| last.is_some_and(|last| last.id.0 >= name.0)) {
+            return Err(NotObserved::Missing);
+        }
+        let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
+        if !invoice.is_paid() || self.is_noted(&payment) {
+            return Ok(false);
+        }
+        let why = "is of a subscription that is not there, as after a restored backup";
+        self.note_unmatched(&workspace, &invoice, (&payment, invoice.total, why)).await?;
+        Ok(true)
+    }
+
     /// The invoices that were paid, oldest first. The list may lack the newest for a moment.
     async fn paid_invoices(
         &self,
@@ -174,7 +194,7 @@ impl Observer<'_> {
         self.run(workspace, Command::Payment(PaymentCommand::Subscription(command))).await
     }
 
-    /// Grants what an invoice paid, once. Of an invoice that was granted before nothing is fetched.
+    /// Grants what an invoice paid, once, and notes what it paid besides.
     async fn paid_invoice(
         &self,
         workspace: &WorkspaceId,
@@ -182,11 +202,14 @@ impl Observer<'_> {
         invoice: &Invoice,
     ) -> Result<Observed, NotObserved> {
         let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-        if self.payments(workspace).await?.is_payment(&payment) {
-            return Ok(Observed::Ours);
-        }
         let lines = self.client.lines_of(invoice).await?;
         let sum: i64 = lines.iter().map(Line::net_cents).fold(0, i64::saturating_add);
+        let payments = self.payments(workspace).await?;
+        if payments.is_payment(&payment) {
+            // A server may have ended before it noted the rest.
+            let rest = sum.saturating_sub(payments.paid_cents(&payment).unwrap_or(sum));
+            return self.note_rest(workspace, invoice, (&payment, rest)).await;
+        }
         let (name, tax_cents) = (payment.as_str().into(), invoice.tax_cents().max(0));
         let (observed, cents) = match paid_by(invoice, &lines) {
             _ if invoice.currency != USD => (Observed::Unmatched, 0),
@@ -210,16 +233,36 @@ impl Observer<'_> {
             },
         };
         let rest = if observed == Observed::Unmatched { sum } else { sum.saturating_sub(cents) };
-        if rest <= 0 {
-            return Ok(observed);
+        if sum < 0 {
+            tracing::error!(%workspace, payment, cents = sum, "an invoice credits the customer at Stripe");
+        }
+        let noted = self.note_rest(workspace, invoice, (&payment, rest)).await?;
+        Ok(if observed == Observed::Unmatched { observed } else { noted })
+    }
+
+    /// Notes what an invoice paid that fits nothing, unless it was noted before.
+    async fn note_rest(
+        &self,
+        workspace: &WorkspaceId,
+        invoice: &Invoice,
+        (payment, cents): (&str, i64),
+    ) -> Result<Observed, NotObserved> {
+        if cents <= 0 || self.is_noted(payment) {
+            return Ok(Observed::Ours);
         }
         let why = "is no period or change that waits, or another sum than it costs";
-        self.note_unmatched(workspace, invoice, (&payment, rest, why)).await?;
+        self.note_unmatched(workspace, invoice, (payment, cents, why)).await?;
         Ok(Observed::Unmatched)
     }
 
+    /// True if an operator looks after the payment.
+    pub(super) fn is_noted(&self, payment: &str) -> bool {
+        let platform = self.app.engine().platform();
+        platform.unmatched.iter().any(|noted| &*noted.payment.payment == payment)
+    }
+
     /// Keeps money that fits nothing in the platform's journal, once, for an operator.
-    async fn note_unmatched(
+    pub(super) async fn note_unmatched(
         &self,
         workspace: &WorkspaceId,
         invoice: &Invoice,
@@ -292,69 +335,6 @@ impl Observer<'_> {
         let last = payments.subscription.as_deref().filter(|last| last.id == name);
         Ok(last.and_then(|last| Some((last.clone(), last.collected.as_deref()?.placement.clone()))))
     }
-
-    /// Ends a subscription that is not the workspace's, and sends back what was paid for it and is
-    /// on no grant.
-    async fn send_back(
-        &self,
-        workspace: &WorkspaceId,
-        found: &StripeSubscription,
-        invoices: Vec<Invoice>,
-    ) -> Result<Observed, NotObserved> {
-        if !found.has_ended() {
-            let id = found.id.as_str();
-            tracing::error!(%workspace, subscription = id, "a surplus subscription is ended, and its payments are sent back");
-            match self.client.end_subscription(&found.id).await {
-                Ok(_) | Err(StripeError::Refused { status: 404, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let (payments, platform) = (self.payments(workspace).await?, self.app.engine().platform());
-        let unknown = invoices.into_iter().filter(|invoice| {
-            let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-            // What was noted before was sent back, or an operator looks after it.
-            let is_noted = platform.unmatched.iter().any(|noted| *noted.payment.payment == *payment);
-            !payments.is_payment(&payment) && !is_noted
-        });
-        for invoice in unknown {
-            self.send_invoice_back(workspace, &invoice).await?;
-        }
-        Ok(Observed::Ours)
-    }
-
-    async fn send_invoice_back(&self, workspace: &WorkspaceId, invoice: &Invoice) -> Result<(), NotObserved> {
-        let marks = Marks { ledger: &self.ledger, workspace: workspace.as_str(), subject: None };
-        let (mut sum, mut is_sent) = (0_i64, true);
-        for (payment, paid_cents) in invoice.paid_with() {
-            let refunds = self.client.refunds_of(payment).await?;
-            let gone = refunds.iter().filter(|refund| refund.takes()).map(|refund| refund.amount);
-            let left = paid_cents - gone.fold(0, i64::saturating_add);
-            is_sent &= left <= 0 || self.send_payment_back(&marks, payment, left).await?;
-            sum = sum.saturating_add(if left > 0 { left } else { paid_cents });
-        }
-        if sum <= 0 {
-            return Ok(());
-        }
-        let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-        let why = if is_sent { SENT_BACK } else { NOT_SENT_BACK };
-        self.note_unmatched(workspace, invoice, (&name, sum, why)).await
-    }
-
-    /// Sends back what is left of a payment. False if Stripe refuses.
-    async fn send_payment_back(
-        &self,
-        marks: &Marks<'_>,
-        payment: &ObjectId,
-        cents: i64,
-    ) -> Result<bool, NotObserved> {
-        let key = CallKey::new(&format!("{}:surplus:{payment}:{cents}", self.ledger));
-        match self.client.refund(payment, cents, marks, &key).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.has_code(ALL_WENT_BACK) => Ok(true),
-            Err(StripeError::Refused { status: 400, .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 /// What a subscription at Stripe says that the ledger does not know.
@@ -390,6 +370,11 @@ impl News {
             let mark = found.mark().map(Into::into);
             let is = Placement { terms: found.terms(), ends, mark, ..was.clone() };
             return Ok(News { adopts: None, drops, is });
+        }
+        // Near its end it may end before it is resumed, and another one would be started.
+        let is_near_end = last.cancels_at.is_some_and(|end| end <= now.plus_seconds(RESUMED_SECONDS));
+        if ends == Ends::No && was.ends != ends && is_near_end && last.ended_at.is_none() {
+            return Err(NotObserved::NotListed);
         }
         let is_by_others = ends != was.ends && wanted == was.ends && last.ended_at.is_none();
         let adopts = is_by_others.then(|| match ends {
@@ -455,7 +440,7 @@ fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
     let prorated = || something.iter().filter(|line| line.is_proration());
     let change: i64 = prorated().map(|line| line.net_cents()).fold(0, i64::saturating_add);
     // What is credited for the price before has a line of its own, which is negative.
-    let changes_to = prorated().filter(|line| line.amount > 0).filter_map(|line| line.price()).last();
+    let changes_to = prorated().filter(|line| line.amount > 0).filter_map(|line| line.price()).next_back();
     match periods[..] {
         [line] => match line.price() {
             Some(price) => {

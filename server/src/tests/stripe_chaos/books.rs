@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollkeeper_engine::Reads;
-use tollkeeper_engine::embedded::audit;
 use tollkeeper_ledger::{PaymentRefundStatus, Payments, TopUp, TopUpStatus, TopUpWay, WorkspaceId};
 
+use super::plan_books::PlanSums;
 use super::*;
 
 /// Stripe forgets a key after a day.
@@ -39,6 +39,7 @@ pub struct Counted {
     pub in_debt: u64,
     pub automatic: u64,
     pub sent_back: u64,
+    pub plans: PlanSums,
 }
 
 impl std::ops::AddAssign for Counted {
@@ -49,6 +50,7 @@ impl std::ops::AddAssign for Counted {
         self.in_debt += other.in_debt;
         self.automatic += other.automatic;
         self.sent_back += other.sent_back;
+        self.plans += other.plans;
     }
 }
 
@@ -90,8 +92,7 @@ impl Received {
     /// the ledger say what they are without tax.
     fn lost_cents(&self, payments: &Payments) -> i64 {
         let (net, gross) = (i128::from(self.cents), i128::from(self.cents + self.tax_cents));
-        let elsewhere = (i128::from(self.lost_elsewhere_cents) * net + gross - 1) / gross;
-        let mut lost = i64::try_from(elsewhere).expect("a part of an i64 is one");
+        let mut lost = lost_without_tax(self.lost_elsewhere_cents, (self.cents, self.tax_cents));
         for SentBack { payment_refund, status, cents } in &self.sent_back {
             let id = payment_refund.parse().expect("it is an id");
             let here = payments.back.refund(id).unwrap_or_else(|| panic!("{payment_refund} is not known"));
@@ -103,6 +104,33 @@ impl Received {
         }
         lost.min(self.cents)
     }
+}
+
+/// What is lost without its part of the tax; a part of a cent is a cent.
+pub fn lost_without_tax(lost_cents: i64, (cents, tax_cents): (i64, i64)) -> i64 {
+    let (net, gross) = (i128::from(cents), i128::from(cents + tax_cents));
+    i64::try_from((i128::from(lost_cents) * net + gross - 1) / gross).expect("a part of an i64 is one")
+}
+
+/// What went back of a payment or is disputed, with tax, besides the payment refunds of the ledger.
+pub fn lost_elsewhere(payment: &str, refunds: &[Value], disputes: &[Value]) -> i64 {
+    let of_payment = |value: &&Value| value["payment_intent"] == payment;
+    let goes_back = |refund: &&Value| {
+        let is_over = matches!(text(refund, "status"), "failed" | "canceled");
+        !is_over && !is_ours(refund)
+    };
+    let takes = |dispute: &&Value| {
+        let status = text(dispute, "status");
+        !status.starts_with("warning_") && !matches!(status, "won" | "prevented")
+    };
+    let refunds = refunds.iter().filter(of_payment).filter(goes_back);
+    let disputes = disputes.iter().filter(of_payment).filter(takes);
+    refunds.chain(disputes).map(|one| int(one, "amount")).sum()
+}
+
+/// True for a refund that was made for a payment refund of the ledger.
+fn is_ours(refund: &Value) -> bool {
+    refund["metadata"]["payment_refund"].is_string()
 }
 
 impl Shop {
@@ -118,7 +146,10 @@ impl Shop {
             let payments = payments.unwrap_or_default();
             let of_workspace = received.get(name).map(Vec::as_slice).unwrap_or_default();
             let granted = assert_top_ups_agree(name, &payments, of_workspace, &unmatched);
-            self.assert_balance(name, *besides, (&payments, &granted), &mut counted).await;
+            let plans = self.assert_plans_agree(name).await;
+            counted.plans += plans;
+            let besides = Besides { given: besides.given + plans.micros, ..*besides };
+            self.assert_balance(name, besides, (&payments, &granted), &mut counted).await;
             assert_refunds_agree(name, &payments, of_workspace);
             assert_nothing_waits(name, &payments);
         }
@@ -127,44 +158,40 @@ impl Shop {
         self.assert_keys();
         let now = self.world.app.now();
         let due = self.world.app.engine().due_payments(now, 100).await.expect("a healthy disk");
-        assert_eq!(due, [], "work is left");
+        if let Some(workspace) = due.first() {
+            let payments = self.world.app.engine().payments(workspace).await.expect("a healthy disk");
+            let payments = payments.unwrap_or_default();
+            panic!("{workspace}: {:?} is left of {payments:#?}", payments.due_work(now));
+        }
         self.assert_audit_is_clean().await;
         counted
     }
 
-    /// The payments that succeeded at the stand-in, by workspace.
+    /// The payments of top-ups that succeeded at the stand-in, by workspace.
     fn received(&self) -> BTreeMap<String, Vec<Received>> {
         let ledger = self.ledger();
         let mut received: BTreeMap<String, Vec<Received>> = BTreeMap::new();
         let sessions = self.stripe.objects("checkout.session");
         let (refunds, disputes) = (self.stripe.objects("refund"), self.stripe.objects("dispute"));
+        let of_invoices = self.stripe.objects("invoice_payment");
+        let of_invoices = of_invoices.iter().map(|payment| text(&payment["payment"], "payment_intent"));
+        let of_invoices: BTreeSet<&str> = of_invoices.collect();
         for intent in self.stripe.objects("payment_intent") {
-            if text(&intent, "status") != "succeeded" {
+            let id = text(&intent, "id").to_owned();
+            if text(&intent, "status") != "succeeded" || of_invoices.contains(&*id) {
                 continue;
             }
             let metadata = &intent["metadata"];
             assert_eq!(text(metadata, "ledger"), ledger, "money without its ledger: {intent:#}");
-            let id = text(&intent, "id").to_owned();
             let page = sessions.iter().find(|session| session["payment_intent"] == id.as_str());
             let tax_cents = page.map_or(0, |page| int(&page["total_details"], "amount_tax"));
-            let of_payment = |value: &&Value| value["payment_intent"] == id.as_str();
-            let is_over = |refund: &Value| matches!(text(refund, "status"), "failed" | "canceled");
-            let is_ours = |refund: &Value| refund["metadata"]["payment_refund"].is_string();
-            let takes = |dispute: &&Value| {
-                let status = text(dispute, "status");
-                !status.starts_with("warning_") && !matches!(status, "won" | "prevented")
-            };
-            let (ours, others): (Vec<&Value>, Vec<&Value>) =
-                refunds.iter().filter(of_payment).partition(|refund| is_ours(refund));
-            let others = others.into_iter().filter(|refund| !is_over(refund));
-            let disputed = disputes.iter().filter(of_payment).filter(takes);
-            let elsewhere = others.chain(disputed).map(|one| int(one, "amount"));
+            let ours = |refund: &&Value| refund["payment_intent"] == id.as_str() && is_ours(refund);
             let payment = Received {
                 top_up: text(metadata, "top_up").to_owned(),
                 cents: int(&intent, "amount_received") - tax_cents,
                 tax_cents,
-                lost_elsewhere_cents: elsewhere.sum(),
-                sent_back: ours.iter().map(|refund| SentBack::of(refund)).collect(),
+                lost_elsewhere_cents: lost_elsewhere(&id, &refunds, &disputes),
+                sent_back: refunds.iter().filter(ours).map(SentBack::of).collect(),
                 id,
             };
             received.entry(text(metadata, "workspace").to_owned()).or_default().push(payment);
@@ -172,7 +199,8 @@ impl Shop {
         received
     }
 
-    fn unmatched(&self) -> BTreeSet<String> {
+    /// The names of the payments that are listed for an operator.
+    pub fn unmatched(&self) -> BTreeSet<String> {
         let platform = self.world.app.engine().platform();
         platform.unmatched.iter().map(|noted| noted.payment.payment.to_string()).collect()
     }
@@ -227,9 +255,7 @@ impl Shop {
         let World { app, clock: _, _dir } = self.world;
         app.engine().close().await.expect("the engine closes");
         drop(app);
-        let report = audit(&_dir.path().join("data")).expect("the directory can be audited");
-        assert!(report.disagreement.is_none(), "{:?}", report.disagreement);
-        assert!(report.entries > 0);
+        self.place.assert_audit_is_clean(_dir.path()).await;
     }
 }
 

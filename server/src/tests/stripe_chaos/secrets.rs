@@ -77,7 +77,7 @@ async fn no_secret_and_no_person_is_kept_logged_or_shown() {
     // With one subscriber alone, a line that another test writes first would never be logged here.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let logged = tracing::subscriber::set_default(log.finish());
-    let mut history = History::begin(SEED).await;
+    let mut history = History::begin(SEED, Place::Directory).await;
     history.shop.answers = Some(RefCell::default());
     let Shop { world, stripe, answers, .. } = {
         let history = history.live(ACTIONS).await;

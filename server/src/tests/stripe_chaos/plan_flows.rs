@@ -133,7 +133,8 @@ impl PlanFlow {
 }
 
 impl Run<'_> {
-    /// Chooses a plan. A moment after another one ended it may be refused.
+    /// Chooses a plan. It may be refused for a moment, after another one ended or while a change is
+    /// under way. A client gives up in the end.
     async fn choose(&self, plan: &str) -> Option<Reply> {
         for _ in 0..5 {
             let body = format!(r#"{{"plan":"{plan}"}}"#);
@@ -144,7 +145,7 @@ impl Run<'_> {
             assert_eq!(reply.status, 422, "{}", reply.text);
             self.turn().await;
         }
-        panic!("{}: a plan is refused for ever", self.name);
+        None
     }
 
     async fn cancel_plan(&self) -> Option<Reply> {
@@ -361,7 +362,7 @@ impl Run<'_> {
     /// True if a run comes to another end than without the fault: the client gave up, or the call
     /// of a change was not answered for so long that the change was dropped.
     fn may_end_otherwise(&self, flow: PlanFlow, fault: Option<Fault>) -> bool {
-        let is_change = matches!(flow, PlanFlow::Up | PlanFlow::UpLate);
+        let is_change = matches!(flow, PlanFlow::Up | PlanFlow::UpLate | PlanFlow::UpTwice);
         self.pause_seconds >= DAY || is_change && fault == Some(Fault::SavedError)
     }
 }

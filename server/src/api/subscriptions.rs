@@ -334,7 +334,7 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     if waits.is_some_and(|last| terms.is_some_and(|terms| *terms != last.plan)) {
         close_page(&call, &workspace).await?;
     }
-    // A change is asked for at Stripe before another one takes its place.
+    settle_change(&call, &workspace).await.map_err(unavailable)?;
     tell_provider(&call, &workspace).await;
     let collected_by = call.app.stripe.as_ref().map(|_| Provider::Stripe);
     run(&call, &workspace, SubscriptionCommand::StartOrChange { plan, collected_by }).await?;
@@ -349,6 +349,10 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
 async fn cancel(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     close_page(&call, &workspace).await?;
+    // A plan can be canceled also if Stripe does not answer.
+    if let Err(why) = settle_change(&call, &workspace).await {
+        tracing::warn!(%workspace, %why, "a plan is canceled while a change of it waits");
+    }
     run(&call, &workspace, SubscriptionCommand::Cancel).await?;
     tell_provider(&call, &workspace).await;
     show(&call, &workspace, None).await
@@ -419,6 +423,24 @@ async fn close_page(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem>
     let Some(stripe) = &call.app.stripe else { return Ok(()) };
     let payer = Payer::new(&call.app, stripe, workspace).map_err(unavailable)?;
     in_time(payer.close_subscription_page()).await.map_err(unavailable)
+}
+
+/// Asks Stripe for the change that waits, and what became of it, before another one takes its place:
+/// one that was paid unheard would bring nothing.
+///
+/// # Errors
+/// Stripe does not say.
+async fn settle_change(call: &Call, workspace: &WorkspaceId) -> Result<(), NotObserved> {
+    let payments = call.app.engine().payments(workspace).await?;
+    let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+    let waits = last.is_some_and(|last| last.upgrade.is_some() && last.collected.is_some());
+    let Some(stripe) = call.app.stripe.as_ref().filter(|_| waits) else { return Ok(()) };
+    let payer = Payer::new(&call.app, stripe, workspace)?;
+    in_time(async {
+        payer.place_subscription().await?;
+        payer.look_at_subscription().await
+    })
+    .await
 }
 
 /// What comes of calls at Stripe. They may be ended at any point, and are made again.

@@ -10,7 +10,7 @@
 //! their checksums, so that a row of an earlier time or of another workspace is noticed:
 //!
 //! ```text
-//! mark      one byte, 0x81
+//! mark      one byte, 0x87: more than one bit differs from 0x80
 //! crc       CRC-32 of all that follows
 //! team      the CRC-32 in the seal of the team, or zero without one
 //! payments  the CRC-32 in the seal of the payments, or zero without them
@@ -23,7 +23,7 @@
 use crate::Error;
 
 const MARK: u8 = 0x80;
-const ACCOUNT_MARK: u8 = 0x81;
+const ACCOUNT_MARK: u8 = 0x87;
 
 /// The length of mark and checksum.
 const SEAL_LENGTH: usize = 5;

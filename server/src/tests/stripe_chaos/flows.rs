@@ -322,11 +322,7 @@ async fn one_fault_at_each_request_of_each_flow_changes_no_book() {
         // Months pass in the flows of plans, which takes longer.
         let (soon, late, step): (_, _, usize) =
             if matches!(flow, Flow::Plan(_)) { (12, 60, 4) } else { (8, 24, 1) };
-        let step = match wanted {
-            Some(_) => 1,
-            None if is_long() => step.div_ceil(2),
-            None => step,
-        };
+        let step = if wanted.is_some() { 1 } else { step };
         for (other, fault) in FAULTS.into_iter().enumerate() {
             for (pause, part) in [(SOON, soon), (LATE, late)] {
                 let name = format!("{flow:?} with {fault:?}, repeated after {pause} s");

@@ -425,8 +425,8 @@ async fn close_page(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem>
     in_time(payer.close_subscription_page()).await.map_err(unavailable)
 }
 
-/// Asks Stripe for the change that waits, and what became of it, before another one takes its place:
-/// one that was paid unheard would bring nothing.
+/// Asks Stripe for the change that waits, and what became of it, before another one takes its
+/// place: one that was paid unheard would bring nothing.
 ///
 /// # Errors
 /// Stripe does not say.

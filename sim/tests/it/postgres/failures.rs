@@ -435,7 +435,9 @@ fn an_answer_that_relies_on_an_entry_of_one_disk_alone_waits_for_the_standby() {
     let pair = Pair::start(&[]);
     let database = pair.primary.database();
     let url = pair.url(database.name());
-    let server = serve(&url, short_timeout());
+    // A busy machine takes longer than `short_timeout` to commit, and then nothing waits.
+    let second_long = || Options { retry_for_millis: Some(1_000), ..Options::default() };
+    let server = serve(&url, second_long());
     bank::open(&*server, 1, EACH);
     let run = |server: &dyn Engine, command: &Submission| {
         block_on(server.run(command.clone(), NOW)).expect("the database is there")
@@ -447,7 +449,7 @@ fn an_answer_that_relies_on_an_entry_of_one_disk_alone_waits_for_the_standby() {
     let outcome = ChargeCommand::Succeed { quantity: None }.for_charge(charge.details.id);
     let outcome = bank::ask(bank::workspace(0), None, outcome);
     let too_much = bank::ask(bank::workspace(0), Some("too much".to_owned()), bank::charge(1_000, false));
-    let servers: Vec<_> = (0..2).map(|_| serve(&url, short_timeout())).collect();
+    let servers: Vec<_> = (0..2).map(|_| serve(&url, second_long())).collect();
     pair.standby.freeze();
     assert_waits_for_standby(&*server, &database, &outcome);
     // A refusal acknowledges nothing.

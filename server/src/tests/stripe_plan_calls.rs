@@ -12,6 +12,8 @@ use crate::jobs::reconciliation::Reconciliation;
 /// The dearer of the plans that `plans` sets.
 const PRO: &str = r#"{"id":"pro","name":"pro","price_usd":"60.00","credits":7000000,"interval":"month"}"#;
 
+const MAX: &str = r#"{"id":"max","name":"max","price_usd":"90.00","credits":12000000,"interval":"month"}"#;
+
 /// More than the client sends a call.
 const TRIES: usize = 8;
 
@@ -28,6 +30,12 @@ impl Plans {
         plans.start(plan).await;
         plans.deliver_all().await;
         plans
+    }
+
+    async fn set(&self, plans: &[&str]) {
+        let body = format!(r#"{{"plans":[{}]}}"#, plans.join(","));
+        let set = self.world.put("PUT", "/v1/plans", "", &body).await;
+        assert_eq!(set.status, 200, "{}", set.text);
     }
 
     fn ends_at_stripe(&self) -> bool {
@@ -82,9 +90,7 @@ async fn a_change_that_was_carried_out_is_granted_though_its_answer_was_lost_for
 #[tokio::test]
 async fn a_change_that_replaces_one_whose_answer_was_lost_is_asked_for_itself() {
     let mut plans = Plans::started("basic").await;
-    let max = r#"{"id":"max","name":"max","price_usd":"90.00","credits":12000000,"interval":"month"}"#;
-    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{max},{PRO}]}}"#)).await;
-    assert_eq!(set.status, 200, "{}", set.text);
+    plans.set(&[MAX, PRO]).await;
     plans.pass_seconds(7 * DAY);
     plans.set_card(Card::InsufficientFunds);
     plans.lose_answers();
@@ -135,9 +141,7 @@ async fn a_change_that_a_cancellation_drops_while_its_answer_is_lost_is_undone_a
 #[tokio::test]
 async fn a_change_that_was_paid_unheard_is_granted_before_another_one_is_asked_for() {
     let plans = Plans::started("basic").await;
-    let max = r#"{"id":"max","name":"max","price_usd":"90.00","credits":12000000,"interval":"month"}"#;
-    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{max},{PRO}]}}"#)).await;
-    assert_eq!(set.status, 200, "{}", set.text);
+    plans.set(&[MAX, PRO]).await;
     plans.pass_seconds(7 * DAY);
     // Stripe is asked before the change, and gives no answer when it is asked what became of it.
     for _ in 0..TRIES {
@@ -157,9 +161,7 @@ async fn a_change_that_was_paid_unheard_is_granted_before_another_one_is_asked_f
 #[tokio::test]
 async fn changes_that_race_are_asked_for_one_after_the_other() {
     let mut plans = Plans::started("basic").await;
-    let max = r#"{"id":"max","name":"max","price_usd":"90.00","credits":12000000,"interval":"month"}"#;
-    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{max},{PRO}]}}"#)).await;
-    assert_eq!(set.status, 200, "{}", set.text);
+    plans.set(&[MAX, PRO]).await;
     plans.pass_seconds(7 * DAY);
     let (one, two) = futures_util::join!(plans.choose("max"), plans.choose("pro"));
     for reply in [one, two] {
@@ -236,9 +238,8 @@ async fn down_and_up_in_one_period_costs_what_up_alone_costs() {
     let mut costs = Vec::new();
     for goes_down_first in [false, true] {
         let mut plans = Plans::started("basic").await;
-        let more = r#"{"id":"less","name":"less","price_usd":"10.00","credits":500000,"interval":"month"}"#;
-        let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{more},{PRO}]}}"#)).await;
-        assert_eq!(set.status, 200, "{}", set.text);
+        let less = r#"{"id":"less","name":"less","price_usd":"10.00","credits":500000,"interval":"month"}"#;
+        plans.set(&[less, PRO]).await;
         plans.pass_seconds(7 * DAY);
         if goes_down_first {
             assert_eq!(plans.choose("less").await.json()["next_plan"], "less");
@@ -260,8 +261,7 @@ async fn other_terms_of_a_plan_close_the_page_of_the_old_ones() {
     plans.choose("basic").await;
     let old = plans.page();
     let other = r#"{"id":"basic","name":"basic","price_usd":"40.00","credits":3500000,"interval":"month"}"#;
-    let set = plans.world.put("PUT", "/v1/plans", "", &format!(r#"{{"plans":[{other}]}}"#)).await;
-    assert_eq!(set.status, 200, "{}", set.text);
+    plans.set(&[other]).await;
     assert_eq!(plans.choose("basic").await.json()["due_usd"], "40.00");
     assert_eq!(plans.stripe.object(&old, &[])["status"], "expired");
     plans.stripe.pay_checkout(&plans.page(), Card::Good).expect("the card is good");

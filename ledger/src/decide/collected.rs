@@ -141,7 +141,7 @@ fn pay_change(
     let (number, brings) = (upgrade.number, last.paid_upgrade(&upgrade));
     assert!(number == last.changes, "i12: the change that is paid must be the last that was asked for");
     let origin = last.origin(start, Cause::Change(number));
-    let reason = format!("{CHANGE}{}", terms.reason(cents));
+    let reason = format!("{CHANGE}{cents} cents");
     granted(view, brings, origin, reason, |grant| SubscriptionChange::Changed {
         number,
         paid,
@@ -150,22 +150,25 @@ fn pay_change(
     })
 }
 
-/// Begins the reason of a grant of a change. The terms follow, which an audit reads.
-const CHANGE: &str = "change to ";
+/// Begins the reason of a grant of a change. The cents follow, which an audit reads.
+const CHANGE: &str = "change of a plan paid with ";
 
-/// The command that made a grant of a subscription that a provider collects. The tax is in the
-/// entry that follows, and is taken from there ([`EntryBody::with_words_of`]).
+/// The command that made a grant of a subscription that a provider collects. The terms of a change
+/// are those that the subscription waited for. The tax is in the entry that follows, and is taken
+/// from there ([`EntryBody::with_words_of`]).
 pub(super) fn of_grant(
     origin: &str,
     payment: &str,
     reason: Option<&str>,
+    last: Option<&Subscription>,
 ) -> Option<(SubscriptionId, CollectedCommand)> {
     if !TopUp::is_provider_payment(payment) {
         return None;
     }
     let (id, start) = Subscription::of_origin(origin)?;
     let (reason, payment) = (reason?, payment.into());
-    if let Some((terms, cents)) = reason.strip_prefix(CHANGE).and_then(Terms::of_reason) {
+    if let Some(cents) = reason.strip_prefix(CHANGE).and_then(|rest| rest.strip_suffix(" cents")) {
+        let (terms, cents) = (Terms::of(&last?.upgrade.as_ref()?.plan), cents.parse().ok()?);
         return Some((id, CollectedCommand::PayChange { payment, terms, cents, tax_cents: 0 }));
     }
     let (terms, cents) = Terms::of_reason(reason)?;

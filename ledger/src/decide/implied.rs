@@ -106,8 +106,8 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
             let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
             let confirmed = confirmed.map(|top_up| Command::Payment(PaymentCommand::ConfirmTopUp(top_up)));
             let cause = origin.as_deref().and_then(Cause::of_origin);
-            let of_plan = cause
-                .map(|cause| subscription(granted_for(cause, entry, origin.as_deref(), reason.as_deref())));
+            let words = (origin.as_deref(), reason.as_deref());
+            let of_plan = cause.map(|cause| subscription(granted_for(cause, entry, words, account)));
             match confirmed.or(of_plan).or_else(|| paid_at_provider(&entry.body)) {
                 Some(command) => command,
                 None => Command::Grant(GrantRequest {
@@ -233,12 +233,13 @@ const fn subscription(command: SubscriptionCommand) -> Command {
 fn granted_for(
     cause: Cause,
     entry: &Entry,
-    origin: Option<&str>,
-    reason: Option<&str>,
+    (origin, reason): (Option<&str>, Option<&str>),
+    account: &Account,
 ) -> SubscriptionCommand {
+    let last = account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
     match entry.key.as_ref().and_then(|key| payment_of_key(Source::Subscription, key)) {
         Some(payment) => {
-            let collected = origin.and_then(|origin| collected::of_grant(origin, payment, reason));
+            let collected = origin.and_then(|origin| collected::of_grant(origin, payment, reason, last));
             if let Some((subscription, command)) = collected {
                 return SubscriptionCommand::Collected { subscription, command };
             }

@@ -253,22 +253,32 @@ impl Placement {
             terms.write(w);
         }
         w.unsigned(u64::from(*change));
+        // Entries of earlier versions have no mark. No end has the code 0, so one announces it.
+        if let Some(mark) = mark {
+            w.byte(0);
+            w.text(mark);
+        }
         w.byte(ends.code());
-        w.maybe_text(mark.as_deref());
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<Placement, Malformed> {
         const WHAT: &str = "a subscription at its provider";
-        let placement = Placement {
+        let mut placement = Placement {
             page: r.maybe_text(WHAT)?.map(Into::into),
             generation: read_count(r, WHAT)?,
             renewed_at: r.maybe_signed(WHAT)?.map(Timestamp::from_millis),
             reference: r.maybe_text(WHAT)?.map(Into::into),
             terms: if r.flag(WHAT)? { Some(Terms::read(r)?) } else { None },
             change: read_count(r, WHAT)?,
-            ends: Ends::from_code(r.byte(WHAT)?)?,
-            mark: r.maybe_text(WHAT)?.map(Into::into),
+            ends: Ends::No,
+            mark: None,
         };
+        let mut code = r.byte(WHAT)?;
+        if code == 0 {
+            placement.mark = Some(r.text(WHAT)?.into());
+            code = r.byte(WHAT)?;
+        }
+        placement.ends = Ends::from_code(code)?;
         if placement.is_possible() { Ok(placement) } else { Err(Malformed(WHAT)) }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::subscriptions::{Line, PLANS, grants, lines};
 use super::{check, check_damaged_payments};
-use crate::{Paid, PaymentChange, SubscriptionChange, Violation, Work, bounds};
+use crate::journal::codec::{Reader, Writer};
+use crate::{Ends, Paid, PaymentChange, Placement, SubscriptionChange, Violation, Work, bounds};
 
 /// The months of this table were counted by hand, from a calendar.
 const PAID: [Line; 7] = [
@@ -134,6 +135,28 @@ fn a_change_that_is_not_paid_takes_no_cancellation_back() {
         collect basic => started basic
         "
     ));
+}
+
+#[test]
+fn what_a_provider_knows_reads_back_with_and_without_a_mark() {
+    let bytes_of = |placement: &Placement| {
+        let mut bytes = Vec::new();
+        placement.write(&mut Writer(&mut bytes));
+        bytes
+    };
+    let plain = Placement { ends: Ends::WithPeriod, ..Placement::default() };
+    // Written by an earlier version: no page, no generation, no reference, no terms, no change.
+    assert_eq!(bytes_of(&plain), [0, 0, 0, 0, 0, 0, 2]);
+    let marked = Placement { mark: Some("m1".into()), ..plain.clone() };
+    assert_eq!(bytes_of(&marked), [0, 0, 0, 0, 0, 0, 0, 2, b'm', b'1', 2]);
+    for placement in [plain, marked] {
+        let bytes = bytes_of(&placement);
+        let mut r = Reader(&bytes);
+        assert_eq!(Placement::read(&mut r), Ok(placement));
+        assert!(r.0.is_empty(), "all is read");
+    }
+    let mut nameless = Reader(&[0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    assert!(Placement::read(&mut nameless).is_err(), "a mark is not empty");
 }
 
 #[test]

@@ -79,11 +79,6 @@ fn is_same(one: &Plan, other: &Plan) -> bool {
     Plan { name: other.name.clone(), ..one.clone() } == *other
 }
 
-fn reason_of(plan: &Plan, cents: i64) -> String {
-    let (price, interval, brings) = (plan.price_cents, plan.interval.as_str(), plan.credits.get());
-    format!("plan {} at {price} cents per {interval} for {brings} paid with {cents} cents", plan.id)
-}
-
 fn is_at_provider(payment: &str) -> bool {
     payment.strip_prefix("stripe:").is_some_and(|id| !id.is_empty())
 }
@@ -157,7 +152,9 @@ impl Pool {
         let months = if is_whole { length(plan) } else { 1 };
         let credits = Micros::new(plan.credits.get() * i64::from(months));
         let first_cents = if is_whole { *cents } else { split(*cents, length(plan))[0] };
-        let reason = reason_of(plan, *cents);
+        let (price, interval, brings) = (plan.price_cents, plan.interval.as_str(), plan.credits.get());
+        let reason =
+            format!("plan {} at {price} cents per {interval} for {brings} paid with {cents} cents", plan.id);
         let origin = last.origin(*start, "period");
         self.grant_because(
             credits,
@@ -181,7 +178,7 @@ impl Pool {
         if cents <= 0 || is_more {
             return Err(Refusal::PaymentUnmatched);
         }
-        let reason = format!("change to {}", reason_of(&upgrade.plan, cents)).into();
+        let reason = format!("change of a plan paid with {cents} cents").into();
         self.grant_change(last, upgrade, (payment, cents, tax_cents, Some(reason)), now)
     }
 

@@ -49,6 +49,12 @@ impl Timestamp {
         self.0 > now.plus_seconds(bounds::CLOCK_TOLERANCE_SECONDS).0
     }
 
+    /// Whole seconds since 1970, rounded down.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
     /// Whole hours since 1970, rounded down: the hour in which a usage rollup counts.
     #[must_use]
     pub const fn hour(self) -> i64 {

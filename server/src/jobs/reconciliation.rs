@@ -167,7 +167,7 @@ impl Round {
         walk.take().unwrap_or_else(|| {
             let since = done_from.unwrap_or(now).plus_seconds(-OVERLAP_SECONDS);
             let since = since.min(now.plus_seconds(-*reach_seconds));
-            Walk { begun_at: now, since_seconds: seconds(since), older_than: None, observed: HashMap::new() }
+            Walk { begun_at: now, since_seconds: since.seconds(), older_than: None, observed: HashMap::new() }
         })
     }
 
@@ -190,7 +190,7 @@ impl Reconciliation {
         let oldest = page.data.last().map(|event| event.id.clone());
         let is_last = !page.has_more || oldest.is_none();
         walk.older_than = oldest;
-        let is_left = |event: &Event| event.created > seconds(now) - LEFT_SECONDS;
+        let is_left = |event: &Event| event.created > now.seconds() - LEFT_SECONDS;
         let events = page.data.into_iter().filter(|event| !is_left(event)).collect();
         self.observe(app, stripe, events, &mut walk.observed, now).await;
         Ok(is_last)
@@ -198,7 +198,7 @@ impl Reconciliation {
 
     /// Observes again what could not be observed.
     async fn try_again(&mut self, app: &App, stripe: &Stripe, now: Timestamp) {
-        self.failed.retain(|_, event| event.created > seconds(now) - LISTED_SECONDS);
+        self.failed.retain(|_, event| event.created > now.seconds() - LISTED_SECONDS);
         let events = self.failed.values().cloned().collect();
         self.observe(app, stripe, events, &mut HashMap::new(), now).await;
         // A webhook may have brought one meanwhile, or a later event of the same object.
@@ -297,7 +297,7 @@ async fn find(
         observe::observe_noting(app, stripe, subject, id, hint).await.map(|(_, is_new)| is_new)
     };
     match found.await {
-        Err(NotObserved::Missing) if event.created < seconds(now) - UNDER_WAY_SECONDS => match subject {
+        Err(NotObserved::Missing) if event.created < now.seconds() - UNDER_WAY_SECONDS => match subject {
             Subject::Payment => observe::report_without_top_up(app, stripe, id).await,
             Subject::Invoice => observe::report_without_subscription(app, stripe, id).await,
             // Its payment has an event of its own.
@@ -306,8 +306,4 @@ async fn find(
         },
         found => found,
     }
-}
-
-fn seconds(at: Timestamp) -> i64 {
-    at.millis().div_euclid(1_000)
 }

@@ -90,7 +90,7 @@ impl<'a> Payer<'a> {
         make: impl Fn(CallKey) -> M,
     ) -> Result<T, StripeError> {
         let mut made = make(first.clone()).await;
-        for key in [first, self.key(call, &unique(), 0)] {
+        for key in [first, self.fresh_key(call)] {
             if matches!(made, Err(StripeError::Unknown(Why::Status(_)))) {
                 made = make(key).await;
             }
@@ -104,6 +104,11 @@ impl<'a> Payer<'a> {
 
     pub(super) fn key(&self, call: &str, id: &str, generation: u32) -> CallKey {
         CallKey::of(&self.ledger, call, id, generation)
+    }
+
+    /// A key for a call that moves no money and only says what is to be.
+    pub(super) fn fresh_key(&self, call: &str) -> CallKey {
+        self.key(call, &unique(), 0)
     }
 
     pub(super) async fn payments(&self) -> Result<Arc<Payments>, NotObserved> {

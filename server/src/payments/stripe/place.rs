@@ -14,7 +14,7 @@ use tollkeeper_ledger::{
 
 use super::calls::{NewCheckout, TOP_UP};
 use super::client::CallKey;
-use super::customer::{Payer, unique};
+use super::customer::Payer;
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
 use super::objects::{CheckoutSession, ObjectId, SessionStatus};
 use super::observe::{self, Hint, NotObserved, Subject};
@@ -112,7 +112,7 @@ impl Payer<'_> {
             customer,
             cents: top_up.cents,
             description: DESCRIPTION,
-            expires_at: top_up.call_began_at().millis().div_euclid(1_000) + PAGE_SECONDS,
+            expires_at: top_up.call_began_at().seconds() + PAGE_SECONDS,
             return_url,
             adds_tax: self.app.payments.stripe.adds_tax,
             marks: self.marks(Some((TOP_UP, &id))),
@@ -128,7 +128,7 @@ impl Payer<'_> {
         match noted.as_deref().and_then(ObjectId::new) {
             Some(first) if first != page.id => {
                 // Another server made one under the key before. Nobody knows this one's address.
-                self.client.expire_checkout(&page.id, &self.key("expire", &unique(), 0)).await?;
+                self.client.expire_checkout(&page.id, &self.fresh_key("expire")).await?;
                 Ok(self.client.checkout(&first).await?.url)
             }
             _ => Ok(page.url),
@@ -141,7 +141,7 @@ impl Payer<'_> {
     /// Why there is no page.
     pub async fn card_page(&self, return_url: &str) -> Result<Option<String>, NotObserved> {
         let customer = self.customer().await?;
-        let key = self.key("card_page", &unique(), 0);
+        let key = self.fresh_key("card_page");
         Ok(self.client.open_card_page(&customer, return_url, &self.marks(None), &key).await?.url)
     }
 
@@ -151,7 +151,7 @@ impl Payer<'_> {
     /// It is not known whether it was removed.
     pub async fn remove_card(&self, id: &str) -> Result<(), NotObserved> {
         let Some(id) = ObjectId::new(id) else { return Ok(()) };
-        match self.client.remove_payment_method(&id, &self.key("remove_card", &unique(), 0)).await {
+        match self.client.remove_payment_method(&id, &self.fresh_key("remove_card")).await {
             Ok(_) | Err(StripeError::Refused { status: 400 | 404, .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -164,7 +164,7 @@ impl Payer<'_> {
     pub async fn billing_portal(&self, return_url: &str) -> Result<String, NotObserved> {
         let customer = self.customer().await?;
         let portal = self.stripe.portal().get_or_try_init(|| self.portal()).await?;
-        let key = self.key("portal_page", &unique(), 0);
+        let key = self.fresh_key("portal_page");
         Ok(self.client.open_portal(&customer, portal, Some(return_url), &key).await?.url)
     }
 

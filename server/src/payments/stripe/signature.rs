@@ -44,7 +44,7 @@ pub fn verify(header: &str, body: &[u8], secrets: &[Secret], now: Timestamp) -> 
         return Err(NotSigned::Wrong);
     }
     let seconds: i64 = time.parse().map_err(|_| NotSigned::Malformed)?;
-    let apart = now.millis().div_euclid(1_000).abs_diff(seconds);
+    let apart = now.seconds().abs_diff(seconds);
     if apart > TOLERANCE_SECONDS.unsigned_abs() { Err(NotSigned::Stale) } else { Ok(()) }
 }
 

@@ -16,7 +16,6 @@ use tollkeeper_ledger::{
 };
 
 use super::calls::subscriptions::{NewSubscription, NextPeriod, SUBSCRIPTION};
-use super::client::CallKey;
 use super::customer::{Payer, unique};
 use super::error::{IDEMPOTENCY_ERROR, StripeError, Why};
 use super::objects::subscriptions::{Line, StripeSubscription};
@@ -77,7 +76,7 @@ impl Payer<'_> {
         let new = NewSubscription {
             customer: &customer,
             price: &price,
-            expires_at: seconds(begun_at(last, was)) + PAGE_SECONDS,
+            expires_at: begun_at(last, was).seconds() + PAGE_SECONDS,
             return_url,
             adds_tax: self.app.payments.stripe.adds_tax,
             marks: self.marks(Some((SUBSCRIPTION, &id))),
@@ -234,7 +233,7 @@ impl Payer<'_> {
         let Some(latest) = found.latest_invoice.as_ref().filter(|_| waits) else { return Ok(false) };
         let invoice = self.client.invoice(latest.id()).await?;
         let lines = self.client.lines_of(&invoice).await?;
-        let is_from = |line: &Line| line.period.start == seconds(upgrade.asked_at);
+        let is_from = |line: &Line| line.period.start == upgrade.asked_at.seconds();
         Ok(lines.iter().any(|line| line.is_proration() && is_from(line)))
     }
 
@@ -266,7 +265,7 @@ impl Payer<'_> {
         found: &StripeSubscription,
     ) -> Result<bool, NotObserved> {
         let price = self.price_of(&upgrade.plan).await?;
-        let from_seconds = seconds(upgrade.asked_at);
+        let from_seconds = upgrade.asked_at.seconds();
         let key = self.key("change", &last.id.to_string(), upgrade.number);
         match self.client.change_at_once(found, (&price, from_seconds), &key).await {
             Ok(_) => Ok(true),
@@ -338,11 +337,6 @@ impl Payer<'_> {
         Ok(price.id)
     }
 
-    /// A key for a call that only says what is to be.
-    fn fresh_key(&self, call: &str) -> CallKey {
-        self.key(call, &unique(), 0)
-    }
-
     async fn pending_subscription(&self) -> Result<Option<Subscription>, NotObserved> {
         let waits =
             |last: &Subscription| last.status() == SubscriptionStatus::Pending && last.collected.is_some();
@@ -371,8 +365,4 @@ fn placement(last: &Subscription) -> Result<&Placement, NotObserved> {
 
 fn begun_at(last: &Subscription, placement: &Placement) -> Timestamp {
     placement.renewed_at.unwrap_or(last.started_at)
-}
-
-fn seconds(at: Timestamp) -> i64 {
-    at.millis().div_euclid(1_000)
 }

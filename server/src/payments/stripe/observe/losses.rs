@@ -70,8 +70,7 @@ impl Observer<'_> {
         };
         let Some(workspace) = workspace else { return Ok(Observed::Foreign) };
         // An old one says nothing about a rule that was set since.
-        let now_seconds = self.app.now().millis().div_euclid(1_000);
-        if now_seconds - warning.created > WARNS_SECONDS {
+        if self.app.now().seconds() - warning.created > WARNS_SECONDS {
             return Ok(Observed::Ours);
         }
         self.stop(&workspace, StopReason::FraudWarning).await

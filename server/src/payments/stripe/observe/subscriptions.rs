@@ -210,27 +210,27 @@ impl Observer<'_> {
             let rest = sum.saturating_sub(payments.paid_cents(&payment).unwrap_or(sum));
             return self.note_rest(workspace, invoice, (&payment, rest)).await;
         }
-        let (name, tax_cents) = (payment.as_str().into(), invoice.tax_cents().max(0));
-        let (observed, cents) = match paid_by(invoice, &lines) {
-            _ if invoice.currency != USD => (Observed::Unmatched, 0),
+        let (price, start, cents) = match paid_by(invoice, &lines) {
+            _ if invoice.currency != USD => (None, None, 0),
             Paid::Nothing => return Ok(Observed::Ours),
-            Paid::Other => (Observed::Unmatched, 0),
-            Paid::Change { price, cents } => match self.client.price(&price).await?.terms() {
-                Some(terms) => {
-                    let command = CollectedCommand::PayChange { payment: name, terms, cents, tax_cents };
-                    (self.say(workspace, subscription, command).await?, cents)
-                }
-                None => (Observed::Unmatched, 0),
-            },
-            Paid::Period { price, start, cents } => match self.client.price(&price).await?.terms() {
-                Some(terms) => {
-                    let start = Timestamp::from_millis(start.saturating_mul(1_000));
-                    let command =
-                        CollectedCommand::PayPeriod { payment: name, terms, start, cents, tax_cents };
-                    (self.say(workspace, subscription, command).await?, cents)
-                }
-                None => (Observed::Unmatched, 0),
-            },
+            Paid::Other => (None, None, 0),
+            Paid::Change { price, cents } => (Some(price), None, cents),
+            Paid::Period { price, start, cents } => (Some(price), Some(start), cents),
+        };
+        let terms = match price {
+            Some(price) => self.client.price(&price).await?.terms(),
+            None => None,
+        };
+        let observed = match terms {
+            Some(terms) => {
+                let (payment, tax_cents) = (payment.as_str().into(), invoice.tax_cents().max(0));
+                let command = match start.map(|start| Timestamp::from_millis(start.saturating_mul(1_000))) {
+                    Some(start) => CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents },
+                    None => CollectedCommand::PayChange { payment, terms, cents, tax_cents },
+                };
+                self.say(workspace, subscription, command).await?
+            }
+            None => Observed::Unmatched,
         };
         let rest = if observed == Observed::Unmatched { sum } else { sum.saturating_sub(cents) };
         if sum < 0 {

@@ -74,7 +74,7 @@ impl Observer<'_> {
         payment: &ObjectId,
         cents: i64,
     ) -> Result<bool, NotObserved> {
-        let key = CallKey::new(&format!("{}:surplus:{payment}:{cents}", self.ledger));
+        let key = CallKey::of(&self.ledger, "surplus", &format!("{payment}:{cents}"), 0);
         match self.client.refund(payment, cents, marks, &key).await {
             Ok(_) => Ok(true),
             Err(error) if error.has_code(ALL_WENT_BACK) => Ok(true),

@@ -187,9 +187,13 @@ pub const TOP_UP_MAX_CENTS: i64 = 99_999_999;
 /// written together with its top-ups.
 pub const SUBSCRIPTION_PAYMENTS_MAX: usize = SUBSCRIPTION_MONTHS_MAX as usize;
 
-/// The most top-ups of one workspace, one a day for 27 years: they are in memory together and are
-/// written together when one changes.
+/// The most top-ups that are kept of one workspace: they are in memory together and are written
+/// together when one changes. For a further one the oldest leaves, unless it is recent.
 pub const TOP_UPS_MAX: usize = 10_000;
+
+/// How long a top-up is kept in any case, 120 days: so long the holder of a card may dispute its
+/// payment, and an automatic one counts in its month.
+pub const TOP_UP_KEPT_SECONDS: i64 = 120 * DAY_SECONDS;
 
 /// The most top-ups of one workspace that wait for their payment: more than a person opens, too few
 /// to fill the list.

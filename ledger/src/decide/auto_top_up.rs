@@ -113,8 +113,8 @@ fn open(
     }
     assert!(payments.card.is_some(), "i14: automatic top-ups that run must have a card");
     let &AutoTopUp { cents, monthly_cap_cents, .. } = rule;
-    let has_room = payments.top_ups.len() < bounds::TOP_UPS_MAX
-        && payments.pending_top_ups() < bounds::TOP_UPS_PENDING_MAX;
+    let has_room =
+        payments.has_room_for_top_up(now) && payments.pending_top_ups() < bounds::TOP_UPS_PENDING_MAX;
     let bought = payments.automatic_cents(view.windows_around(now).month);
     if payments.pending_automatic().is_some() || !has_room || bought + cents > monthly_cap_cents {
         return None;

@@ -28,7 +28,7 @@ pub(super) fn decide(
     match command {
         PaymentCommand::OpenTopUp { cents, way, allowed } => {
             assert!(way != TopUpWay::Automatic, "i14: only its rule may open an automatic top-up");
-            check_new(account, cents, allowed)?;
+            check_new(account, cents, allowed, now)?;
             let top_up = TopUpId(view.fresh_id);
             let is_new = account.payments.as_deref().is_none_or(|payments| payments.top_up(top_up).is_none());
             assert!(is_new, "a new top-up must have a new id");
@@ -68,17 +68,16 @@ pub(super) fn body(change: PaymentChange) -> EntryBody {
 ///
 /// # Errors
 /// `TopUpOutOfBounds`, `InvalidField`.
-fn check_new(account: &Account, cents: i64, allowed: TopUpBounds) -> Result<(), Refusal> {
+fn check_new(account: &Account, cents: i64, allowed: TopUpBounds, now: Timestamp) -> Result<(), Refusal> {
     if !allowed.allow(cents) || !TopUpBounds::WIDEST.allow(cents) {
         return Err(Refusal::TopUpOutOfBounds { allowed });
     }
-    let (all, pending) = account
-        .payments
-        .as_deref()
-        .map_or((0, 0), |payments| (payments.top_ups.len(), payments.pending_top_ups()));
+    let payments = account.payments.as_deref();
+    let (has_room, pending) =
+        payments.map_or((true, 0), |it| (it.has_room_for_top_up(now), it.pending_top_ups()));
     let refuse = |why| Err(Refusal::InvalidField { field: "top_ups", why });
-    if all >= bounds::TOP_UPS_MAX {
-        return refuse("are 10,000 already, the most there can be");
+    if !has_room {
+        return refuse("are 10,000 in 120 days, the most there can be");
     }
     if pending >= bounds::TOP_UPS_PENDING_MAX {
         return refuse("that wait for their payment are 100 already; one must be paid or end first");

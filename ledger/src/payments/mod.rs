@@ -184,7 +184,7 @@ pub struct PaidPart {
 /// The payments of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payments {
-    /// All top-ups, oldest first.
+    /// The top-ups, oldest first. If they are too many, the oldest are kept in the journal only.
     pub top_ups: Vec<TopUp>,
     /// The workspace as a customer of a payment provider.
     pub customer: Option<Customer>,
@@ -247,6 +247,21 @@ impl Payments {
     #[must_use]
     pub fn pending_top_ups(&self) -> usize {
         self.top_ups.iter().filter(|top_up| top_up.status == TopUpStatus::Pending).count()
+    }
+
+    /// True if a top-up may be opened at `now`: there are not too many, or an old one may leave.
+    #[must_use]
+    pub(crate) fn has_room_for_top_up(&self, now: Timestamp) -> bool {
+        self.top_ups.len() < bounds::TOP_UPS_MAX || self.top_up_to_leave(now).is_some()
+    }
+
+    /// The place of the top-up that leaves for a new one if they are too many: the oldest that may,
+    /// and of whose payment nothing went back and nothing is lost.
+    fn top_up_to_leave(&self, now: Timestamp) -> Option<usize> {
+        let is_kept = |payment: &str| self.knows_losses_of(payment);
+        self.top_ups
+            .iter()
+            .position(|top_up| top_up.may_leave(now) && !top_up.payment.as_deref().is_some_and(is_kept))
     }
 
     /// About how much memory they take.
@@ -372,15 +387,7 @@ impl Payments {
         decided_at: Timestamp,
     ) -> Result<(), Violation> {
         match change {
-            PaymentChange::TopUpOpened { top_up: id, cents, way } => {
-                ensure(self.top_up(*id).is_none(), "a top-up is opened that exists already")?;
-                ensure(TopUpBounds::WIDEST.allow(*cents), "a top-up is out of range")?;
-                if *way == TopUpWay::Automatic {
-                    self.open_automatic(*cents, decided_at)?;
-                }
-                self.top_ups.push(TopUp::opened(*id, *cents, *way, decided_at));
-                ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
-            }
+            PaymentChange::TopUpOpened { top_up, cents, way } => self.open(*top_up, *cents, *way, decided_at),
             PaymentChange::TopUpSucceeded { top_up: id, payment, grant, tax_cents } => {
                 ensure(!self.is_payment(payment), "i12: a payment pays twice")?;
                 let top_up = self.top_ups.iter_mut().find(|top_up| top_up.id == *id);
@@ -430,6 +437,28 @@ impl Payments {
                 ensure(self.is_within_bounds(), "a workspace has more payments than it may have")
             }
         }
+    }
+
+    /// Adds a top-up. If they are too many, an old one leaves for it.
+    fn open(
+        &mut self,
+        id: TopUpId,
+        cents: i64,
+        way: TopUpWay,
+        decided_at: Timestamp,
+    ) -> Result<(), Violation> {
+        ensure(self.top_up(id).is_none(), "a top-up is opened that exists already")?;
+        ensure(TopUpBounds::WIDEST.allow(cents), "a top-up is out of range")?;
+        if way == TopUpWay::Automatic {
+            self.open_automatic(cents, decided_at)?;
+        }
+        if self.top_ups.len() >= bounds::TOP_UPS_MAX
+            && let Some(oldest) = self.top_up_to_leave(decided_at)
+        {
+            self.top_ups.remove(oldest);
+        }
+        self.top_ups.push(TopUp::opened(id, cents, way, decided_at));
+        ensure(self.is_within_bounds(), "a workspace has more top-ups than it may have")
     }
 }
 

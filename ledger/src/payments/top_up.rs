@@ -170,6 +170,13 @@ impl TopUp {
         self.waits_on_a_page() || self.is_late(now)
     }
 
+    /// True if it ended, and is so old that it need not be kept.
+    #[must_use]
+    pub(crate) fn may_leave(&self, now: Timestamp) -> bool {
+        let is_old = |at: Timestamp| at.plus_seconds(bounds::TOP_UP_KEPT_SECONDS) <= now;
+        is_old(self.opened_at) && self.ended_at.is_some_and(is_old)
+    }
+
     /// The name of the payment of a top-up that is confirmed by a person. It is derived, so that a
     /// second confirmation is the same payment.
     #[must_use]

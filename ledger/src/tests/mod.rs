@@ -19,6 +19,7 @@ mod invariants;
 mod limits;
 mod lost_payments;
 mod lost_subscriptions;
+mod old_top_ups;
 mod payment_refunds;
 mod plans;
 mod prices;

@@ -55,6 +55,15 @@ async fn held_timers_hold_the_work_of_payments() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_ahead_ends_no_month() {
+    let world = restarted_after(world_with(10_000).await, 500).await;
+    let month = "/v1/report?month=2026-11";
+    assert_eq!(world.get(month).await.json()["is_final"], false);
+    assert_eq!(world.post("/v1/clock/confirm", "", "{}").await.status, 200);
+    assert_eq!(world.get(month).await.json()["is_final"], true);
+}
+
+#[tokio::test]
 async fn months_of_sleep_hold_nothing() {
     let world = world_with(10_000).await;
     assert_eq!(world.charge("open", CHARGE).await.status, 201);

@@ -5,11 +5,11 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Answer, GrantRecord, Output, Reads};
-use tollkeeper_ledger::{Balance, Command, Grant, GrantId, GrantRequest, Source, WorkspaceId};
+use tollkeeper_ledger::{Balance, Command, Grant, GrantId, GrantRequest, Scope, Source, WorkspaceId};
 use utoipa::ToSchema;
 
 use super::PAGE;
-use crate::access::Rule::Platform;
+use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, list_of, of};
@@ -33,7 +33,7 @@ pub const ROUTES: &[Route] = &[
             "reason": "Welcome credit", "created_at": "2026-11-23T15:04:05.678Z", "voided_at": null,
             "balance": {"available": 1250000, "available_usd": "12.50"}}"#,
     ),
-    Route::new(Method::GET, "/v1/workspaces/{workspace}/grants", Platform, "List grants", |call| {
+    Route::new(Method::GET, "/v1/workspaces/{workspace}/grants", Workspace(&[Scope::Read]), "List grants", |call| {
         Box::pin(list(call))
     })
     .description("Lists the grants of a workspace, newest first, with what remains of each.")

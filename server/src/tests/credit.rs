@@ -181,3 +181,16 @@ async fn a_quote_returns_the_price_and_moves_nothing() {
     unknown.problem(404, "workspace_not_found");
     assert_eq!(world.balance().await, (12_500, 0));
 }
+
+#[tokio::test]
+async fn a_key_that_reads_sees_the_grants_of_its_workspace() {
+    let world = world_with(100_000).await;
+    let key = world.make_key("acme", r#"{"name":"reader","scopes":["read"]}"#).await.1;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let list = world.ask("GET", "/v1/workspaces/acme/grants", &headers, Body::empty()).await;
+    assert_eq!((list.status, &list.json()["data"][0]["remaining"]), (200, &100_000.into()), "{}", list.text);
+    world.post("/v1/workspaces", "", r#"{"id":"other","name":"Other"}"#).await;
+    let other = world.ask("GET", "/v1/workspaces/other/grants", &headers, Body::empty()).await;
+    other.problem(404, "workspace_not_found");
+}

@@ -30,7 +30,7 @@ Examples:
   tollkeeper subscription confirm acme
   tollkeeper subscription confirm acme --change";
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "id",
     "workspace",
     "plan",
@@ -41,6 +41,7 @@ const FIELDS: [&str; 15] = [
     "next_plan",
     "change.plan",
     "change.due_usd",
+    "change.credits",
     "change.until",
     "cancels_at",
     "payment.provider",

@@ -1,12 +1,12 @@
 //! `tollkeeper top-up`: opens a top-up of a workspace, lists and shows them, confirms that one was
-//! paid, and sends its money back (P5).
+//! paid, sends its money back, and lists payments that fit nothing (P5).
 
 use serde_json::{Value, json};
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::lines;
-use crate::transport::request::{Request, object, path};
-use crate::transport::target::{KeyArg, ListArgs, Target};
+use crate::transport::request::{Request, object, path, query};
+use crate::transport::target::{KeyArg, ListArgs, Paging, Target};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper top-up open acme --usd 25.00
@@ -26,6 +26,13 @@ With the provider `manual`, send the money yourself afterwards.
 
 Example:
   tollkeeper top-up refund acme tu_01991234-5678-7abc-bfff-0123456789ab --usd 10.00 --reason asked";
+
+const UNMATCHED_EXAMPLE: &str =
+    "Such a payment granted no credit: it came in another currency or sum, or for nothing that is known.
+Look it up at the payment provider, then send it back there, or grant its credit.
+
+Example:
+  tollkeeper top-up unmatched";
 
 const FIELDS: [&str; 13] = [
     "id",
@@ -62,6 +69,14 @@ pub enum Command {
     /// Send money back to the payer of a top-up
     #[command(after_help = REFUND_EXAMPLE)]
     Refund(Refund),
+    /// List the payments of all workspaces that fit nothing, newest first
+    #[command(after_help = UNMATCHED_EXAMPLE)]
+    Unmatched {
+        #[command(flatten)]
+        paging: Paging,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 /// The options of `tollkeeper top-up open`.
@@ -72,6 +87,9 @@ pub struct Open {
     /// What is to be paid, in dollars and whole cents, such as 25.00
     #[arg(long, value_name = "DOLLARS", allow_negative_numbers = true)]
     usd: String,
+    /// Where the payer comes back from a page of the payment provider
+    #[arg(long, value_name = "URL")]
+    return_url: Option<String>,
     #[command(flatten)]
     idempotency: KeyArg,
     #[command(flatten)]
@@ -120,6 +138,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
             target.run(Request::get(path), as_lines)
         }
         Command::Refund(refund) => self::refund(refund),
+        Command::Unmatched { paging, target } => {
+            let path = path(&["v1", "payments", "unmatched"]) + &query(&paging.parameters());
+            let columns = ["created_at", "payment", "cents", "currency", "workspace", "reason"];
+            target.list(Request::get(path), &columns)
+        }
         Command::Confirm(One { workspace, top_up, target }) => {
             let path = path(&["v1", "workspaces", &workspace, "top-ups", &top_up, "confirm"]);
             target.run(Request::write("POST", path, json!({})), as_lines)
@@ -128,8 +151,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
 }
 
 fn open(args: Open) -> Result<(), Failure> {
-    let Open { workspace, usd, idempotency, target } = args;
-    let body = object([("amount_usd", Some(usd.into()))]);
+    let Open { workspace, usd, return_url, idempotency, target } = args;
+    let body = object([("amount_usd", Some(usd.into())), ("return_url", return_url.map(Value::from))]);
     let request = Request::write("POST", path(&["v1", "workspaces", &workspace, "top-ups"]), body);
     target.run(request.with_key(idempotency.key)?, as_lines)
 }

@@ -423,7 +423,12 @@ fn automatic_top_ups_need_a_saved_card() {
         assert!(refused.contains("hint: set them with tollkeeper auto-top-up set"), "{refused}");
         let set = ["auto-top-up", "set", "acme", "--below", "5", "--usd", "25", "--cap"];
         let refused = target.refused(&[&set[..], &["100"]].concat(), 1);
-        assert!(refused.contains("hint: tollkeeper payment-method show"), "{refused}");
+        assert!(refused.contains("hint: tollkeeper payment-method link"), "{refused}");
+        for page in ["link", "portal"] {
+            let refused = target.refused(&["payment-method", page, "acme"], 1);
+            assert!(refused.contains("The payment provider `manual` has no pages"), "{refused}");
+        }
+        assert_eq!(target.json(&["top-up", "unmatched"])["data"], serde_json::json!([]));
         let stopped = target.text(&["auto-top-up", "stop", "acme"]);
         assert_eq!(stopped, "automatic top-ups of acme are stopped\n");
         assert_eq!(target.json(&["entries", "acme"])["data"].as_array().map(Vec::len), Some(1));

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 83] = [
+pub const COMMANDS: [&[&str]; 86] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -43,6 +43,7 @@ pub const COMMANDS: [&[&str]; 83] = [
     &["top-up", "show"],
     &["top-up", "confirm"],
     &["top-up", "refund"],
+    &["top-up", "unmatched"],
     &["subscription"],
     &["subscription", "show"],
     &["subscription", "start"],
@@ -56,6 +57,8 @@ pub const COMMANDS: [&[&str]; 83] = [
     &["payment-method"],
     &["payment-method", "show"],
     &["payment-method", "remove"],
+    &["payment-method", "link"],
+    &["payment-method", "portal"],
     &["charge"],
     &["charge", "create"],
     &["charge", "show"],

@@ -585,6 +585,7 @@ fn without_explanation(refusal: Refusal) -> Refusal {
     match refusal {
         Refusal::InvalidField { field, why: _ } => Refusal::InvalidField { field, why: "" },
         Refusal::Forbidden { why: _ } => Refusal::Forbidden { why: "" },
+        Refusal::SubscriptionExists { why: _ } => Refusal::SubscriptionExists { why: "" },
         other => other,
     }
 }

@@ -69,11 +69,18 @@ fn hint(code: &str) -> Option<&'static str> {
         "plan_interval_differs" => {
             "cancel it with tollkeeper subscription cancel WORKSPACE, and start the plan after its end"
         }
+        "subscription_exists" => {
+            "repeat the command in a moment; tollkeeper subscription show WORKSPACE shows it"
+        }
         "nothing_due" => {
             "tollkeeper subscription show WORKSPACE shows what waits; --change confirms a change"
         }
-        "payment_method_required" => "tollkeeper payment-method show WORKSPACE shows the saved card",
-        "payment_method_not_found" => "save a card at the payment provider first",
+        "payment_method_required" => {
+            "tollkeeper payment-method link WORKSPACE makes a page on which a card is saved"
+        }
+        "payment_method_not_found" => {
+            "tollkeeper payment-method link WORKSPACE makes a page on which a card is saved"
+        }
         "auto_top_up_not_found" => "set them with tollkeeper auto-top-up set WORKSPACE",
         "nothing_to_refund" => "tollkeeper top-up show WORKSPACE TOP_UP shows whether it was paid",
         "grant_was_paid" => {
@@ -96,7 +103,9 @@ fn hint(code: &str) -> Option<&'static str> {
         }
         "rate_limited" => "nothing was done: wait that long, then repeat the command",
         "overloaded" => "nothing was done: try again in a few seconds",
-        "not_found" => "check that the address is that of a Tollkeeper server, without a path",
+        "not_found" => {
+            "check that the address is that of a Tollkeeper server, without a path; pages to pay on need Stripe"
+        }
         "invalid_field" | "invalid_parameter" | "unknown_field" | "malformed_json" | "body_too_large" => {
             "the --help of the command lists the allowed values"
         }
@@ -113,7 +122,7 @@ mod tests {
         let codes = "insufficient_credits limit_exceeded debt_outstanding workspace_suspended workspace_not_found \
                    workspace_exists charge_not_found charge_already_settled charge_already_refunded \
                    refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid nothing_to_refund top_up_not_found \
-                   plan_not_found subscription_not_found plan_interval_differs nothing_due \
+                   plan_not_found subscription_not_found subscription_exists plan_interval_differs nothing_due \
                    payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
                    member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded payment_provider_unavailable invalid_field invalid_parameter unknown_field malformed_json \

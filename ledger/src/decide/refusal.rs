@@ -45,6 +45,11 @@ pub enum Refusal {
     SubscriptionNotFound,
     /// The subscription is paid by another interval than the plan.
     PlanIntervalDiffers,
+    /// The subscription that there is must end or change first, which takes a moment or a period.
+    SubscriptionExists {
+        /// A sentence for people, about the subscription.
+        why: &'static str,
+    },
     /// No period has begun that was not paid, or no change waits for a payment.
     NothingDue,
     /// There is no such member in this workspace.
@@ -151,6 +156,7 @@ impl Refusal {
             Refusal::PlanNotFound => "plan_not_found",
             Refusal::SubscriptionNotFound => "subscription_not_found",
             Refusal::PlanIntervalDiffers => "plan_interval_differs",
+            Refusal::SubscriptionExists { .. } => "subscription_exists",
             Refusal::NothingDue => "nothing_due",
             Refusal::MemberNotFound => "member_not_found",
             Refusal::MemberExists => "member_exists",
@@ -223,6 +229,7 @@ impl Refusal {
             | Refusal::PlanNotFound
             | Refusal::SubscriptionNotFound
             | Refusal::PlanIntervalDiffers
+            | Refusal::SubscriptionExists { .. }
             | Refusal::NothingDue
             | Refusal::MemberNotFound
             | Refusal::MemberExists

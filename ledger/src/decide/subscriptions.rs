@@ -132,7 +132,7 @@ fn asked(
 /// Starts the plan, changes to it, or takes back what is planned.
 ///
 /// # Errors
-/// `PlanNotFound`, `PlanIntervalDiffers`, `InvalidField`.
+/// `PlanNotFound`, `PlanIntervalDiffers`, `SubscriptionExists`, `InvalidField`.
 fn start_or_change(
     view: &View,
     account: &Account,
@@ -144,13 +144,13 @@ fn start_or_change(
     let (asked, plan) = asked(current, &view.platform.plans, plan, now)?;
     let goes_on = matches!(asked, Asked::Resume | Asked::DropChange | Asked::Change(_));
     if goes_on && current.is_some_and(Subscription::has_ended_at_provider) {
-        let why =
-            "cannot begin: the subscription has ended at the payment provider, and grants what was paid";
-        return Err(Refusal::InvalidField { field: "plan", why });
+        let why = "The subscription has ended at the payment provider. It grants what was paid, then another one can start.";
+        return Err(Refusal::SubscriptionExists { why });
     }
     if goes_on && current.is_some_and(Subscription::is_change_under_way) {
-        let why = "cannot begin while the last change is asked for at the provider; try again in a moment";
-        return Err(Refusal::InvalidField { field: "plan", why });
+        let why =
+            "The payment provider is asked for the last change of the subscription. Try again in a moment.";
+        return Err(Refusal::SubscriptionExists { why });
     }
     Ok(match (asked, current) {
         (Asked::Start, _) => {
@@ -231,13 +231,13 @@ pub(super) fn check_granted(subscription: Option<&Subscription>, now: Timestamp)
 /// Refuses to begin another subscription while the provider still collects the last one.
 ///
 /// # Errors
-/// `InvalidField`.
+/// `SubscriptionExists`.
 fn check_ended_at_provider(last: Option<&Subscription>) -> Result<(), Refusal> {
     let placement = last.and_then(|last| last.collected.as_deref()).map(|collected| &collected.placement);
     let is_collected =
         placement.is_some_and(|placement| placement.reference.is_some() && placement.ends == Ends::No);
-    let why = "is being ended at the payment provider; try again in a moment";
-    if is_collected { Err(Refusal::InvalidField { field: "subscription", why }) } else { Ok(()) }
+    let why = "The last subscription is being ended at the payment provider. Try again in a moment.";
+    if is_collected { Err(Refusal::SubscriptionExists { why }) } else { Ok(()) }
 }
 
 /// The first month of the next period, which is paid.

@@ -113,7 +113,7 @@ fn a_change_that_is_not_paid_takes_no_cancellation_back() {
         collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
         subscription => basic canceled 2026-01-31 to 2026-02-28
         collect pro => unchanged
-        collect basic => no invalid_field plan
+        collect basic => no subscription_exists
         "
     );
     check(&format!(
@@ -129,7 +129,7 @@ fn a_change_that_is_not_paid_takes_no_cancellation_back() {
         subscription => basic canceled 2026-01-31 to 2026-02-28
         on 2026-02-28
         ticks =>
-        collect basic => no invalid_field subscription
+        collect basic => no subscription_exists
         stripe placed with_period => placed
         ticks => ended
         collect basic => started basic
@@ -225,7 +225,7 @@ fn what_ended_at_the_provider_grants_what_is_paid_late_and_the_months_of_a_year(
         stripe end => ends 2027-01-31
         stripe end => unchanged
         stripe placed now
-        collect year => no invalid_field plan
+        collect year => no subscription_exists
         on 2028-02-01
         ticks
         stripe period in_3 2028-01-31 year 10000 => granted 12000000, period 24 for 10000 cents

@@ -140,6 +140,8 @@ codes! {
         "The top-up was not paid, its credit is spent, or its money went back before.",
     PlanIntervalDiffers = 409 "plan_interval_differs" "The plan is paid by another interval" false
         "A subscription by the month does not change to a plan by the year, nor the other way. Cancel it and start anew.",
+    SubscriptionExists = 409 "subscription_exists" "There is a subscription" true
+        "The last subscription is being ended at the payment provider, or its last change is asked for there. Try again in a moment.",
     NothingDue = 409 "nothing_due" "Nothing is due" false
         "No period of the subscription has begun that was not paid, or no change waits for a payment.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false

@@ -67,6 +67,7 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::PlanNotFound => plan_not_found(),
         Refusal::SubscriptionNotFound => subscription_not_found(),
         Refusal::PlanIntervalDiffers => plan_interval_differs(),
+        Refusal::SubscriptionExists { why } => Problem::new(Code::SubscriptionExists, why),
         Refusal::NothingDue => nothing_due(),
         Refusal::GrantNotFound => grant_not_found(),
         Refusal::GrantWasPaid => grant_was_paid(),

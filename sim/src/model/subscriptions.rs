@@ -544,7 +544,7 @@ fn asked_for(
     if let Some(running) = running.filter(|running| running.plan.id == *plan) {
         let is_planned = running.upgrade.is_some() || running.next.is_some();
         if may_not_change(running) && (running.is_canceled || is_planned) {
-            return Err(invalid("plan"));
+            return Err(exists());
         }
         return Ok(match running.is_canceled {
             true => Some(Happened::Resumed),
@@ -562,7 +562,7 @@ fn asked_for(
         }
         let known = last.and_then(|last| last.known);
         if known.is_some_and(|known| known.reference.is_some() && known.ends == Ends::No) {
-            return Err(invalid("subscription"));
+            return Err(exists());
         }
         let provider = collected_by.filter(|_| plan.price_cents > 0);
         return Ok(Some(Happened::Started(plan.clone(), provider)));
@@ -576,8 +576,19 @@ fn asked_for(
     }
     let is_collected = running.known.is_some() && plan.price_cents == 0;
     let turns_paid = running.plan.price_cents == 0 && collected_by.is_some();
-    if is_collected || turns_paid || may_not_change(running) {
+    if is_collected {
+        return Err(invalid("plan"));
+    }
+    if may_not_change(running) {
+        return Err(exists());
+    }
+    if turns_paid {
         return Err(invalid("plan"));
     }
     Ok(Some(Happened::Asked(plan.clone(), running.price_of(plan, now))))
+}
+
+/// The refusal of a plan while the subscription that there is goes first.
+fn exists() -> Refusal {
+    Refusal::SubscriptionExists { why: "" }
 }

@@ -38,7 +38,7 @@ pub fn seeds(count_by_default: u64) -> Vec<u64> {
 }
 
 /// All answers that must occur, so that a change of the workload leaves out no rule.
-const ANSWERS: [&str; 33] = [
+const ANSWERS: [&str; 34] = [
     "api_key_not_found",
     "charge_already_refunded",
     "charge_already_settled",
@@ -65,6 +65,7 @@ const ANSWERS: [&str; 33] = [
     "refund_exceeds_charge",
     "refund_window_closed",
     "replay",
+    "subscription_exists",
     "subscription_not_found",
     "top_up_not_found",
     "unauthenticated",

@@ -142,7 +142,7 @@ impl Run<'_> {
             if reply.status == 200 {
                 return Some(reply);
             }
-            assert_eq!(reply.status, 422, "{}", reply.text);
+            assert_eq!(reply.status, 409, "{}", reply.text);
             self.turn().await;
         }
         None

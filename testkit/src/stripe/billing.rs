@@ -10,6 +10,8 @@ use super::{catalog, subscriptions};
 
 /// The tax rate that tax amounts name.
 const TAX_RATE: &str = "txr_standin";
+/// The discount that discount amounts name.
+const COUPON: &str = "di_standin";
 /// Below this Stripe charges nothing and books the amount on the customer's balance.
 const CHARGE_MIN: i64 = 50;
 /// How long a renewal's invoice is a draft, in seconds.
@@ -19,6 +21,8 @@ pub(super) const DRAFT_SECONDS: i64 = 3600;
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub amount: i64,
+    /// What a coupon takes off.
+    pub discount: i64,
     pub description: String,
     pub start: i64,
     pub end: i64,
@@ -46,19 +50,28 @@ fn tax_entry(amount: i64, taxable: i64) -> Value {
 
 fn line_object(world: &mut World, draft: &Draft, line: &Line, invoice: &str) -> Value {
     let id = world.next_id("il_");
-    let product = world.get(&line.price)["product"].clone();
+    let product = world.lookup(&line.price).map_or(Value::Null, |price| price["product"].clone());
     let metadata = match &draft.subscription {
         Some(subscription) => world.get(subscription)["metadata"].clone(),
         None => json!({}),
     };
-    let parent = line.item.as_ref().map(|item| {
-        json!({"invoice_item_details": null, "type": "subscription_item_details",
+    let details = if line.proration { json!({"credited_items": null}) } else { Value::Null };
+    let parent = match &line.item {
+        Some(item) => json!({"invoice_item_details": null, "type": "subscription_item_details",
             "subscription_item_details": {"invoice_item": null, "proration": line.proration,
-                "proration_details": if line.proration { json!({"credited_items": null}) } else { Value::Null },
-                "subscription": draft.subscription, "subscription_item": item}})
-    });
-    let tax = world.tax_on(line.amount, draft.is_taxed);
-    let taxes = if tax == 0 { json!([]) } else { json!([tax_entry(tax, line.amount)]) };
+                "proration_details": details, "subscription": draft.subscription, "subscription_item": item}}),
+        None if draft.subscription.is_some() => json!({"type": "invoice_item_details",
+            "invoice_item_details": {"invoice_item": world.next_id("ii_"), "proration": line.proration,
+                "proration_details": details, "subscription": draft.subscription},
+            "subscription_item_details": null}),
+        None => Value::Null,
+    };
+    let taxable = line.amount - line.discount;
+    let tax = line_tax(world, draft, line);
+    let taxes = if tax == 0 { json!([]) } else { json!([tax_entry(tax, taxable)]) };
+    let off = json!([{"amount": line.discount, "discount": COUPON}]);
+    let pricing = json!({"type": "price_details", "unit_amount_decimal": line.amount.to_string(),
+        "price_details": {"price": line.price, "product": product}});
     shaped(
         include_str!("shapes/invoice_line.json"),
         json!({
@@ -66,18 +79,25 @@ fn line_object(world: &mut World, draft: &Draft, line: &Line, invoice: &str) -> 
             "invoice": invoice, "livemode": world.options.livemode, "metadata": metadata, "parent": parent,
             "period": {"start": line.start, "end": line.end}, "subtotal": line.amount, "taxes": taxes,
             "subscription": draft.subscription,
-            "pricing": {"type": "price_details", "unit_amount_decimal": line.amount.to_string(),
-                "price_details": {"price": line.price, "product": product}},
+            "pricing": if line.price.is_empty() { Value::Null } else { pricing },
+            "discount_amounts": if line.discount == 0 { json!([]) } else { off },
         }),
     )
+}
+
+/// The tax on a line. What an operator adds is not taxed.
+fn line_tax(world: &World, draft: &Draft, line: &Line) -> i64 {
+    world.tax_on(line.amount - line.discount, draft.is_taxed && !line.price.is_empty())
 }
 
 /// The fields of a draft invoice with this id.
 pub(super) fn invoice_fields(world: &mut World, draft: &Draft, id: &str) -> Value {
     let lines: Vec<Value> = draft.lines.iter().map(|line| line_object(world, draft, line, id)).collect();
     let subtotal: i64 = draft.lines.iter().map(|line| line.amount).sum();
-    let tax: i64 = draft.lines.iter().map(|line| world.tax_on(line.amount, draft.is_taxed)).sum();
-    let total = subtotal + tax;
+    let off: i64 = draft.lines.iter().map(|line| line.discount).sum();
+    let net = subtotal - off;
+    let tax: i64 = draft.lines.iter().map(|line| line_tax(world, draft, line)).sum();
+    let total = net + tax;
     let customer = world.get(&draft.customer).clone();
     let parent = draft.subscription.as_ref().map(|subscription| {
         let mut details =
@@ -93,8 +113,9 @@ pub(super) fn invoice_fields(world: &mut World, draft: &Draft, id: &str) -> Valu
         "customer": draft.customer, "customer_email": customer["email"], "customer_name": customer["name"],
         "customer_address": customer["address"], "billing_reason": draft.reason, "currency": "usd",
         "parent": parent, "subtotal": subtotal, "subtotal_excluding_tax": subtotal, "total": total,
-        "total_excluding_tax": subtotal, "amount_due": total.max(0), "amount_remaining": total.max(0),
-        "total_taxes": if tax == 0 { json!([]) } else { json!([tax_entry(tax, subtotal)]) },
+        "total_excluding_tax": net, "amount_due": total.max(0), "amount_remaining": total.max(0),
+        "total_taxes": if tax == 0 { json!([]) } else { json!([tax_entry(tax, net)]) },
+        "total_discount_amounts": if off == 0 { json!([]) } else { json!([{"amount": off, "discount": COUPON}]) },
         "automatic_tax": {"disabled_reason": null, "enabled": draft.is_taxed, "provider": null,
             "liability": if draft.is_taxed { json!({"type": "self"}) } else { Value::Null },
             "status": if draft.is_taxed { json!("complete") } else { Value::Null }},
@@ -273,7 +294,36 @@ pub(super) fn period_line(world: &World, item: &str, price: &str, bounds: (i64, 
     let (start, end) = bounds;
     let item = Some(item.to_owned());
     let amount = int(price, "unit_amount");
-    Line { amount, description, start, end, price: text(price, "id").to_owned(), item, proration: false }
+    let price = text(price, "id").to_owned();
+    Line { amount, discount: 0, description, start, end, price, item, proration: false }
+}
+
+/// The lines of the next invoice of a subscription: with what an operator added to it, and with
+/// what a coupon takes off.
+pub(super) fn with_extras(world: &World, subscription: &Value, lines: Vec<Line>) -> Vec<Line> {
+    let percent = int(subscription, "_coupon_percent");
+    let mut all = lines;
+    for line in all.iter_mut().filter(|line| line.amount > 0) {
+        line.discount = line.amount * percent / 100;
+    }
+    let added = subscription["_added"].as_array().into_iter().flatten();
+    all.extend(added.map(|added| Line {
+        amount: added.as_i64().unwrap_or_default(),
+        discount: 0,
+        description: "Setup".to_owned(),
+        start: world.now,
+        end: world.now,
+        price: String::new(),
+        item: None,
+        proration: false,
+    }));
+    all
+}
+
+/// Uses up what [`with_extras`] added. What is paid for the present price is what its coupon left.
+pub(super) fn use_up_extras(world: &mut World, subscription: &str) {
+    let percent = int(world.get(subscription), "_coupon_percent");
+    world.set(subscription, json!({"_coupon_percent": 0, "_paid_off_percent": percent, "_added": []}));
 }
 
 /// Shows an item at a price, with the old `plan` beside it.

@@ -54,8 +54,14 @@ impl Change {
     pub(super) fn proration_lines(&self, world: &World, subscription: &Value) -> Vec<Line> {
         let item = first_item(subscription);
         let (start, end) = (int(item, "current_period_start"), int(item, "current_period_end"));
+        // What is credited is what was paid, after the coupon.
+        let paid_percent = 100 - int(subscription, "_paid_off_percent");
         let share = |price: &Value, sign: i64, what: &str| Line {
-            amount: sign * prorated(int(price, "unit_amount"), end - self.at, end - start),
+            amount: sign
+                * prorated(int(price, "unit_amount"), end - self.at, end - start)
+                * if sign < 0 { paid_percent } else { 100 }
+                / 100,
+            discount: 0,
             description: format!("{what} time on {}", text(world.get(text(price, "product")), "name")),
             start: self.at,
             end,
@@ -81,7 +87,7 @@ pub(super) fn upgrade(world: &mut World, id: &str, change: &Change, waits: bool)
         customer: text(&subscription, "customer").to_owned(),
         subscription: Some(id.to_owned()),
         reason: "subscription_update",
-        lines: change.proration_lines(world, &subscription),
+        lines: billing::with_extras(world, &subscription, change.proration_lines(world, &subscription)),
         is_taxed: subscription["automatic_tax"]["enabled"] == true,
         proration_date: Some(change.at),
     };
@@ -92,6 +98,7 @@ pub(super) fn upgrade(world: &mut World, id: &str, change: &Change, waits: bool)
         apply(world, id, &change.price);
     }
     let invoice = billing::new_invoice(world, &draft);
+    billing::use_up_extras(world, id);
     billing::finalize(world, &invoice);
     let method = default_method(world, world.get(&invoice));
     if waits {

@@ -354,6 +354,7 @@ fn one_time_invoice(world: &mut World, session: &Value, intent: &str) -> Value {
     let item = &session["_line_items"]["data"][0];
     let line = Line {
         amount: int(session, "amount_subtotal"),
+        discount: 0,
         description: text(item, "description").to_owned(),
         start: world.now,
         end: world.now,

@@ -190,6 +190,16 @@ impl StripeStandIn {
         world.emit("customer.subscription.updated", subscription);
     }
 
+    /// A coupon with the duration `once`: it takes a part off the next invoice of a subscription.
+    pub fn set_coupon_once(&self, subscription: &str, percent: i64) {
+        self.world().set(subscription, json!({"_coupon_percent": percent}));
+    }
+
+    /// An item without tax that the next invoice of a subscription has besides its period.
+    pub fn add_to_next_invoice(&self, subscription: &str, cents: i64) {
+        self.world().set(subscription, json!({"_added": [cents]}));
+    }
+
     /// Refunds that are made from now on begin with this status: `pending`, `requires_action` or
     /// `succeeded`.
     pub fn set_refund_status(&self, status: &'static str) {

@@ -84,6 +84,7 @@ fn create_preview(world: &mut World, call: &Call) -> Answer {
     if behavior != "always_invoice" {
         lines.push(subscriptions::next_line(world, &found, change.as_ref()));
     }
+    let lines = billing::with_extras(world, &found, lines);
     let draft = Draft {
         customer: text(&found, "customer").to_owned(),
         subscription: Some(subscription),

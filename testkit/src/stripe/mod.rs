@@ -20,8 +20,9 @@
 //!
 //! One currency (USD), one item per subscription, one line per session. What it does not know, it
 //! refuses with 400 and a message that begins with "The stand-in". Renewals follow Stripe: a draft
-//! invoice for an hour, then an attempt, then three more after 3, 5 and 7 days. Not here: coupons,
-//! bank transfers, test clocks, Connect, and the permissions of restricted keys.
+//! invoice for an hour, then an attempt, then three more after 3, 5 and 7 days. Coupons are a
+//! control of a test. Not here: bank transfers, test clocks, Connect, and the permissions of
+//! restricted keys.
 
 mod billing;
 mod cards;

@@ -329,11 +329,12 @@ pub(super) fn renew(world: &mut World, id: &str) {
         customer: text(&subscription, "customer").to_owned(),
         subscription: Some(id.to_owned()),
         reason: "subscription_cycle",
-        lines: vec![line],
+        lines: billing::with_extras(world, &subscription, vec![line]),
         is_taxed: subscription["automatic_tax"]["enabled"] == true,
         proration_date: None,
     };
     let invoice = billing::new_invoice(world, &draft);
+    billing::use_up_extras(world, id);
     // The invoices of an unpaid subscription stay drafts.
     if status != "unpaid" {
         let at = world.now + billing::DRAFT_SECONDS;

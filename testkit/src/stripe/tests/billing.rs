@@ -274,3 +274,28 @@ fn lines_beyond_the_first_page_are_read_by_pages() {
     let rest = client.get(&format!("invoices/{invoice}/lines?starting_after={after}"));
     assert_eq!((&rest["has_more"], &rest["data"][0]["amount"]), (&false.into(), &3000.into()));
 }
+
+#[test]
+fn a_coupon_once_and_an_item_are_on_the_next_invoice_alone() {
+    let client = Client::start();
+    let (small, large) = (client.price(1000), client.price(3000));
+    let (_, subscription) = client.subscribe(&small);
+    client.stripe.set_coupon_once(&subscription, 50);
+    client.stripe.add_to_next_invoice(&subscription, 250);
+    client.stripe.advance(28 * DAY + 2 * HOUR);
+    let renewed = client.get(&format!("subscriptions/{subscription}"))["latest_invoice"].clone();
+    let renewed = client.get(&format!("invoices/{}", renewed.as_str().expect("an invoice")));
+    assert_eq!((&renewed["total"], &renewed["subtotal"]), (&750.into(), &1_250.into()));
+    let lines = &renewed["lines"]["data"];
+    assert_eq!(lines[0]["discount_amounts"][0]["amount"], 500);
+    assert_eq!(lines[1]["parent"]["type"], "invoice_item_details");
+    assert!(lines[1]["pricing"].is_null() && lines[2].is_null());
+    // Half of the price was paid, so half of it is credited. The new price has no coupon.
+    client.stripe.advance(15 * DAY + 10 * HOUR);
+    let changed = client
+        .post(&format!("subscriptions/{subscription}"), &change(&client, &subscription, &large, UP))
+        ["latest_invoice"]
+        .clone();
+    let changed = client.get(&format!("invoices/{}", changed.as_str().expect("an invoice")));
+    assert_eq!((&changed["lines"]["data"][0]["amount"], &changed["total"]), (&(-250).into(), &1_250.into()));
+}

@@ -97,7 +97,7 @@ impl PaymentCommand {
             | PaymentCommand::Refund(_) => true,
             PaymentCommand::OpenTopUp { .. } => false,
             PaymentCommand::Card(CardCommand::LinkCustomer { .. } | CardCommand::SaveCard(_)) => true,
-            PaymentCommand::Card(CardCommand::RemoveCard { id }) => id.is_some(),
+            PaymentCommand::Card(CardCommand::RemoveCard { .. }) => false,
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why }) => *why != StopReason::Requested,
             PaymentCommand::AutoTopUp(AutoTopUpCommand::Set { .. } | AutoTopUpCommand::OpenIfLow) => false,
             PaymentCommand::Provider(_) => true,

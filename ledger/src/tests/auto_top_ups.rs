@@ -299,7 +299,7 @@ fn only_the_platform_reports_what_the_provider_says() {
         unpaid t1 declined by=ada => no forbidden
         stop declined by=k1 => no forbidden
         stop by=k1 => stopped: requested
-        no_card pm_1 by=ada => no forbidden
+        no_card pm_2 by=ada => unchanged
         no_card by=ada => payment_method.removed
         ",
     );

@@ -143,7 +143,9 @@ async fn remove(call: Call) -> Result<Response, Problem> {
         let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
         payer.remove_card(&card.id).await.map_err(unavailable)?;
     }
-    let command = Command::Payment(PaymentCommand::Card(CardCommand::RemoveCard { id: None }));
+    // The card that was read: another one may have been saved meanwhile. No card has an empty id.
+    let id = payments.card.as_ref().map_or("", |card| &card.id).into();
+    let command = Command::Payment(PaymentCommand::Card(CardCommand::RemoveCard { id: Some(id) }));
     call.run(&workspace, None, command).await?;
     Ok(no_content())
 }

@@ -222,7 +222,7 @@ impl Pool {
                 | PaymentCommand::Refund(_),
             ) => false,
             Command::Payment(PaymentCommand::Card(command)) => {
-                matches!(command, CardCommand::RemoveCard { id: None })
+                matches!(command, CardCommand::RemoveCard { .. })
             }
             Command::Payment(PaymentCommand::AutoTopUp(AutoTopUpCommand::Stop { why })) => {
                 *why == StopReason::Requested

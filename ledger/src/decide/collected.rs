@@ -13,7 +13,7 @@ use crate::payments::subscription::{Brings, Cause};
 use crate::payments::top_up::TopUp;
 use crate::{
     Account, CollectedCommand, EntryBody, GrantId, GrantRequest, Paid, PaymentChange, Refusal, Source,
-    Subscription, SubscriptionChange, SubscriptionId, Terms, Timestamp,
+    Subscription, SubscriptionChange, SubscriptionId, Terms, Timestamp, Upgrade,
 };
 
 /// The furthest that a period may begin after the clock of this server, in seconds.
@@ -62,8 +62,8 @@ pub(super) fn decide(
             let paid = Paid { payment, cents, tax_cents };
             return pay_period(view, last, PeriodPaid { paid, terms, start }, now);
         }
-        CollectedCommand::PayChange { payment, terms, cents, tax_cents } => {
-            return pay_change(view, last, Paid { payment, cents, tax_cents }, &terms);
+        CollectedCommand::PayChange { number, payment, terms, cents, tax_cents } => {
+            return pay_change(view, last, (number, Paid { payment, cents, tax_cents }), &terms);
         }
         CollectedCommand::DropChange(number) => {
             let waits = last.upgrade.as_ref().is_some_and(|upgrade| upgrade.number == number);
@@ -123,22 +123,22 @@ fn pay_period(
 /// The credit of the change that waits.
 ///
 /// # Errors
-/// `PaymentUnmatched` if no change to these terms waits for such a sum.
+/// `PaymentUnmatched` if another change waits, or none.
 fn pay_change(
     view: &View,
     last: &Subscription,
-    paid: Paid,
+    (number, paid): (u32, Paid),
     terms: &Terms,
 ) -> Result<Vec<EntryBody>, Refusal> {
     let cents = paid.cents;
     let upgrade = last.upgrade.as_ref().filter(|_| TopUp::is_provider_payment(&paid.payment));
     // One that was asked for before may be paid while another one waits.
-    let upgrade = upgrade.filter(|upgrade| Terms::of(&upgrade.plan) == *terms);
+    let upgrade = upgrade.filter(|upgrade| upgrade.number == number && Terms::of(&upgrade.plan) == *terms);
     let upgrade = upgrade.filter(|upgrade| last.is_change_paid(upgrade.due_cents, cents));
     let mut upgrade = upgrade.ok_or(Refusal::PaymentUnmatched)?.clone();
     upgrade.due_cents = cents;
     let (start, _) = last.period().ok_or(Refusal::PaymentUnmatched)?;
-    let (number, brings) = (upgrade.number, last.paid_upgrade(&upgrade));
+    let brings = last.paid_upgrade(&upgrade);
     assert!(number == last.changes, "i12: the change that is paid must be the last that was asked for");
     let origin = last.origin(start, Cause::Change(number));
     let reason = format!("{CHANGE}{cents} cents");
@@ -168,8 +168,9 @@ pub(super) fn of_grant(
     let (id, start) = Subscription::of_origin(origin)?;
     let (reason, payment) = (reason?, payment.into());
     if let Some(cents) = reason.strip_prefix(CHANGE).and_then(|rest| rest.strip_suffix(" cents")) {
-        let (terms, cents) = (Terms::of(&last?.upgrade.as_ref()?.plan), cents.parse().ok()?);
-        return Some((id, CollectedCommand::PayChange { payment, terms, cents, tax_cents: 0 }));
+        let Upgrade { number, plan, .. } = last?.upgrade.as_ref()?;
+        let (number, terms, cents) = (*number, Terms::of(plan), cents.parse().ok()?);
+        return Some((id, CollectedCommand::PayChange { number, payment, terms, cents, tax_cents: 0 }));
     }
     let (terms, cents) = Terms::of_reason(reason)?;
     Some((id, CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents: 0 }))

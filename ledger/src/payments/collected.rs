@@ -25,10 +25,6 @@ const LATE_SECONDS: i64 = 2 * 3_600;
 /// The seconds after which a page to pay on, or a change that waits, is over at the provider.
 const OVER_SECONDS: i64 = 24 * 3_600;
 
-/// The most cents by which the payment of a change may exceed what was fixed, unless it is by
-/// one hundredth: a provider rounds each line and counts in seconds.
-const CHANGE_TOLERANCE_CENTS: i64 = 2;
-
 /// Whether a subscription ends at its provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ends {
@@ -119,6 +115,8 @@ pub enum CollectedCommand {
     },
     /// Says that the change that waits was paid. It grants its credit once.
     PayChange {
+        /// The number of the change.
+        number: u32,
         /// The name of the payment.
         payment: Box<str>,
         /// The terms of the price that the change leads to.
@@ -376,17 +374,17 @@ impl Subscription {
 
     /// True if a period has begun long enough ago to be past due.
     pub(crate) fn is_late(&self, now: Timestamp) -> bool {
-        self.period_end().is_some_and(|end| end.plus_seconds(LATE_SECONDS) <= now)
+        let goes_on = self.cancels_at.is_none();
+        goes_on && self.period_end().is_some_and(|end| end.plus_seconds(LATE_SECONDS) <= now)
     }
 
-    /// True if the sum pays for a change that costs `due_cents`: that sum, or less at a provider,
-    /// which knows discounts and what was paid for the period before.
+    /// True if the sum pays for a change that costs `due_cents`. A provider that collects says what
+    /// was paid: it knows the discounts on both plans, so it may be less, nothing, or more.
     pub(crate) fn is_change_paid(&self, due_cents: i64, cents: i64) -> bool {
-        let tolerance =
-            if self.collected.is_some() { CHANGE_TOLERANCE_CENTS.max(due_cents / 100) } else { 0 };
-        let is_less = self.collected.is_some() && cents < due_cents;
-        (1..=bounds::PLAN_PRICE_MAX_CENTS).contains(&cents)
-            && (is_less || (cents - due_cents).abs() <= tolerance)
+        match self.collected {
+            Some(_) => (0..=bounds::PLAN_PRICE_MAX_CENTS).contains(&cents),
+            None => cents == due_cents && cents > 0,
+        }
     }
 
     /// What the payment of the period that begins at `start` brings; `None` if there is no such

@@ -232,9 +232,10 @@ impl Subscription {
         (is_by_hand && period_end <= now).then_some(Due::Period)
     }
 
-    /// True if who takes its payments knows that it ends, so that no further period is paid.
+    /// True if time ends it. A provider that collects says that it ended: its end may have been
+    /// taken back there, unheard.
     fn is_end_known(&self) -> bool {
-        self.collected.as_deref().is_none_or(|collected| collected.placement.ends != Ends::No)
+        self.collected.as_deref().is_none_or(|collected| collected.placement.ends == Ends::Now)
     }
 
     /// True if it was canceled and its period is over, although no entry says yet that it ended.

@@ -133,7 +133,8 @@ impl Payments {
                 let start = running.month_start(*month);
                 Some((paid, *cents, start, running.plan.credits, running.month_cents))
             }
-            SubscriptionChange::Changed { paid, cents, .. } => {
+            // A discount may make it free, and then there is no payment to be kept.
+            SubscriptionChange::Changed { paid, cents, .. } if paid.cents > 0 => {
                 let start = running.period().map(|(start, _)| start);
                 let month_cents = (paid.cents - cents).checked_div(i64::from(months_left)).unwrap_or(0);
                 Some((paid, *cents, start, running.plan.credits - before, month_cents))

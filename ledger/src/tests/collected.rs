@@ -56,7 +56,8 @@ fn each_period_that_was_paid_grants_once_also_late_and_out_of_order() {
         stripe period in_6 2026-06-30 basic 3000 tax=570 => granted 3000000, period 5 for 3000 cents and 570 tax
         on 2026-07-10
         collect pro => change 2 to pro: 2033 cents for 2709677 until 2026-07-31
-        stripe change in_7 2100 => no payment_unmatched
+        stripe change in_7 2034 number=1 => no payment_unmatched
+        stripe change in_7 100_000_001 => no payment_unmatched
         stripe change in_7 2034 tax=-1 => no payment_unmatched
         stripe change in_7 2034 tax=386 => granted 2709677, change 2 for 2034 cents and 386 tax
         stripe change in_7 2034 => replay
@@ -131,7 +132,10 @@ fn a_change_that_is_not_paid_takes_no_cancellation_back() {
         ticks =>
         collect basic => no subscription_exists
         stripe placed with_period => placed
-        ticks => ended
+        ticks =>
+        wait 3h
+        stripe lapse => unchanged
+        stripe end => ended
         collect basic => started basic
         "
     ));
@@ -168,10 +172,80 @@ fn a_change_that_a_discount_makes_cheaper_brings_what_was_fixed() {
         stripe period in_1 2026-01-31 basic 2400
         on 2026-02-14
         collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
-        stripe change up 0 => no payment_unmatched
+        stripe change up -1 => no payment_unmatched
         stripe change up 1200 basic => no payment_unmatched
         stripe change up 1200 => granted 2000000, change 1 for 1200 cents
         "
+    ));
+}
+
+#[test]
+fn a_change_that_was_paid_brings_what_was_fixed_also_for_more_or_for_nothing() {
+    for paid in ["4000", "0"] {
+        let world = check(&format!(
+            "{PLANS}
+            on 2026-01-31
+            collect basic
+            stripe period in_1 2026-01-31 basic 2400
+            on 2026-02-14
+            collect pro => change 1 to pro: 1500 cents for 2000000 until 2026-02-28
+            stripe change up {paid} => granted 2000000, change 1 for {paid} cents
+            subscription => pro active 2026-01-31 to 2026-02-28
+            stripe change other 1500 => no payment_unmatched
+            "
+        ));
+        let payments = world.account.payments.as_deref().expect("there is a subscription");
+        let kept = payments.paid_cents("stripe:up").map(|cents| cents.to_string());
+        assert_eq!(kept.as_deref(), Some(paid).filter(|paid| *paid != "0"));
+        world.rebuild();
+    }
+    // Each further month of a year brings the dearer plan's credit, of which nothing was paid.
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect year
+        stripe period in_1 2026-01-31 year 10000 => granted 1000000, period 0 for 833 cents
+        on 2026-02-14
+        collect years
+        stripe change up 0
+        on 2026-02-28
+        ticks => granted 2000000, month 1 for 833 cents
+        "
+    ))
+    .rebuild();
+}
+
+#[test]
+fn only_the_provider_says_that_a_subscription_ended_which_it_collects() {
+    let start = format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000
+        cancel => ends 2026-02-28
+        stripe placed with_period
+        on 2026-02-28
+        ticks renews =>
+        "
+    );
+    // Its end was taken back there, and one more period was paid.
+    check(&format!(
+        "{start}
+        stripe period in_2 2026-02-28 basic 3000 => granted 3000000, period 1 for 3000 cents
+        subscription => basic canceled 2026-02-28 to 2026-03-31
+        collect basic => resumed
+        "
+    ));
+    check(&format!(
+        "{start}
+        stripe end => ended
+        subscription => basic ended 2026-01-31 to 2026-02-28
+        "
+    ));
+    // Another one may begin before the provider was asked.
+    check(&format!(
+        "{start}
+collect pro => started pro"
     ));
 }
 

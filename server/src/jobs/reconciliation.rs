@@ -297,13 +297,9 @@ async fn find(
         observe::observe_noting(app, stripe, subject, id, hint).await.map(|(_, is_new)| is_new)
     };
     match found.await {
-        Err(NotObserved::Missing) if event.created < now.seconds() - UNDER_WAY_SECONDS => match subject {
-            Subject::Payment => observe::report_without_top_up(app, stripe, id).await,
-            Subject::Invoice => observe::report_without_subscription(app, stripe, id).await,
-            // Its payment has an event of its own.
-            Subject::Checkout => Ok(false),
-            _ => Err(NotObserved::Missing),
-        },
+        Err(NotObserved::Missing) if event.created < now.seconds() - UNDER_WAY_SECONDS => {
+            observe::report_missing(app, stripe, subject, id).await
+        }
         found => found,
     }
 }

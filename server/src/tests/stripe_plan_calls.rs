@@ -3,7 +3,7 @@
 
 use tollkeeper_testkit::stripe::{Card, Fault};
 
-use super::stripe_subscriptions::{DAY, PATH, Plans, START, plans};
+use super::stripe_subscriptions::{DAY, Plans, START, plans};
 use super::stripe_top_ups::stripe_settings;
 use super::*;
 use crate::jobs::polling::Polling;
@@ -25,17 +25,25 @@ impl Plans {
         }
     }
 
-    async fn started(plan: &str) -> Plans {
+    pub(super) async fn started(plan: &str) -> Plans {
         let plans = plans().await;
         plans.start(plan).await;
         plans.deliver_all().await;
         plans
     }
 
-    async fn set(&self, plans: &[&str]) {
+    pub(super) async fn set(&self, plans: &[&str]) {
         let body = format!(r#"{{"plans":[{}]}}"#, plans.join(","));
         let set = self.world.put("PUT", "/v1/plans", "", &body).await;
         assert_eq!(set.status, 200, "{}", set.text);
+    }
+
+    /// Lets time pass of which no webhook event arrives, and does what is due then.
+    async fn pass_unheard(&mut self, seconds: i64) {
+        self.pass_seconds(seconds);
+        drop(self.stripe.take_events());
+        self.due.poll(&self.world.app).await;
+        drop(self.stripe.take_events());
     }
 
     fn ends_at_stripe(&self) -> bool {
@@ -312,18 +320,34 @@ async fn an_end_that_was_taken_back_at_stripe_unheard_is_found_after_the_period(
     plans.cancel().await;
     plans.deliver_all().await;
     plans.stripe.resume_elsewhere(&plans.id_of_newest("subscription"));
-    drop(plans.stripe.take_events());
-    plans.pass_seconds(28 * DAY);
-    plans.due.poll(&plans.world.app).await;
-    assert_eq!(plans.status().await, "ended");
-    drop(plans.stripe.take_events());
+    plans.pass_unheard(28 * DAY).await;
+    assert_eq!(plans.status().await, "canceled", "Stripe says whether it ended");
+    plans.pass_unheard(3 * 3_600).await;
+    assert_eq!((plans.status().await.as_str(), plans.balance().await), ("active", 6_000_000));
+    assert_eq!(plans.newest("subscription")["cancel_at"], Value::Null);
+    // The same, and the card of the next period is declined.
+    plans.cancel().await;
+    plans.deliver_all().await;
+    plans.stripe.resume_elsewhere(&plans.id_of_newest("subscription"));
+    plans.set_card(Card::InsufficientFunds);
+    plans.pass_unheard(31 * DAY).await;
+    plans.pass_unheard(3 * 3_600).await;
+    assert_eq!(plans.status().await, "canceled", "it may be paid yet");
     for _ in 0..3 {
-        plans.pass_seconds(3 * 3_600);
-        plans.due.poll(&plans.world.app).await;
+        plans.pass_unheard(12 * 3_600).await;
     }
     assert_eq!(plans.newest("subscription")["status"], "canceled");
-    let page = plans.world.get(PATH).await.json();
-    assert_eq!(page["status"], "ended", "{page}");
+    assert_eq!((plans.status().await.as_str(), plans.balance().await), ("ended", 6_000_000));
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_heard_of_is_found_after_the_period() {
+    let mut plans = Plans::started("basic").await;
+    plans.cancel().await;
+    plans.pass_unheard(28 * DAY).await;
+    assert_eq!(plans.status().await, "canceled");
+    plans.pass_unheard(3 * 3_600).await;
+    assert_eq!((plans.status().await.as_str(), plans.balance().await), ("ended", 3_000_000));
 }
 
 #[tokio::test]

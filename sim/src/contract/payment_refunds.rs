@@ -178,6 +178,16 @@ pub(super) fn a_payment_that_fits_nothing_is_noted_once(store: &dyn Store) {
     let client = client.restarted(store);
     assert!(run(&client, unmatched("pi_1", 500)).expect("it is repeated").replayed);
     assert_eq!(noted(&client), ["pi_1".into()]);
+    // A note without a reason asks whether one was made.
+    let asked = |payment: &str| match unmatched(payment, 0) {
+        Command::ReportUnmatched(note) => {
+            Command::ReportUnmatched(UnmatchedPayment { why: Box::default(), ..note })
+        }
+        command => command,
+    };
+    assert!(run(&client, asked("pi_1")).expect("it was noted").replayed);
+    assert_eq!(run(&client, asked("pi_2")).expect_err("it was not").code(), "invalid_field");
+    assert_eq!(noted(&client), ["pi_1".into()]);
     run(&client, unmatched("pi_2", 0)).expect("it is noted");
     assert_eq!(run(&client, unmatched("pi_3", -1)).expect_err("less than nothing").code(), "invalid_field");
     assert_eq!(client.refused(unmatched("pi_3", 1)), "workspace_not_found", "it is of the platform");

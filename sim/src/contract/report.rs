@@ -157,6 +157,7 @@ pub(super) fn a_report_shows_the_tax_on_a_subscription(store: &dyn Store) {
     }));
     client.accepted(says(start("large")));
     let pay_change = CollectedCommand::PayChange {
+        number: 1,
         payment: payment("in_2"),
         terms: large,
         cents: 6_000,

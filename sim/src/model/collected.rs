@@ -111,9 +111,10 @@ impl Pool {
                 let period = period.filter(|_| !is_ahead).ok_or(Refusal::PaymentUnmatched)?;
                 return self.pay_collected_period(last, period, now);
             }
-            CollectedCommand::PayChange { payment, terms, cents, tax_cents } => {
-                let waits = last.upgrade.as_ref().map(|upgrade| Terms::of(&upgrade.plan));
-                if !is_at_provider(payment) || *tax_cents < 0 || waits.as_ref() != Some(terms) {
+            CollectedCommand::PayChange { number, payment, terms, cents, tax_cents } => {
+                let waits = last.upgrade.as_ref().map(|upgrade| (upgrade.number, Terms::of(&upgrade.plan)));
+                let is_paid = waits.is_some_and(|waits| waits == (*number, terms.clone()));
+                if !is_at_provider(payment) || *tax_cents < 0 || !is_paid {
                     return Err(Refusal::PaymentUnmatched);
                 }
                 return self.pay_collected_change(last, payment, (*cents, *tax_cents), now);
@@ -124,7 +125,7 @@ impl Pool {
             }
             CollectedCommand::Lapse => {
                 let is_late = last.end().is_some_and(|end| end.plus_seconds(2 * HOUR_SECONDS) <= now);
-                (runs && !last.is_past_due && is_late).then_some(Happened::PastDue)
+                (runs && !last.is_past_due && !last.is_canceled && is_late).then_some(Happened::PastDue)
             }
             CollectedCommand::End => match last.end() {
                 _ if !runs => None,
@@ -173,9 +174,7 @@ impl Pool {
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let upgrade = last.upgrade.as_ref().ok_or(Refusal::PaymentUnmatched)?;
-        let off = (cents - upgrade.due_cents).abs();
-        let is_more = cents > upgrade.due_cents && off > 2 && off > upgrade.due_cents / 100;
-        if cents <= 0 || is_more {
+        if cents < 0 {
             return Err(Refusal::PaymentUnmatched);
         }
         let reason = format!("change of a plan paid with {cents} cents").into();

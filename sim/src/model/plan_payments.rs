@@ -64,7 +64,9 @@ impl Pool {
                     more: plan.credits.get(),
                 });
             }
-            Fact::Subscription(Happened::Changed { paid_cents, cents, payment: name, tax_cents: _ }) => {
+            Fact::Subscription(Happened::Changed { paid_cents, cents, payment: name, tax_cents: _ })
+                if *paid_cents > 0 =>
+            {
                 let (before, after): (&Running, &Running) =
                     (before.expect("it ran"), after.expect("it runs"));
                 let months = after.paid - after.granted;

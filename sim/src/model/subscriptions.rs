@@ -396,7 +396,7 @@ impl Pool {
         let is_over = current.is_over(now);
         let has_begun = |month: u32| current.start_of(month).is_some_and(|start| start <= now);
         let is_by_hand = current.known.is_none();
-        let is_end_known = current.known.as_ref().is_none_or(|known| known.ends != Ends::No);
+        let is_end_known = current.known.as_ref().is_none_or(|known| known.ends == Ends::Now);
         if is_by_hand && current.upgrade.is_some() && end <= now {
             self.note(Some(Happened::Dropped), now);
             return Ok(Output::Done);

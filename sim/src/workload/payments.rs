@@ -192,6 +192,7 @@ impl Workload {
         let pays_change = last.upgrade.is_some() && self.random.chance(800);
         let command = match self.random.below(if pays_change { 1 } else { 100 }) {
             _ if pays_change => CollectedCommand::PayChange {
+                number: last.changes,
                 payment,
                 terms: changes_to,
                 cents: last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents),
@@ -218,9 +219,10 @@ impl Workload {
             }
             65..80 => {
                 let due = last.upgrade.as_ref().map_or(100, |upgrade| upgrade.due_cents);
-                let cents = due + *self.random.pick(&[0, 0, 0, 1, -2, 400]);
+                let cents = *self.random.pick(&[due, due, due + 1, due / 2, due + 400, 0, -1]);
                 let terms = if self.random.chance(900) { changes_to } else { terms };
-                CollectedCommand::PayChange { payment, terms, cents, tax_cents }
+                let number = last.changes + u32::from(self.random.chance(100));
+                CollectedCommand::PayChange { number, payment, terms, cents, tax_cents }
             }
             80..86 => CollectedCommand::DropChange(
                 last.changes - u32::from(self.random.chance(200)).min(last.changes),

@@ -27,7 +27,7 @@ pub(super) fn command(words: &[&str]) -> Command {
 
 /// The command of a line about what the provider says of the subscription.
 pub(super) fn collected(world: &World, words: &Words) -> Command {
-    let tax_cents = words.number("tax").unwrap_or(0);
+    let (tax_cents, number) = (words.number("tax").unwrap_or(0), words.number::<u32>("number"));
     let words = &words.bare;
     let last = world.account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
     let last = last.expect("a subscription was started");
@@ -53,6 +53,7 @@ pub(super) fn collected(world: &World, words: &Words) -> Command {
             let waits = last.upgrade.as_ref().map_or(&last.plan, |upgrade| &upgrade.plan);
             let terms = Terms::of(named.map_or(waits, |plan| plan.expect("it is a plan")));
             CollectedCommand::PayChange {
+                number: number.unwrap_or(last.changes),
                 payment: payment(),
                 terms,
                 cents: super::number(words[3]),

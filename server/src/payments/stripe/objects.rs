@@ -379,6 +379,8 @@ pub struct Dispute {
     pub amount: i64,
     /// The currency, in lower case.
     pub currency: String,
+    /// When it was opened, in seconds since 1970.
+    pub created: i64,
     /// The payment.
     pub payment_intent: Option<Reference<PaymentIntent>>,
 }

@@ -110,7 +110,9 @@ impl History {
         let Some(plan) = self.some_plan() else { return };
         let id = text(&plan, "id");
         let is_ending = plan["cancel_at"].is_i64();
-        match self.random.below(8) {
+        match self.random.below(12) {
+            8 | 9 => self.shop.stripe.set_coupon_once(id, *self.random.pick(&[10, 30])),
+            10 | 11 => self.shop.stripe.add_to_next_invoice(id, *self.random.pick(&[1, 700, 4_000])),
             0..3 if !is_ending => self.shop.stripe.cancel_in_portal(id),
             0..5 if is_ending => self.shop.stripe.resume_elsewhere(id),
             5 => self.shop.stripe.end_subscription(id),

@@ -3,7 +3,8 @@
 //! - Each invoice that was paid there is one payment here, with its cents and the credit that its
 //!   price promises, also for the months to come. What fits none is listed as unmatched, and money
 //!   for a subscription that is not the workspace's went back.
-//! - What was refunded and disputed of it is lost here, with its share of the credit.
+//! - What was refunded and disputed of it is lost here, with its share of the credit, as far as it
+//!   exceeds what the invoice asked for besides the plan.
 //! - At most one subscription of a workspace goes on at Stripe. It is the one that goes on here,
 //!   with the same price of the next period, the same end, and as many periods.
 
@@ -73,13 +74,19 @@ struct PaidInvoice {
     subscription: String,
     anchor: i64,
     bought: Bought,
-    /// Without tax.
+    /// What was paid for the plan, without tax.
     cents: i64,
     tax_cents: i64,
+    /// What it asked for besides, and what was owed before and came in too, with tax.
+    rest_cents: i64,
+    /// True if it has something besides the plan, which is listed.
+    has_rest: bool,
     /// What went back of its payment or is disputed, with tax.
     lost_cents: i64,
     /// What came in for it, with tax.
     received_cents: i64,
+    /// The names of the refunds of it that failed.
+    failed_refunds: Vec<String>,
 }
 
 impl PaidInvoice {
@@ -106,6 +113,16 @@ impl PaidInvoice {
             }
         }
     }
+}
+
+/// The lines of an invoice that are for a plan.
+fn plan_lines(invoice: &Value) -> Vec<&Value> {
+    let lines = invoice["lines"]["data"].as_array().into_iter().flatten();
+    lines.filter(|line| line["parent"]["subscription_item_details"].is_object()).collect()
+}
+
+fn sum(list: &Value) -> i64 {
+    list.as_array().into_iter().flatten().map(|one| int(one, "amount")).sum()
 }
 
 /// The start of a month, k months after the anchor, in seconds.
@@ -171,6 +188,8 @@ impl Shop {
                 Some(payment) => {
                     assert_payment(name, invoice, payment, &payments);
                     known.insert(invoice.name());
+                    let is_listed = unmatched.contains(&invoice.name());
+                    assert_eq!(is_listed, invoice.has_rest, "{name}: the rest of {invoice:#?}");
                     sums.cents += payment.cents;
                     sums.lost_cents += payments.lost_cents(&payment.payment).unwrap_or_default();
                     match invoice.bought {
@@ -178,12 +197,17 @@ impl Shop {
                         _ => sums.periods += 1,
                     }
                 }
-                None if matches!(invoice.bought, Bought::Nothing) => {}
+                None if invoice.received_cents == 0 && invoice.cents + invoice.tax_cents <= 0 => {
+                    let is_listed = unmatched.contains(&invoice.name());
+                    assert!(is_listed || !invoice.has_rest, "{name}: {invoice:#?}");
+                }
                 None => {
                     let is_listed = unmatched.contains(&invoice.name());
                     assert!(is_listed, "{name}: money without credit: {invoice:#?} {payments:#?}");
                     let is_surplus = !is_known(&payments, invoice, &invoices);
-                    let is_back = invoice.lost_cents >= invoice.received_cents;
+                    // What failed to go back is left to an operator.
+                    let is_back = invoice.lost_cents >= invoice.received_cents
+                        || invoice.failed_refunds.iter().any(|failed| unmatched.contains(failed));
                     assert!(!is_surplus || is_back, "{name}: surplus money was kept: {invoice:#?}");
                     sums.unmatched += 1;
                 }
@@ -219,29 +243,44 @@ impl Shop {
             let is_of = |payment: &&Value| payment["invoice"] == invoice["id"] && payment["status"] == "paid";
             let payment = payments.iter().find(is_of);
             let intent = payment.map_or("", |payment| text(&payment["payment"], "payment_intent"));
+            let of_plan = plan_lines(&invoice);
+            let net = |line: &&Value| int(line, "amount") - sum(&line["discount_amounts"]);
+            let cents = of_plan.iter().map(net).sum::<i64>().max(0);
+            let tax_cents = of_plan.iter().map(|line| sum(&line["taxes"])).sum::<i64>().max(0);
+            let total = int(&invoice, "total");
+            let has_failed = |refund: &&Value| {
+                refund["payment_intent"] == intent && matches!(text(refund, "status"), "failed" | "canceled")
+            };
+            let failed_refunds = refunds.iter().filter(has_failed);
+            let failed_refunds = failed_refunds.map(|refund| format!("stripe:{}", text(refund, "id")));
+            let received_cents = payment.map_or(0, |payment| int(payment, "amount_paid"));
             Some(PaidInvoice {
                 id: text(&invoice, "id").to_owned(),
                 reference: text(subscription, "id").to_owned(),
                 subscription: text(&subscription["metadata"], "subscription").to_owned(),
                 anchor: int(subscription, "billing_cycle_anchor"),
                 bought: self.bought(&invoice),
-                cents: int(&invoice, "total_excluding_tax"),
-                tax_cents: int(&invoice, "total") - int(&invoice, "total_excluding_tax"),
+                cents,
+                tax_cents,
+                rest_cents: (total.max(received_cents) - cents - tax_cents).max(0),
+                has_rest: total > cents + tax_cents,
                 lost_cents: super::books::lost_elsewhere(intent, &refunds, &disputes),
-                received_cents: payment.map_or(0, |payment| int(payment, "amount_paid")),
+                received_cents,
+                failed_refunds: failed_refunds.collect(),
             })
         });
         paid.collect()
     }
 
     fn bought(&self, invoice: &Value) -> Bought {
-        let lines: Vec<&Value> = invoice["lines"]["data"].as_array().into_iter().flatten().collect();
+        let lines = plan_lines(invoice);
         let promise = |line: &Value| {
             let price = text(&line["pricing"]["price_details"], "price");
             Promise::of(&self.stripe.object(price, &[]))
         };
         let start = |line: &Value| int(&line["period"], "start");
         match lines[..] {
+            [] => Bought::Nothing,
             [line] if int(line, "amount") == 0 => Bought::Nothing,
             [line] => Bought::Period { start: start(line), promise: promise(line) },
             [before, after] => {
@@ -263,7 +302,8 @@ fn assert_payment(name: &str, invoice: &PaidInvoice, payment: &SubscriptionPayme
     if let Bought::Period { start, .. } = invoice.bought {
         assert_eq!(payment.start.millis(), 1_000 * start, "{}", shown());
     }
-    let lost = lost_without_tax(invoice.lost_cents, (invoice.cents, invoice.tax_cents)).min(invoice.cents);
+    let lost = (invoice.lost_cents - invoice.rest_cents).max(0);
+    let lost = lost_without_tax(lost, (invoice.cents, invoice.tax_cents)).min(invoice.cents);
     assert_eq!(payments.lost_cents(&payment.payment), Some(lost), "what is lost of {}", shown());
 }
 

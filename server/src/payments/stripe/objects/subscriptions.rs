@@ -170,6 +170,12 @@ impl Invoice {
         self.status.as_deref() == Some("paid")
     }
 
+    /// What came in by all its payments, in cents.
+    #[must_use]
+    pub fn received_cents(&self) -> i64 {
+        self.paid_with().map(|(_, cents)| cents).fold(0, i64::saturating_add)
+    }
+
     /// The tax in its total, in cents.
     #[must_use]
     pub fn tax_cents(&self) -> i64 {
@@ -213,6 +219,9 @@ pub struct Line {
     /// What is taken off.
     #[serde(default, deserialize_with = "or_none")]
     pub discount_amounts: Vec<DiscountAmount>,
+    /// Its taxes.
+    #[serde(default, deserialize_with = "or_none")]
+    pub taxes: Vec<LineTax>,
     /// The time that is paid for.
     pub period: Period,
     /// The price.
@@ -228,6 +237,13 @@ impl Line {
         self.discount_amounts
             .iter()
             .fold(self.amount, |cents, discount| cents.saturating_sub(discount.amount))
+    }
+
+    /// Cents of tax that come on top.
+    #[must_use]
+    pub fn tax_cents(&self) -> i64 {
+        let on_top = self.taxes.iter().filter(|tax| tax.tax_behavior.as_deref() != Some("inclusive"));
+        on_top.map(|tax| tax.amount).fold(0, i64::saturating_add)
     }
 
     /// The item of the subscription that it is about; `None` if it is about something else.
@@ -259,6 +275,15 @@ impl Identified for Invoice {
     fn id(&self) -> &ObjectId {
         &self.id
     }
+}
+
+/// A tax on a line.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LineTax {
+    /// Cents.
+    pub amount: i64,
+    /// Whether the amount of the line has it in it (`inclusive`) or not.
+    pub tax_behavior: Option<String>,
 }
 
 /// What is taken off a line.
@@ -322,6 +347,6 @@ pub struct PaidWith {
     pub payment_intent: Option<Reference<OnlyId>>,
 }
 
-fn or_none<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<DiscountAmount>, D::Error> {
-    Ok(Option::<Vec<DiscountAmount>>::deserialize(value)?.unwrap_or_default())
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(value)?.unwrap_or_default())
 }

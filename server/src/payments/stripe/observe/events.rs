@@ -1,14 +1,13 @@
-//! Events of Stripe's list: whether the ledger knows already what one says, and money of this
-//! ledger whose top-up it does not have.
+//! Events of Stripe's list: whether the ledger knows already what one says.
 
 use tollkeeper_engine::Reads;
-use tollkeeper_ledger::{Command, Provider, TopUp, TopUpStatus, UnmatchedPayment, WorkspaceId};
+use tollkeeper_ledger::{Provider, TopUp, TopUpStatus, WorkspaceId};
 
-use super::{NotObserved, Observer, Subject, top_up_of};
+use super::{NotObserved, Subject, top_up_of};
 use crate::app::App;
 use crate::payments::stripe::calls::{LEDGER, WORKSPACE};
-use crate::payments::stripe::objects::{Event, IntentStatus, ObjectId};
-use crate::payments::stripe::provider::{Stripe, ledger_name};
+use crate::payments::stripe::objects::{Event, ObjectId};
+use crate::payments::stripe::provider::ledger_name;
 
 /// True if nothing must be fetched: the object of the event is another ledger's, or the ledger has
 /// the end of the top-up that it is about. Only pages and payments carry our own words from their
@@ -51,45 +50,4 @@ fn is_paid_by(top_up: &TopUp, subject: Subject, id: &ObjectId) -> bool {
         }
         _ => top_up.at_provider.reference.as_deref() == Some(id.as_str()),
     }
-}
-
-/// Keeps a paid invoice whose subscription is not there in the platform's journal, likewise.
-/// Returns true if there is money.
-///
-/// # Errors
-/// Why it must be looked at again later.
-pub async fn report_without_subscription(
-    app: &App,
-    stripe: &Stripe,
-    invoice: &ObjectId,
-) -> Result<bool, NotObserved> {
-    Observer::new(app, stripe)?.report_without_subscription(invoice).await
-}
-
-/// Keeps a payment whose top-up is not there in the platform's journal, for an operator: the ledger
-/// is a restored copy from before the top-up was opened. Returns true if there is money.
-///
-/// # Errors
-/// Why it must be looked at again later.
-pub async fn report_without_top_up(
-    app: &App,
-    stripe: &Stripe,
-    payment: &ObjectId,
-) -> Result<bool, NotObserved> {
-    let observer = Observer::new(app, stripe)?;
-    let intent = observer.client.payment(payment).await?;
-    if intent.status != IntentStatus::Succeeded {
-        return Ok(false);
-    }
-    let name = TopUp::provider_payment(Provider::Stripe, intent.id.as_str());
-    tracing::error!(payment = name, "a payment is of a top-up that is not there; no credit was granted");
-    let unmatched = UnmatchedPayment {
-        payment: name.into(),
-        cents: intent.amount_received,
-        currency: intent.currency.as_str().into(),
-        workspace: intent.metadata.get(WORKSPACE).and_then(|text| WorkspaceId::new(text).ok()),
-        why: "is of a top-up that is not there, as after a restored backup".into(),
-    };
-    observer.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
-    Ok(true)
 }

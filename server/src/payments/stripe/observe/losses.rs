@@ -5,15 +5,22 @@
 //! out the same. A refund that this ledger requested is no loss: it says how far its payment
 //! refund is. One that names a payment refund which the ledger does not know was requested by a
 //! copy of it, or before a backup was restored; it counts as lost elsewhere.
+//!
+//! An invoice may ask for more than a plan costs, such as for an item that an operator added. What
+//! goes back of it is first of that rest, and only what exceeds it is lost of the plan. Money that
+//! is on no grant is sent back by an operator or as surplus. If that fails later the money was
+//! kept, so the failed refund is noted.
 
 use std::fmt::Write;
 use std::iter;
 
 use tollkeeper_ledger::{
     AutoTopUpCommand, Command, PaymentCommand, PaymentRefundCommand, PaymentRefundId, Payments, Provider,
-    StopReason, TopUp, UnmatchedPayment, WorkspaceId,
+    StopReason, TopUp, WorkspaceId,
 };
 
+use super::invoices::tax_of_plan;
+use super::missing::name_of;
 use super::top_ups::USD;
 use super::{NotObserved, Observed, Observer, top_up_of};
 use crate::payments::stripe::calls::PAYMENT_REFUND;
@@ -27,6 +34,10 @@ const EVIDENCE_MAX_BYTES: usize = 1_000;
 /// How long a warning of fraud stops automatic top-ups: as long as Stripe repeats its event.
 const WARNS_SECONDS: i64 = 3 * 86_400;
 
+/// What an operator reads about money that goes back.
+const OTHER_CURRENCY: &str = "goes back in another currency than US dollars; no credit was taken";
+const FAILED: &str = "a refund of money that is on no grant failed; the money is still here";
+
 /// What is lost of a payment, and what shows it.
 struct Loss<'a> {
     cents: i64,
@@ -37,11 +48,15 @@ struct Loss<'a> {
     other: Vec<(&'a ObjectId, i64, &'a str)>,
 }
 
-/// A payment of this ledger: its name, what came in without tax, and the tax.
+/// A payment of this ledger.
 struct PaidSum {
+    /// Its name.
     payment: Box<str>,
+    /// What came in for credit, without tax.
     cents: i64,
     tax_cents: i64,
+    /// What came in for something else, with tax.
+    rest_cents: i64,
 }
 
 impl Observer<'_> {
@@ -92,18 +107,21 @@ impl Observer<'_> {
         };
         // The news of a loss may come first, and the credit of the payment must be there.
         let observed = self.payment_as_fetched(&intent).await?;
-        let top_up = top_up_of(&intent.metadata)?.filter(|_| observed == Observed::Ours);
-        let Some(top_up) = top_up else { return Ok(observed) };
+        let Some(top_up) = top_up_of(&intent.metadata)? else { return Ok(observed) };
         let mut refunds = self.client.refunds_of(&intent.id).await?;
         let mut disputes = self.client.disputes_of(&intent.id).await?;
         let is_behind = add_unlisted(&mut refunds, refund) | add_unlisted(&mut disputes, dispute);
+        if observed != Observed::Ours {
+            self.note_failed(&workspace, intent.amount_received, &refunds, &disputes).await?;
+            return if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) };
+        }
         self.own_refunds(&workspace, &refunds).await?;
         let payments = self.payments(&workspace).await?;
         let top_up = payments.top_up(top_up).ok_or(NotObserved::Missing)?;
         let tax_cents = top_up.at_provider.tax_cents;
         // What was not paid is lost by nobody.
         let paid = top_up.payment.clone();
-        let paid = paid.map(|payment| PaidSum { payment, cents: top_up.cents, tax_cents });
+        let paid = paid.map(|payment| PaidSum { payment, cents: top_up.cents, tax_cents, rest_cents: 0 });
         let observed = self.report_loss(&workspace, paid, &refunds, &disputes).await?;
         if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) }
     }
@@ -156,9 +174,15 @@ impl Observer<'_> {
         };
         let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
         let paid_cents = self.payments(&workspace).await?.paid_cents(&name);
-        let tax_cents = invoice.tax_cents();
+        let tax_cents = tax_of_plan(&invoice, &self.client.lines_of(&invoice).await?);
+        // What was owed at Stripe before may have come in too.
+        let received_cents = invoice.received_cents();
+        let all_cents = invoice.total.max(received_cents);
         // Of what is on no grant nothing is lost.
-        let paid = paid_cents.map(|cents| PaidSum { payment: name.into(), cents, tax_cents });
+        let paid = paid_cents.map(|cents| {
+            let rest_cents = all_cents.saturating_sub(cents).saturating_sub(tax_cents).max(0);
+            PaidSum { payment: name.into(), cents, tax_cents, rest_cents }
+        });
         let (mut refunds, mut disputes) = (Vec::new(), Vec::new());
         let others = invoice.paid_with().map(|(paid, _)| paid).filter(|paid| *paid != payment);
         for payment in iter::once(payment).chain(others) {
@@ -166,8 +190,31 @@ impl Observer<'_> {
             disputes.extend(self.client.disputes_of(payment).await?);
         }
         let is_behind = add_unlisted(&mut refunds, refund) | add_unlisted(&mut disputes, dispute);
+        if paid.is_none() {
+            self.note_failed(&workspace, received_cents, &refunds, &disputes).await?;
+        }
         let observed = self.report_loss(&workspace, paid, &refunds, &disputes).await?;
         if is_behind { Err(NotObserved::NotListed) } else { Ok(observed) }
+    }
+
+    /// Notes refunds that failed of money that is on no grant, as far as the money is still here.
+    async fn note_failed(
+        &self,
+        workspace: &WorkspaceId,
+        received_cents: i64,
+        refunds: &[Refund],
+        disputes: &[Dispute],
+    ) -> Result<(), NotObserved> {
+        let back = refunds.iter().filter(|refund| refund.takes()).map(|refund| refund.amount);
+        let disputed = disputes.iter().filter(|dispute| dispute.status != DisputeStatus::TakesNothing);
+        let gone = back.chain(disputed.map(|dispute| dispute.amount)).fold(0, i64::saturating_add);
+        let kept = received_cents.saturating_sub(gone);
+        for failed in refunds.iter().filter(|refund| !refund.takes() && kept > 0) {
+            let cents = failed.amount.min(kept);
+            tracing::error!(%workspace, refund = %failed.id, cents, "a refund of money that is on no grant failed");
+            self.note(workspace, &name_of(&failed.id), (cents, &failed.currency), FAILED).await?;
+        }
+        Ok(())
     }
 
     async fn report_loss(
@@ -182,39 +229,26 @@ impl Observer<'_> {
         let loss = loss_of(elsewhere, disputes);
         for (id, cents, currency) in &loss.other {
             tracing::error!(%workspace, %id, cents, currency, "money of another currency goes back; it is not counted");
-            self.report_other_currency(workspace, id, *cents, currency).await?;
+            self.note(workspace, &name_of(id), (*cents, currency), OTHER_CURRENCY).await?;
         }
-        let Some(PaidSum { payment, cents, tax_cents }) = paid else { return Ok(Observed::Ours) };
+        let Some(PaidSum { payment, cents, tax_cents, rest_cents }) = paid else { return Ok(Observed::Ours) };
         let evidence = loss.evidence.trim_start().into();
+        let lost = loss.cents.saturating_sub(rest_cents).max(0);
         let net = |lost| without_tax(lost, cents, tax_cents);
-        let (elsewhere_cents, disputed_cents) = (net(loss.cents), net(loss.disputed_cents));
+        let (elsewhere_cents, disputed_cents) = (net(lost), net(loss.disputed_cents.min(lost)));
         let is_more = elsewhere_cents > payments.back.elsewhere_cents(&payment);
-        let takes = disputes.iter().any(|dispute| dispute.status == DisputeStatus::Takes);
         // Only a new one stops a rule: the payer may have set it since. It is reported afterwards,
-        // so that a server that ends between the two stops it too.
-        if is_more && takes {
+        // so that a server that ends between the two stops it too. One that takes no credit leaves
+        // nothing by which it is known again, so it is new for some days.
+        let is_of_rest = lost == 0 && loss.cents > 0;
+        let warns_since = self.app.now().seconds() - WARNS_SECONDS;
+        let is_new = |dispute: &Dispute| is_more || is_of_rest && dispute.created >= warns_since;
+        let takes = |dispute: &Dispute| dispute.status == DisputeStatus::Takes;
+        if disputes.iter().any(|dispute| takes(dispute) && is_new(dispute)) {
             self.stop(workspace, StopReason::Disputed).await?;
         }
         let report = PaymentRefundCommand::ReportLoss { payment, elsewhere_cents, disputed_cents, evidence };
         self.run(workspace, Command::Payment(PaymentCommand::Refund(report))).await
-    }
-
-    /// Keeps money that goes back in another currency than it came in, for an operator.
-    async fn report_other_currency(
-        &self,
-        workspace: &WorkspaceId,
-        id: &ObjectId,
-        cents: i64,
-        currency: &str,
-    ) -> Result<Observed, NotObserved> {
-        let unmatched = UnmatchedPayment {
-            payment: TopUp::provider_payment(Provider::Stripe, id.as_str()).into(),
-            cents: cents.max(0),
-            currency: currency.into(),
-            workspace: Some(workspace.clone()),
-            why: "goes back in another currency than US dollars; no credit was taken".into(),
-        };
-        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await
     }
 
     async fn stop(&self, workspace: &WorkspaceId, why: StopReason) -> Result<Observed, NotObserved> {

@@ -12,12 +12,16 @@
 //! losses         refunds, disputes, warnings of fraud
 //! events         events of Stripe's list
 //! subscriptions  subscriptions and their invoices
+//! invoices       what a paid invoice paid for
+//! missing        money whose top-up or subscription is not there
 //! surplus        subscriptions that are not the workspace's
 //! ```
 
 mod cards;
 mod events;
+mod invoices;
 mod losses;
+mod missing;
 mod subscriptions;
 mod surplus;
 mod top_ups;
@@ -28,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tollkeeper_engine::{Error, Reads};
 use tollkeeper_ledger::{
-    Actor, Command, PaymentRefundId, Payments, Refusal, Submission, TopUpId, WorkspaceId,
+    Actor, Command, PaymentRefundId, Payments, Refusal, Submission, TopUpId, UnmatchedPayment, WorkspaceId,
 };
 
 use super::calls::{LEDGER, TOP_UP, WORKSPACE};
@@ -38,7 +42,8 @@ use super::objects::{EventData, Metadata, ObjectId, PaymentIntent, Refund};
 use super::provider::{Stripe, ledger_name};
 use crate::app::App;
 
-pub use events::{is_known, report_without_subscription, report_without_top_up};
+pub use events::is_known;
+pub use missing::report_missing;
 
 /// The kind of an object that can be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,6 +276,25 @@ impl<'a> Observer<'a> {
     /// The payments of a workspace.
     async fn payments(&self, workspace: &WorkspaceId) -> Result<Arc<Payments>, NotObserved> {
         self.app.engine().payments(workspace).await?.ok_or(NotObserved::Missing)
+    }
+
+    /// Notes money that fits nothing for an operator, once for its name.
+    async fn note(
+        &self,
+        workspace: &WorkspaceId,
+        payment: &str,
+        (cents, currency): (i64, &str),
+        why: &str,
+    ) -> Result<(), NotObserved> {
+        let unmatched = UnmatchedPayment {
+            payment: payment.into(),
+            cents: cents.max(0),
+            currency: currency.into(),
+            workspace: Some(workspace.clone()),
+            why: why.into(),
+        };
+        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
+        Ok(())
     }
 
     /// Runs a command in the system's name.

@@ -8,38 +8,29 @@
 
 use std::collections::BTreeMap;
 
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
     Collected, CollectedCommand, Command, Ends, PaymentCommand, Placement, Provider, Subscription,
     SubscriptionCommand, SubscriptionId, Terms, Timestamp, TopUp, UnmatchedPayment, WorkspaceId, bounds,
 };
 
+use super::invoices::{Paid, number_of_change, paid_by, tax_of_plan};
 use super::{NotObserved, Observed, Observer};
 use crate::payments::stripe::calls::subscriptions::SUBSCRIPTION;
 use crate::payments::stripe::objects::ObjectId;
-use crate::payments::stripe::objects::subscriptions::{Invoice, Line, StripeSubscription};
+use crate::payments::stripe::objects::subscriptions::{Invoice, StripeSubscription};
 use crate::payments::subscriptions::catch_up;
 
 /// The currency of every payment, as Stripe writes it.
 const USD: &str = "usd";
-
-/// What a paid invoice says.
-enum Paid {
-    /// Nothing was paid, such as for a trial.
-    Nothing,
-    /// A period, by the price and the second in which it began.
-    Period { price: ObjectId, start: i64, cents: i64 },
-    /// A change within a period.
-    Change { price: ObjectId, cents: i64 },
-    /// Something else.
-    Other,
-}
 
 /// How long the invoice of a change may be missing that Stripe has carried out.
 const INVOICED_SECONDS: i64 = 2 * 86_400;
 
 /// How long before its end a subscription is not resumed for somebody who resumed it at Stripe.
 const RESUMED_SECONDS: i64 = 60;
+
+/// How long after its end a subscription that goes on at Stripe may be paid there.
+const COLLECTED_SECONDS: i64 = 86_400;
 
 impl Observer<'_> {
     /// An invoice, with its subscription.
@@ -104,32 +95,6 @@ impl Observer<'_> {
         }
         self.follow(&workspace, name, &found, refused.is_none()).await?;
         refused.map_or(Ok(observed), |code| Err(NotObserved::Refused(code)))
-    }
-
-    /// Keeps a paid invoice for an operator whose subscription is not there: the ledger is a
-    /// restored copy from before it began. Returns true if there is money.
-    ///
-    /// # Errors
-    /// Why it must be looked at again later.
-    pub(super) async fn report_without_subscription(&self, id: &ObjectId) -> Result<bool, NotObserved> {
-        let invoice = self.client.invoice(id).await?;
-        let Some(subscription) = invoice.subscription() else { return Ok(false) };
-        let found = self.client.subscription(subscription).await?;
-        let Some(workspace) = self.owner(&found.metadata)? else { return Ok(false) };
-        let name: Option<SubscriptionId> =
-            found.metadata.get(SUBSCRIPTION).and_then(|text| text.parse().ok());
-        let payments = self.app.engine().payments(&workspace).await?;
-        let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
-        if name.is_none_or(|name| last.is_some_and(|last| last.id.0 >= name.0)) {
-            return Err(NotObserved::Missing);
-        }
-        let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
-        if !invoice.is_paid() || self.is_noted(&payment) {
-            return Ok(false);
-        }
-        let why = "is of a subscription that is not there, as after a restored backup";
-        self.note_unmatched(&workspace, &invoice, (&payment, invoice.total, why)).await?;
-        Ok(true)
     }
 
     /// The invoices that were paid, oldest first. The list may lack the newest for a moment.
@@ -203,41 +168,47 @@ impl Observer<'_> {
     ) -> Result<Observed, NotObserved> {
         let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
         let lines = self.client.lines_of(invoice).await?;
-        let sum: i64 = lines.iter().map(Line::net_cents).fold(0, i64::saturating_add);
         let payments = self.payments(workspace).await?;
-        if payments.is_payment(&payment) {
+        if let Some(cents) = payments.paid_cents(&payment) {
             // A server may have ended before it noted the rest.
-            let rest = sum.saturating_sub(payments.paid_cents(&payment).unwrap_or(sum));
+            let rest = invoice.total.saturating_sub(cents).saturating_sub(tax_of_plan(invoice, &lines));
             return self.note_rest(workspace, invoice, (&payment, rest)).await;
         }
-        let (price, start, cents) = match paid_by(invoice, &lines) {
-            _ if invoice.currency != USD => (None, None, 0),
+        let paid = if invoice.currency == USD { paid_by(invoice, &lines) } else { Paid::Other };
+        let (price, cents) = match &paid {
             Paid::Nothing => return Ok(Observed::Ours),
-            Paid::Other => (None, None, 0),
-            Paid::Change { price, cents } => (Some(price), None, cents),
-            Paid::Period { price, start, cents } => (Some(price), Some(start), cents),
+            Paid::Other => (None, 0),
+            Paid::Change { price, cents, .. } | Paid::Period { price, cents, .. } => (Some(price), *cents),
         };
         let terms = match price {
-            Some(price) => self.client.price(&price).await?.terms(),
+            Some(price) => self.client.price(price).await?.terms(),
             None => None,
         };
-        let observed = match terms {
-            Some(terms) => {
-                let (payment, tax_cents) = (payment.as_str().into(), invoice.tax_cents().max(0));
-                let command = match start.map(|start| Timestamp::from_millis(start.saturating_mul(1_000))) {
-                    Some(start) => CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents },
-                    None => CollectedCommand::PayChange { payment, terms, cents, tax_cents },
-                };
-                self.say(workspace, subscription, command).await?
-            }
+        let tax_cents = tax_of_plan(invoice, &lines);
+        let command = terms.and_then(|terms| {
+            let payment = payment.as_str().into();
+            Some(match paid {
+                Paid::Period { start, .. } => {
+                    let start = Timestamp::from_millis(start.saturating_mul(1_000));
+                    CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents }
+                }
+                Paid::Change { start, .. } => {
+                    let number = number_of_change(&payments, start);
+                    CollectedCommand::PayChange { number, payment, terms, cents, tax_cents }
+                }
+                Paid::Nothing | Paid::Other => return None,
+            })
+        });
+        let observed = match command {
+            Some(command) => self.say(workspace, subscription, command).await?,
             None => Observed::Unmatched,
         };
-        let rest = if observed == Observed::Unmatched { sum } else { sum.saturating_sub(cents) };
-        if sum < 0 {
-            tracing::error!(%workspace, payment, cents = sum, "an invoice credits the customer at Stripe");
+        let total = invoice.total;
+        if total < 0 {
+            tracing::error!(%workspace, payment, cents = total, "an invoice credits the customer at Stripe");
         }
-        let noted = self.note_rest(workspace, invoice, (&payment, rest)).await?;
-        Ok(if observed == Observed::Unmatched { observed } else { noted })
+        let of_plan = if observed == Observed::Unmatched { 0 } else { cents.saturating_add(tax_cents) };
+        self.note_rest(workspace, invoice, (&payment, total.saturating_sub(of_plan))).await
     }
 
     /// Notes what an invoice paid that fits nothing, unless it was noted before.
@@ -247,7 +218,7 @@ impl Observer<'_> {
         invoice: &Invoice,
         (payment, cents): (&str, i64),
     ) -> Result<Observed, NotObserved> {
-        if cents <= 0 || self.is_noted(payment) {
+        if cents <= 0 || self.is_noted(payment).await? {
             return Ok(Observed::Ours);
         }
         let why = "is no period or change that waits, or another sum than it costs";
@@ -255,10 +226,25 @@ impl Observer<'_> {
         Ok(Observed::Unmatched)
     }
 
-    /// True if an operator looks after the payment.
-    pub(super) fn is_noted(&self, payment: &str) -> bool {
+    /// True if an operator looks after the payment. The platform's state has the newest notes. Of
+    /// older ones the ledger has the key: a note without a reason is refused, unless one was made
+    /// before.
+    pub(super) async fn is_noted(&self, payment: &str) -> Result<bool, NotObserved> {
         let platform = self.app.engine().platform();
-        platform.unmatched.iter().any(|noted| &*noted.payment.payment == payment)
+        if platform.unmatched.iter().any(|noted| &*noted.payment.payment == payment) {
+            return Ok(true);
+        }
+        if platform.unmatched.len() < bounds::UNMATCHED_KEPT {
+            return Ok(false);
+        }
+        let why = Box::default();
+        let (payment, currency, workspace) = (payment.into(), USD.into(), None);
+        let without_reason = UnmatchedPayment { payment, cents: 0, currency, workspace, why };
+        match self.run(&WorkspaceId::platform(), Command::ReportUnmatched(without_reason)).await {
+            Ok(_) => Ok(true),
+            Err(NotObserved::Refused(_)) => Ok(false),
+            Err(why) => Err(why),
+        }
     }
 
     /// Keeps money that fits nothing in the platform's journal, once, for an operator.
@@ -269,16 +255,8 @@ impl Observer<'_> {
         (payment, cents, why): (&str, i64, &str),
     ) -> Result<(), NotObserved> {
         let currency = invoice.currency.as_str();
-        let unmatched = UnmatchedPayment {
-            payment: payment.into(),
-            cents,
-            currency: currency.into(),
-            workspace: Some(workspace.clone()),
-            why: why.into(),
-        };
         tracing::error!(%workspace, payment, cents, currency, "money for a subscription fits nothing; no credit was granted");
-        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
-        Ok(())
+        self.note(workspace, payment, (cents, currency), why).await
     }
 
     /// Follows what was done at Stripe: an end, a change that was not paid. What this ledger wants
@@ -304,7 +282,7 @@ impl Observer<'_> {
                 return Err(NotObserved::NotListed);
             }
         }
-        if news.is.ends == Ends::Now {
+        if news.is_over {
             self.say(workspace, name, CollectedCommand::End).await?;
         }
         if let Some(command) = news.adopts {
@@ -342,6 +320,8 @@ impl Observer<'_> {
 struct News {
     /// What somebody else decided there, to be followed.
     adopts: Option<SubscriptionCommand>,
+    /// True if it has ended there, or was to end and is not paid for one more period.
+    is_over: bool,
     /// True if the change that waits will not be paid.
     drops: bool,
     /// What is known from now on.
@@ -360,7 +340,7 @@ impl News {
         let ends = found.ends();
         if ends == Ends::Now {
             let is = Placement { ends, ..was.clone() };
-            return Ok(News { adopts: None, drops: last.upgrade.is_some(), is });
+            return Ok(News { adopts: None, is_over: true, drops: last.upgrade.is_some(), is });
         }
         let drops = drops_change(last, was, found, now)?;
         let (_, _, wanted) = last.wanted();
@@ -369,12 +349,22 @@ impl News {
         if was.mark.as_deref() != found.mark() {
             let mark = found.mark().map(Into::into);
             let is = Placement { terms: found.terms(), ends, mark, ..was.clone() };
-            return Ok(News { adopts: None, drops, is });
+            return Ok(News { adopts: None, is_over: false, drops, is });
         }
-        // Near its end it may end before it is resumed, and another one would be started.
+        // Near its end it may end before it is resumed, and another one would be started. After
+        // its end it goes on once Stripe has taken the money of one more period.
         let is_near_end = last.cancels_at.is_some_and(|end| end <= now.plus_seconds(RESUMED_SECONDS));
         if ends == Ends::No && was.ends != ends && is_near_end && last.ended_at.is_none() {
-            return Err(NotObserved::NotListed);
+            let is_paid_no_more = last.cancels_at <= Some(now.plus_seconds(-COLLECTED_SECONDS));
+            if !is_paid_no_more {
+                return Err(NotObserved::NotListed);
+            }
+            return Ok(News {
+                adopts: None,
+                is_over: true,
+                drops: false,
+                is: Placement { ends, ..was.clone() },
+            });
         }
         let is_by_others = ends != was.ends && wanted == was.ends && last.ended_at.is_none();
         let adopts = is_by_others.then(|| match ends {
@@ -391,7 +381,8 @@ impl News {
             (None, Some(_)) => (found.terms(), last.changes),
             (None, None) => (found.terms(), was.change),
         };
-        Ok(News { adopts, drops, is: Placement { ends, terms, change, ..was.clone() } })
+        let is = Placement { ends, terms, change, ..was.clone() };
+        Ok(News { adopts, is_over: false, drops, is })
     }
 
     /// True if somebody else decided something.
@@ -428,88 +419,4 @@ fn is_of(last: &Subscription, name: SubscriptionId, reference: &ObjectId) -> boo
     let is_first = || placement.reference.is_none() && last.ended_at.is_none();
     let is_known = placement.reference.as_deref().map_or_else(is_first, |known| known == reference.as_str());
     last.id == name && is_known
-}
-
-/// What an invoice paid for. A line of nothing grants only what a discount made free.
-fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
-    let is_discounted = |line: &Line| line.discount_amounts.iter().any(|discount| discount.amount > 0);
-    let is_something = |line: &&Line| line.net_cents() != 0 || is_discounted(line);
-    let something: Vec<&Line> = lines.iter().filter(is_something).collect();
-    let is_period = |line: &&&Line| line.item().is_some_and(|item| !item.proration);
-    let periods: Vec<&&Line> = something.iter().filter(is_period).collect();
-    let prorated = || something.iter().filter(|line| line.is_proration());
-    let change: i64 = prorated().map(|line| line.net_cents()).fold(0, i64::saturating_add);
-    // What is credited for the price before has a line of its own, which is negative.
-    let changes_to = prorated().filter(|line| line.amount > 0).filter_map(|line| line.price()).next_back();
-    match periods[..] {
-        [line] => match line.price() {
-            Some(price) => {
-                Paid::Period { price: price.clone(), start: line.period.start, cents: line.net_cents() }
-            }
-            None => Paid::Other,
-        },
-        [] if something.is_empty() => Paid::Nothing,
-        [] if change > 0 && invoice.billing_reason.as_deref() == Some("subscription_update") => {
-            changes_to.map_or(Paid::Other, |price| Paid::Change { price: price.clone(), cents: change })
-        }
-        _ => Paid::Other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{Invoice, Paid, paid_by};
-
-    /// What an invoice with these lines paid for: amount, discount, whether it is a proration.
-    fn paid(reason: &str, lines: &[(i64, i64, bool)]) -> String {
-        let line = |(amount, discount, proration): &(i64, i64, bool)| {
-            json!({
-                "id": "il_1", "amount": amount, "period": { "start": 5, "end": 9 },
-                "discount_amounts": if *discount >= 0 { json!([{ "amount": discount }]) } else { json!(null) },
-                "pricing": { "price_details": { "price": "price_1", "product": "prod_1" } },
-                "parent": { "subscription_item_details": { "proration": proration } },
-            })
-        };
-        let lines: Vec<_> = lines.iter().map(line).collect();
-        let invoice: Invoice = serde_json::from_value(json!({
-            "id": "in_1", "status": "paid", "billing_reason": reason, "currency": "usd", "created": 1,
-            "total": 0, "total_excluding_tax": null, "lines": { "data": lines, "has_more": false },
-        }))
-        .expect("it is an invoice");
-        match paid_by(&invoice, &invoice.lines.data) {
-            Paid::Nothing => "nothing".to_owned(),
-            Paid::Period { price, start, cents } => format!("{price} from {start} for {cents}"),
-            Paid::Change { price, cents } => format!("a change to {price} for {cents}"),
-            Paid::Other => "something else".to_owned(),
-        }
-    }
-
-    #[test]
-    fn only_a_line_that_recurs_and_is_paid_or_discounted_grants_a_period() {
-        assert_eq!(paid("subscription_create", &[(0, -1, false)]), "nothing", "a trial");
-        assert_eq!(
-            paid("subscription_create", &[(0, 0, false)]),
-            "nothing",
-            "its discount takes nothing off"
-        );
-        assert_eq!(
-            paid("subscription_create", &[(3_000, 3_000, false)]),
-            "price_1 from 5 for 0",
-            "a discount"
-        );
-        assert_eq!(paid("subscription_cycle", &[(3_000, 500, false)]), "price_1 from 5 for 2500");
-        assert_eq!(
-            paid("subscription_update", &[(-1_000, 0, true), (3_000, 0, true)]),
-            "a change to price_1 for 2000"
-        );
-        assert_eq!(
-            paid("subscription_cycle", &[(-1_000, 0, true), (3_000, 0, false)]),
-            "price_1 from 5 for 3000"
-        );
-        assert_eq!(paid("subscription_update", &[(-3_000, 0, true), (1_000, 0, true)]), "something else");
-        assert_eq!(paid("subscription_cycle", &[(2_000, 0, true)]), "something else");
-        assert_eq!(paid("subscription_cycle", &[(3_000, 0, false), (3_000, 0, false)]), "something else");
-    }
 }

@@ -38,13 +38,12 @@ impl Observer<'_> {
             }
         }
         let payments = self.payments(workspace).await?;
-        let unknown = invoices.into_iter().filter(|invoice| {
+        for invoice in invoices {
             let payment = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
             // What was noted before was sent back, or an operator looks after it.
-            !payments.is_payment(&payment) && !self.is_noted(&payment)
-        });
-        for invoice in unknown {
-            self.send_invoice_back(workspace, &invoice).await?;
+            if !payments.is_payment(&payment) && !self.is_noted(&payment).await? {
+                self.send_invoice_back(workspace, &invoice).await?;
+            }
         }
         Ok(Observed::Ours)
     }
@@ -67,7 +66,8 @@ impl Observer<'_> {
         self.note_unmatched(workspace, invoice, (&name, sum, why)).await
     }
 
-    /// Sends back what is left of a payment. False if Stripe refuses.
+    /// Sends back what is left of a payment. False if Stripe refuses, or if it failed at once. One
+    /// that fails later has an event, and is noted then.
     async fn send_payment_back(
         &self,
         marks: &Marks<'_>,
@@ -76,7 +76,7 @@ impl Observer<'_> {
     ) -> Result<bool, NotObserved> {
         let key = CallKey::of(&self.ledger, "surplus", &format!("{payment}:{cents}"), 0);
         match self.client.refund(payment, cents, marks, &key).await {
-            Ok(_) => Ok(true),
+            Ok(refund) => Ok(refund.takes()),
             Err(error) if error.has_code(ALL_WENT_BACK) => Ok(true),
             Err(StripeError::Refused { status: 400, .. }) => Ok(false),
             Err(error) => Err(error.into()),

@@ -1,8 +1,7 @@
 //! Pages on which top-ups are paid, and payments. Only a payment that succeeded grants.
 
 use tollkeeper_ledger::{
-    Command, PaymentCommand, Provider, ProviderCommand, TopUp, TopUpFailure, TopUpId, TopUpWay,
-    UnmatchedPayment, WorkspaceId,
+    Command, PaymentCommand, Provider, ProviderCommand, TopUp, TopUpFailure, TopUpId, TopUpWay, WorkspaceId,
 };
 
 use super::{NotObserved, Observed, Observer, top_up_of};
@@ -13,6 +12,9 @@ use crate::payments::stripe::objects::{
 
 /// The currency of every payment, as Stripe writes it.
 pub(super) const USD: &str = "usd";
+
+/// What an operator reads about money that fits no top-up.
+const NO_FIT: &str = "has another sum or currency than its top-up, or is a second payment of it";
 
 /// What came in for a top-up.
 struct Received {
@@ -160,27 +162,9 @@ impl Observer<'_> {
         if observed == Observed::Unmatched {
             let (cents, currency) = (intent.amount_received, intent.currency.as_str());
             tracing::error!(%workspace, %top_up, payment, cents, currency, "a payment fits no top-up; no credit was granted");
-            self.report_unmatched(workspace, &payment, intent).await?;
+            self.note(workspace, &payment, (cents, currency), NO_FIT).await?;
         }
         Ok(observed)
-    }
-
-    /// Keeps a payment that fits nothing in the platform's journal, once, for an operator.
-    async fn report_unmatched(
-        &self,
-        workspace: &WorkspaceId,
-        payment: &str,
-        intent: &PaymentIntent,
-    ) -> Result<(), NotObserved> {
-        let unmatched = UnmatchedPayment {
-            payment: payment.into(),
-            cents: intent.amount_received,
-            currency: intent.currency.as_str().into(),
-            workspace: Some(workspace.clone()),
-            why: "has another sum or currency than its top-up, or is a second payment of it".into(),
-        };
-        self.run(&WorkspaceId::platform(), Command::ReportUnmatched(unmatched)).await?;
-        Ok(())
     }
 
     async fn fail(

@@ -1,6 +1,7 @@
 //! Top-ups that are paid on a page of Stripe's, over HTTP, with the stand-in. Each fault on the way
 //! is tried: credit comes once, for money and for nothing else.
 
+use futures_util::future::join_all;
 use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 
 use super::*;
@@ -139,6 +140,36 @@ async fn stripe_is_asked_about_a_top_up_once_in_five_seconds() {
     paid.pass_seconds(5);
     let known = paid.top_up(&id).await;
     assert_eq!((&known["status"], &known["payment"]["checkout_url"]), (&"pending".into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn readers_at_once_ask_stripe_once() {
+    let paid = paid_world().await;
+    let id = paid.world.post(PATH, "one", BODY).await.id();
+    let asked = || paid.stripe.requests().iter().filter(|request| request.method == "GET").count();
+    let read_at_once = async || join_all((0..16).map(|_| paid.top_up(&id))).await;
+    let before = asked();
+    for shown in read_at_once().await {
+        assert!(shown["payment"]["checkout_url"].is_string(), "all wait for the answer: {shown}");
+    }
+    assert_eq!(asked(), before + 1);
+    paid.stripe.pay_checkout(&paid.page(), Card::Good).expect("the card is good");
+    paid.deliver_all().await;
+    let before = asked();
+    for shown in read_at_once().await {
+        assert!(shown["receipt_url"].is_string(), "{shown}");
+    }
+    assert_eq!(asked(), before + 1, "the receipt is asked for once");
+    // A page that was paid unheard is fetched, and fetched again to be observed.
+    let other = paid_world().await;
+    let id = other.world.post(PATH, "one", BODY).await.id();
+    other.stripe.pay_checkout(&other.page(), Card::Good).expect("the card is good");
+    let before = other.stripe.requests().len();
+    for shown in join_all((0..16).map(|_| other.top_up(&id))).await {
+        assert_eq!(shown["status"], "succeeded", "{shown}");
+    }
+    assert_eq!(other.stripe.requests().len(), before + 2);
+    assert_eq!(other.world.balance().await, (2_500_000, 0));
 }
 
 #[tokio::test]

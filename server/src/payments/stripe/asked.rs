@@ -1,36 +1,64 @@
 //! When Stripe was asked about which top-up, so that a client that polls does not ask it each time.
+//!
+//! Who reads while an answer is on its way waits for that answer: readers at once make one call. A
+//! reader who gives up and comes back makes none before its time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::OnceCell;
 use tollkeeper_ledger::{Timestamp, TopUpId};
 
-/// How long an answer counts, in seconds.
+/// How long an answer counts, in seconds, from the call on.
 const COUNTS_SECONDS: i64 = 5;
 
 /// The most answers that are kept.
 const KEPT_MAX: usize = 10_000;
 
+/// One call, and its answer as soon as it is there.
+#[derive(Debug, Default)]
+struct Answer {
+    /// True if the call was begun. It may have been given up since.
+    is_begun: AtomicBool,
+    url: OnceCell<Option<String>>,
+}
+
 /// The last answers about top-ups: the address of the page, if it can be paid; or of the receipt.
 #[derive(Debug, Default)]
-pub struct Asked(Mutex<HashMap<TopUpId, (Timestamp, Option<String>)>>);
+pub struct Asked(Mutex<HashMap<TopUpId, (Timestamp, Arc<Answer>)>>);
 
 impl Asked {
-    /// The answer of a moment ago; `None` if it is time to ask.
-    pub fn recent(&self, top_up: TopUpId, now: Timestamp) -> Option<Option<String>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&top_up).filter(|(at, _)| counts(*at, now)).map(|(_, url)| url.clone())
+    /// The answer of a moment ago, else that of this call. `None` also if the call of a moment ago
+    /// was given up.
+    pub async fn once(
+        &self,
+        top_up: TopUpId,
+        now: Timestamp,
+        call: impl Future<Output = Option<String>>,
+    ) -> Option<String> {
+        let answer = self.answer(top_up, now);
+        let begin = || async {
+            // Otherwise who began it has given up.
+            if answer.is_begun.swap(true, Ordering::Relaxed) { None } else { call.await }
+        };
+        answer.url.get_or_init(begin).await.clone()
     }
 
-    /// Notes an answer.
-    pub fn note(&self, top_up: TopUpId, now: Timestamp, url: Option<String>) {
+    /// The answer that counts now, or a new one to be filled.
+    fn answer(&self, top_up: TopUpId, now: Timestamp) -> Arc<Answer> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, answer)) = kept.get(&top_up).filter(|(at, _)| counts(*at, now)) {
+            return Arc::clone(answer);
+        }
         if kept.len() >= KEPT_MAX {
             kept.retain(|_, (at, _)| counts(*at, now));
         }
+        let answer = Arc::<Answer>::default();
         if kept.len() < KEPT_MAX {
-            kept.insert(top_up, (now, url));
+            kept.insert(top_up, (now, Arc::clone(&answer)));
         }
+        answer
     }
 }
 
@@ -40,23 +68,51 @@ fn counts(at: Timestamp, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
     use tollkeeper_ledger::Id;
 
     use super::{Asked, COUNTS_SECONDS, KEPT_MAX, Timestamp, TopUpId};
 
-    #[test]
-    fn an_answer_counts_for_a_moment_and_few_are_kept() {
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn top_up(number: u64) -> TopUpId {
+        TopUpId(Id::v7(0, 0, number))
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_for_a_moment_and_few_are_kept() {
         let asked = Asked::default();
-        let one = TopUpId(Id::v7(0, 0, 1));
-        let now = Timestamp::from_millis(1_000_000);
-        assert_eq!(asked.recent(one, now), None);
-        asked.note(one, now, Some("https://a".to_owned()));
-        assert_eq!(asked.recent(one, now.plus_seconds(4)), Some(Some("https://a".to_owned())));
-        assert_eq!(asked.recent(one, now.plus_seconds(COUNTS_SECONDS)), None);
-        assert_eq!(asked.recent(one, now.plus_seconds(-1)), None, "the clock was set back");
-        for number in 0..2 * KEPT_MAX as u64 {
-            asked.note(TopUpId(Id::v7(1, 0, number)), now, None);
+        let ask =
+            async |now, answer: &str| asked.once(top_up(1), now, async { Some(answer.to_owned()) }).await;
+        assert_eq!(ask(NOW, "a").await.as_deref(), Some("a"));
+        assert_eq!(ask(NOW.plus_seconds(4), "b").await.as_deref(), Some("a"));
+        assert_eq!(ask(NOW.plus_seconds(COUNTS_SECONDS), "c").await.as_deref(), Some("c"));
+        assert_eq!(ask(NOW, "d").await.as_deref(), Some("d"), "the clock was set back");
+        for number in 2..2 * KEPT_MAX as u64 {
+            let answer = asked.once(top_up(number), NOW, async { Some(number.to_string()) }).await;
+            assert_eq!(answer, Some(number.to_string()), "what is not kept is asked for");
         }
         assert_eq!(asked.0.lock().expect("no test failed").len(), KEPT_MAX);
+    }
+
+    #[tokio::test]
+    async fn who_comes_meanwhile_waits_for_the_answer_and_who_comes_back_asks_nothing() {
+        let (asked, calls) = (Asked::default(), Cell::new(0));
+        let call = async || {
+            calls.set(calls.get() + 1);
+            tokio::task::yield_now().await;
+            Some("a".to_owned())
+        };
+        let answers = join_all((0..16).map(|_| asked.once(top_up(1), NOW, call()))).await;
+        assert_eq!((answers, calls.get()), (vec![Some("a".to_owned()); 16], 1));
+        assert_eq!(asked.once(top_up(2), NOW, pending()).now_or_never(), None, "it is given up");
+        let again = asked.once(top_up(2), NOW.plus_seconds(1), call()).await;
+        assert_eq!((again, calls.get()), (None, 1));
+        let later = asked.once(top_up(2), NOW.plus_seconds(COUNTS_SECONDS), call()).await;
+        assert_eq!((later.as_deref(), calls.get()), (Some("a"), 2));
     }
 }

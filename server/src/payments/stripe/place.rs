@@ -191,11 +191,7 @@ impl Payer<'_> {
 /// of the page while it can be paid. Otherwise the ledger knows afterwards what became of it.
 pub async fn ask(app: &App, stripe: &Stripe, top_up: &TopUp) -> Option<String> {
     let page = top_up.at_provider.reference.as_deref().and_then(ObjectId::new)?;
-    let now = app.now();
-    if let Some(known) = stripe.asked().recent(top_up.id, now) {
-        return known;
-    }
-    let asked = async {
+    let call = async {
         let session = stripe.client()?.checkout(&page).await?;
         if session.status == Some(SessionStatus::Open) {
             return Ok(session.url);
@@ -203,10 +199,11 @@ pub async fn ask(app: &App, stripe: &Stripe, top_up: &TopUp) -> Option<String> {
         observe::observe(app, stripe, Subject::Checkout, &page, &Hint::default()).await?;
         Ok::<_, NotObserved>(None)
     };
-    let url = asked.await.unwrap_or_else(|why| {
-        tracing::warn!(top_up = %top_up.id, %why, "a top-up is shown as it was known before");
-        None
-    });
-    stripe.asked().note(top_up.id, now, url.clone());
-    url
+    let call = async {
+        call.await.unwrap_or_else(|why| {
+            tracing::warn!(top_up = %top_up.id, %why, "a top-up is shown as it was known before");
+            None
+        })
+    };
+    stripe.asked().once(top_up.id, app.now(), call).await
 }

@@ -17,23 +17,20 @@ const WAIT: Duration = Duration::from_secs(5);
 /// seconds. `None` if there is none, or Stripe does not answer.
 pub async fn ask(app: &App, stripe: &Stripe, top_up: &TopUp) -> Option<String> {
     let payment = ObjectId::new(TopUp::of_provider_payment(top_up.payment.as_deref()?)?)?;
-    let now = app.now();
-    if let Some(known) = stripe.receipts().recent(top_up.id, now) {
-        return known;
-    }
     let fetched = async {
         let intent = stripe.client()?.payment(&payment).await?;
         let charge = intent.latest_charge.as_ref().and_then(Reference::whole);
         Ok::<_, NotObserved>(charge.and_then(|charge| charge.receipt_url.clone()))
     };
-    let url = match tokio::time::timeout(WAIT, fetched).await {
-        Ok(Ok(url)) => url,
-        Ok(Err(why)) => {
-            tracing::warn!(top_up = %top_up.id, %why, "a top-up is shown without its receipt");
-            None
+    let call = async {
+        match tokio::time::timeout(WAIT, fetched).await {
+            Ok(Ok(url)) => url,
+            Ok(Err(why)) => {
+                tracing::warn!(top_up = %top_up.id, %why, "a top-up is shown without its receipt");
+                None
+            }
+            Err(_) => None,
         }
-        Err(_) => None,
     };
-    stripe.receipts().note(top_up.id, now, url.clone());
-    url
+    stripe.receipts().once(top_up.id, app.now(), call).await
 }

@@ -222,6 +222,9 @@ async fn a_plan_begins_once_its_first_period_is_paid_with_and_without_events() {
             assert_eq!(again["checkout_url"], url.as_str());
         }
         plans.world.post(&format!("{PATH}/confirm"), "k", "").await.problem(422, "invalid_field");
+        let asked = plans.stripe.requests().into_iter().find(|it| it.path == "/v1/checkout/sessions");
+        let asked = asked.expect("a page was made");
+        assert_eq!(asked.parameter("adaptive_pricing[enabled]"), Some("false"), "only dollars are paid");
         plans.stripe.pay_checkout(&plans.page_of(&url), Card::Good).expect("the card is good");
         match heard {
             "never" => {

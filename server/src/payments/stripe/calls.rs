@@ -107,6 +107,8 @@ impl Hosted<'_> {
             .maybe("client_reference_id", marks.subject.map(|(_, id)| id))
             .with("line_items[0][quantity]", 1)
             .with("allow_promotion_codes", false)
+            // Otherwise the setting of the account may let the payer choose another currency.
+            .with("adaptive_pricing[enabled]", false)
             .with("expires_at", self.expires_at)
             .with("success_url", self.return_url)
             .with("cancel_url", self.return_url);
@@ -160,8 +162,7 @@ impl Client {
             .with("line_items[0][price_data][currency]", "usd")
             .with("line_items[0][price_data][unit_amount]", cents)
             .with("line_items[0][price_data][tax_behavior]", "exclusive")
-            .with("line_items[0][price_data][product_data][name]", description)
-            .with("adaptive_pricing[enabled]", false);
+            .with("line_items[0][price_data][product_data][name]", description);
         let form = marks.write(marks.write(form, "metadata"), "payment_intent_data[metadata]");
         self.post("checkout/sessions", form, key).await
     }

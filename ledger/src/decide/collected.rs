@@ -85,7 +85,8 @@ struct PeriodPaid {
     start: Timestamp,
 }
 
-/// The credit of a period that was paid, also of one that a later one passed.
+/// The credit of a period that was paid, also of one that a later one passed. A sum above its price
+/// is refused, and not cut: who read the bill knows what the rest is for, and notes it.
 ///
 /// # Errors
 /// `PaymentUnmatched`; `InvalidField` while a month that was paid before is not granted.
@@ -98,7 +99,8 @@ fn pay_period(
     let cents = paid.cents;
     let plan = terms.plan_of(last).filter(|_| start <= now.plus_seconds(AHEAD_SECONDS));
     let plan = plan.filter(|_| TopUp::is_provider_payment(&paid.payment)).ok_or(Refusal::PaymentUnmatched)?;
-    let period = last.paid_period(&plan, start, cents).ok_or(Refusal::PaymentUnmatched)?;
+    let period = last.paid_period(&plan, start, cents).filter(|_| cents <= plan.price_cents);
+    let period = period.ok_or(Refusal::PaymentUnmatched)?;
     if period.month >= last.months_paid {
         check_granted(Some(last), now)?;
         if last.months_granted < last.months_paid {

@@ -388,7 +388,7 @@ impl Subscription {
     }
 
     /// What the payment of the period that begins at `start` brings; `None` if there is no such
-    /// period, or it was paid before.
+    /// period, or it was paid before. An earlier version took more than the price, so entries may.
     pub(crate) fn paid_period(&self, plan: &Plan, start: Timestamp, cents: i64) -> Option<PaidPeriod> {
         let collected = self.collected.as_deref()?;
         let length = plan.interval.months();

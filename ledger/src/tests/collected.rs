@@ -68,6 +68,34 @@ fn each_period_that_was_paid_grants_once_also_late_and_out_of_order() {
 }
 
 #[test]
+fn a_period_takes_its_price_at_the_most() {
+    let world = check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 6000 => no payment_unmatched
+        stripe period in_1 2026-01-31 basic 3001 => no payment_unmatched
+        stripe period in_1 2026-01-31 basic 3000 => granted 3000000, period 0 for 3000 cents
+        on 2026-02-28
+        stripe period in_2 2026-02-28 basic 3001 => no payment_unmatched
+        stripe period in_2 2026-02-28 pro 6000 => granted 7000000, period 1 for 6000 cents
+        on 2026-03-31
+        stripe period in_4 2026-03-31 basic 3000
+        "
+    ));
+    assert_eq!(grants(&world).len(), 3);
+}
+
+#[test]
+fn an_entry_of_an_earlier_version_that_took_more_than_the_price_is_applied() {
+    let world = check(&format!("{PLANS}\non 2026-01-31\ncollect basic"));
+    let last = world.account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+    let last = last.expect("a subscription was started");
+    let paid = last.paid_period(&last.plan, world.now, 6_000).expect("it is the first period");
+    assert_eq!((paid.brings.credits, paid.brings.cents), (last.plan.credits, 6_000));
+}
+
+#[test]
 fn tax_that_no_provider_took_or_out_of_range_breaks_an_invariant() {
     let too_much = bounds::PLAN_PRICE_MAX_CENTS + 1;
     for (start, tax_cents, why) in [

@@ -36,6 +36,7 @@ mod stripe_plan_calls;
 mod stripe_reconciliation;
 mod stripe_refunds;
 mod stripe_subscriptions;
+mod stripe_sums;
 mod stripe_top_ups;
 mod subscriptions;
 mod teams;

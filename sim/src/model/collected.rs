@@ -144,6 +144,9 @@ impl Pool {
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let PaidPeriod { month, start, plan, cents, tax_cents: _, payment: _ } = &period;
+        if *cents > plan.price_cents {
+            return Err(Refusal::PaymentUnmatched);
+        }
         let is_late = *month < last.paid;
         if !is_late && last.granted < last.paid {
             let owes = last.ended_at.is_none() && last.owes(now);

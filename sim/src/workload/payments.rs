@@ -214,7 +214,8 @@ impl Workload {
                 let missing = collected.missing.first().filter(|_| self.random.chance(500));
                 let missing = missing.and_then(|month| last.anchor.map(|anchor| anchor.plus_months(*month)));
                 let start = missing.unwrap_or(due).plus_seconds(seconds);
-                let cents = terms.price_cents * *self.random.pick(&[100, 100, 100, 50, 0, -1]) / 100;
+                let cents =
+                    terms.price_cents * *self.random.pick(&[100, 100, 100, 50, 0, -1, 101, 200]) / 100;
                 CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents }
             }
             65..80 => {

@@ -245,6 +245,19 @@ impl StripeStandIn {
         disputes::warn(&mut self.world(), intent)
     }
 
+    /// The quantity of a subscription is set at the dashboard, without proration. It multiplies
+    /// the price from the next period on.
+    pub fn set_quantity(&self, subscription: &str, quantity: i64) {
+        let mut world = self.world();
+        subscriptions::item_mut(world.get_mut(subscription))["quantity"] = json!(quantity);
+        world.emit("customer.subscription.updated", subscription);
+    }
+
+    /// Shows an object in another currency, as if it had been made in that.
+    pub fn set_currency(&self, object: &str, currency: &str) {
+        self.world().set(object, json!({"currency": currency}));
+    }
+
     /// Ends a subscription at once, at the dashboard.
     pub fn end_subscription(&self, subscription: &str) {
         subscriptions::end(&mut self.world(), subscription, "cancellation_requested");

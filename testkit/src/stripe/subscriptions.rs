@@ -131,7 +131,8 @@ pub(super) fn next_line(world: &World, subscription: &Value, change: Option<&Cha
     let recurring = &item["price"]["recurring"];
     let next = int(subscription, "_periods") + 1;
     let end = period_bound(int(subscription, "billing_cycle_anchor"), recurring, next);
-    period_line(world, text(item, "id"), price, (start, end))
+    let line = period_line(world, text(item, "id"), price, (start, end));
+    Line { amount: line.amount * int(item, "quantity"), ..line }
 }
 
 /// The payment method that an invoice is collected with.

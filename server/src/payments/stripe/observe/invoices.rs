@@ -25,20 +25,22 @@ pub(super) enum Paid {
 /// asked for.
 const RECKONED_SECONDS: i64 = 60;
 
-/// The tax on what an invoice paid for a plan: all of it, unless it paid for something else too.
-pub(super) fn tax_of_plan(invoice: &Invoice, lines: &[Line]) -> i64 {
+/// The tax on what an invoice paid for a plan: all of it, unless it paid for something else too. Of
+/// a line that is dearer than the cents of its grant it is their part, rounded down.
+pub(super) fn tax_of_plan(invoice: &Invoice, lines: &[Line], granted_cents: i64) -> i64 {
     let sum = lines.iter().map(Line::net_cents).fold(0, i64::saturating_add);
     let all = invoice.tax_cents().max(0);
-    match paid_by(invoice, lines) {
+    let (cents, tax_cents) = match paid_by(invoice, lines) {
         Paid::Period { cents, tax_cents, .. } | Paid::Change { cents, tax_cents, .. } => {
-            if cents == sum {
-                all
-            } else {
-                tax_cents.clamp(0, all)
-            }
+            (cents, if cents == sum { all } else { tax_cents.clamp(0, all) })
         }
-        Paid::Nothing | Paid::Other => 0,
+        Paid::Nothing | Paid::Other => return 0,
+    };
+    if granted_cents >= cents {
+        return tax_cents;
     }
+    let part = i128::from(tax_cents) * i128::from(granted_cents) / i128::from(cents);
+    i64::try_from(part).expect("a part is not more than the whole")
 }
 
 /// What an invoice paid for. A line of nothing grants only what a discount made free.

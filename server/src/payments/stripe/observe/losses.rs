@@ -174,12 +174,13 @@ impl Observer<'_> {
         };
         let name = TopUp::provider_payment(Provider::Stripe, invoice.id.as_str());
         let paid_cents = self.payments(&workspace).await?.paid_cents(&name);
-        let tax_cents = tax_of_plan(&invoice, &self.client.lines_of(&invoice).await?);
+        let lines = self.client.lines_of(&invoice).await?;
         // What was owed at Stripe before may have come in too.
         let received_cents = invoice.received_cents();
         let all_cents = invoice.total.max(received_cents);
         // Of what is on no grant nothing is lost.
         let paid = paid_cents.map(|cents| {
+            let tax_cents = tax_of_plan(&invoice, &lines, cents);
             let rest_cents = all_cents.saturating_sub(cents).saturating_sub(tax_cents).max(0);
             PaidSum { payment: name.into(), cents, tax_cents, rest_cents }
         });

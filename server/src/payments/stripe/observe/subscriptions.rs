@@ -171,7 +171,8 @@ impl Observer<'_> {
         let payments = self.payments(workspace).await?;
         if let Some(cents) = payments.paid_cents(&payment) {
             // A server may have ended before it noted the rest.
-            let rest = invoice.total.saturating_sub(cents).saturating_sub(tax_of_plan(invoice, &lines));
+            let tax_cents = tax_of_plan(invoice, &lines, cents);
+            let rest = invoice.total.saturating_sub(cents).saturating_sub(tax_cents);
             return self.note_rest(workspace, invoice, (&payment, rest)).await;
         }
         let paid = if invoice.currency == USD { paid_by(invoice, &lines) } else { Paid::Other };
@@ -184,7 +185,12 @@ impl Observer<'_> {
             Some(price) => self.client.price(price).await?.terms(),
             None => None,
         };
-        let tax_cents = tax_of_plan(invoice, &lines);
+        // More was paid than a period costs if its quantity was set at Stripe.
+        let cents = match (&paid, &terms) {
+            (Paid::Period { .. }, Some(Terms { price_cents, .. })) => cents.min(*price_cents),
+            _ => cents,
+        };
+        let tax_cents = tax_of_plan(invoice, &lines, cents);
         let command = terms.and_then(|terms| {
             let payment = payment.as_str().into();
             Some(match paid {

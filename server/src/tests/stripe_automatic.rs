@@ -1,7 +1,6 @@
 //! Automatic top-ups that are paid with a card saved at Stripe, with the stand-in. Each fault of
 //! the call is tried: the card is charged once, and credit comes for money and for nothing else.
 
-use futures_util::future::join_all;
 use tollkeeper_ledger::{
     AutoTopUpCommand, Card as SavedCard, CardCommand, Customer, Micros, PaymentCommand, Provider,
     ProviderCommand, TopUpBounds,
@@ -13,21 +12,25 @@ use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
 
-const RULE_PATH: &str = "/v1/workspaces/acme/auto-top-up";
+pub(super) const RULE_PATH: &str = "/v1/workspaces/acme/auto-top-up";
 const TOP_UPS: &str = "/v1/workspaces/acme/top-ups";
 const CALL: &str = "/v1/payment_intents";
 const DAY: i64 = 86_400;
 
 /// A workspace with 7.00 of credit, which buys 25.00 below 5.00, at most 60.00 in a month.
-struct Buyer {
-    paid: Paid,
+pub(super) struct Buyer {
+    pub(super) paid: Paid,
     customer: String,
     card: String,
-    job: DuePayments,
+    pub(super) job: DuePayments,
 }
 
-async fn buyer(card: Card) -> Buyer {
-    let paid = paid_world().await;
+pub(super) async fn buyer(card: Card) -> Buyer {
+    buyer_of(paid_world().await, card).await
+}
+
+/// The same on a server that was started before.
+pub(super) async fn buyer_of(paid: Paid, card: Card) -> Buyer {
     // The portal makes the customer.
     assert_eq!(paid.world.post("/v1/workspaces/acme/billing-portal", "", "").await.status, 200);
     let customer = paid.stripe.objects("customer")[0]["id"].as_str().expect("an id").to_owned();
@@ -52,24 +55,24 @@ impl Buyer {
         self.paid.world.report("acme", PaymentCommand::Card(CardCommand::SaveCard(card))).await;
     }
 
-    async fn set_rule(&self, cap: &str) {
+    pub(super) async fn set_rule(&self, cap: &str) {
         let rule = format!(r#"{{"threshold_usd":"5.00","amount_usd":"25.00","monthly_cap_usd":"{cap}"}}"#);
         let set = self.paid.world.put("PUT", RULE_PATH, "", &rule).await;
         assert_eq!(set.status, 200, "{}", set.text);
     }
 
     /// Charges for an operation, so that less than 5.00 is left.
-    async fn spend(&self, key: &str) {
+    pub(super) async fn spend(&self, key: &str) {
         let body = r#"{"operation":"virtual_try_on","quantity":15}"#;
         assert_eq!(self.paid.world.charge(key, body).await.status, 201);
     }
 
-    async fn poll(&mut self) {
+    pub(super) async fn poll(&mut self) {
         self.job.poll(&self.paid.world.app).await;
     }
 
     /// Polls once a minute until no top-up waits.
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         for _ in 0..15 {
             self.poll().await;
             if self.newest().await["status"] != "pending" {
@@ -80,7 +83,7 @@ impl Buyer {
         panic!("the top-up waits for ever: {}", self.newest().await);
     }
 
-    async fn newest(&self) -> Value {
+    pub(super) async fn newest(&self) -> Value {
         self.paid.world.get(TOP_UPS).await.json()["data"][0].clone()
     }
 
@@ -89,11 +92,11 @@ impl Buyer {
         (rule["state"].as_str().unwrap_or_default().to_owned(), rule["stopped_reason"].clone())
     }
 
-    async fn available(&self) -> i64 {
+    pub(super) async fn available(&self) -> i64 {
         self.paid.world.balance().await.0
     }
 
-    fn charged(&self) -> (usize, i64) {
+    pub(super) fn charged(&self) -> (usize, i64) {
         (self.paid.stripe.payments_succeeded(&self.customer), self.paid.stripe.cents_received(&self.customer))
     }
 
@@ -163,6 +166,17 @@ async fn a_card_that_is_declined_is_tried_three_times() {
     buyer.paid.pass_seconds(30 * DAY);
     buyer.poll().await;
     assert_eq!(buyer.paid.posts(CALL), 3, "three attempts, then off");
+    for more in ["a fourth time", "a fifth time"] {
+        buyer.paid.world.grant("acme", &format!("more, {more}"), 300_000).await;
+        buyer.spend(more).await;
+        for _ in 0..3 {
+            buyer.poll().await;
+            buyer.paid.deliver_all().await;
+            buyer.paid.pass_seconds(DAY);
+        }
+        assert_eq!(buyer.paid.posts(CALL), 3, "the balance is low {more}");
+    }
+    assert_eq!(buyer.rule().await, ("stopped".to_owned(), "declined".into()));
 }
 
 #[tokio::test]
@@ -370,34 +384,6 @@ async fn a_request_that_stripe_refuses_is_no_decline() {
     assert_eq!(buyer.rule().await.0, "paused");
     buyer.poll().await;
     assert_eq!(buyer.paid.posts(CALL), 1);
-}
-
-#[tokio::test]
-async fn racing_callers_buy_once_and_the_cap_holds_to_the_cent() {
-    let mut buyer = buyer(Card::Good).await;
-    buyer.set_rule("50.00").await;
-    let (paid, job) = (&buyer.paid, &mut buyer.job);
-    let body = r#"{"operation":"product_listing","quantity":1}"#;
-    let race = async |round: u32| {
-        let callers = (0..64)
-            .map(async |caller| paid.world.charge(&format!("{round}-{caller}"), body).await.status == 201);
-        join_all(callers).await.into_iter().filter(|paid| *paid).count()
-    };
-    // Of 700,000 each takes 5,000, and a poll comes in the middle.
-    let (charged, ()) = tokio::join!(race(1), job.poll(&paid.world.app));
-    assert_eq!(charged, 64);
-    job.poll(&paid.world.app).await;
-    assert_eq!(buyer.charged(), (1, 2_500));
-    let spent = r#"{"operation":"virtual_try_on","quantity":130}"#;
-    assert_eq!(buyer.paid.world.charge("most", spent).await.status, 201);
-    buyer.settle().await;
-    assert_eq!(buyer.charged(), (2, 5_000), "the cap is reached to the cent");
-    assert_eq!(buyer.paid.world.charge("rest", spent).await.status, 201);
-    assert_eq!(buyer.paid.world.charge("none", spent).await.status, 402);
-    buyer.poll().await;
-    assert_eq!((buyer.charged(), buyer.available().await), ((2, 5_000), 180_000));
-    let rule = buyer.paid.world.get(RULE_PATH).await.json();
-    assert_eq!((&rule["bought_this_month_usd"], &rule["state"]), (&"50.00".into(), &"active".into()));
 }
 
 #[tokio::test]

@@ -140,11 +140,19 @@ async fn requests_that_race_leave_one_subscription_and_one_grant() {
         assert_eq!(reply.status, 200, "{}", reply.text);
     }
     let entries = world.get("/v1/workspaces/acme/entries?limit=200").await.json();
-    let grants = |entries: &Value| {
-        let rows = entries["data"].as_array().expect("a list has rows").iter();
-        rows.filter(|row| row["kind"] == "grant.created").count()
-    };
-    assert!(grants(&entries) <= 1, "only the free plan grants: {entries}");
+    let rows = entries["data"].as_array().expect("a list has rows");
+    let of_kind = |kind: &'static str| rows.iter().filter(move |row| row["kind"] == kind);
+    let granted: Vec<_> = of_kind("grant.created").map(|row| row["amount"].clone()).collect();
+    assert!(granted.iter().all(|amount| *amount == 100_000), "only the free plan grants: {granted:?}");
+    assert!(granted.len() <= 1, "it grants once: {granted:?}");
+    // The list begins with the newest.
+    let started = of_kind("subscription.started").next().expect("one of them started");
+    let running = world.get(PATH).await.json();
+    assert_eq!(
+        (&running["id"], &running["plan"]),
+        (&started["details"]["subscription"], &started["details"]["plan"]),
+        "the last that was started runs: {started}"
+    );
     let world = world_with_plans().await;
     world.choose("basic").await;
     let keys: Vec<String> = (0..24).map(|key| format!("key {key}")).collect();
@@ -155,6 +163,14 @@ async fn requests_that_race_leave_one_subscription_and_one_grant() {
         reply.problem(409, "nothing_due");
     }
     assert_eq!(world.balance().await, (3_000_000, 0));
+    let entries = world.get("/v1/workspaces/acme/entries?limit=200").await.json();
+    let rows = entries["data"].as_array().expect("a list has rows");
+    let renewed: Vec<_> = rows.iter().filter(|row| row["kind"] == "subscription.renewed").collect();
+    let granted = rows.iter().filter(|row| row["kind"] == "grant.created").count();
+    assert_eq!((renewed.len(), granted), (1, 1), "the period is paid once: {entries}");
+    let key = keys.iter().zip(&replies).find(|(_, reply)| reply.status == 200).map(|(key, _)| key);
+    let payment = format!("manual:{}", key.expect("one was paid"));
+    assert_eq!(renewed[0]["details"]["payment"], payment.as_str());
 }
 
 #[tokio::test]

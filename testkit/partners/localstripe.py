@@ -3,7 +3,7 @@
 Usage: localstripe.py LOCALSTRIPE
   LOCALSTRIPE  the program, installed from PyPI
 
-It runs `shared` of stripe_sdk.py: what localstripe knows must behave there as in our stand-in.
+It runs `shared` and `shared_plans` of stripe_sdk.py: what localstripe knows must behave there as in our stand-in.
 """
 
 import socket
@@ -14,7 +14,7 @@ import time
 
 import stripe
 
-from stripe_sdk import shared
+from stripe_sdk import shared, shared_plans
 
 
 def free_port():
@@ -44,10 +44,16 @@ def main(program):
             make_card = lambda number: stripe.PaymentMethod.create(
                 type="card", card={"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"})
             shared(make_card, True)
+
+            def start(payer, cents):
+                plan = stripe.Plan.create(amount=cents, currency="usd", interval="month", product={"name": "Plan"})
+                return stripe.Subscription.create(customer=payer.id, items=[{"plan": plan.id}]).id
+
+            shared_plans(make_card, start, type="service")
         finally:
             process.terminate()
             process.wait()
-    print("localstripe: the shared scenario passed")
+    print("localstripe: the shared scenarios of payments and of plans passed")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
 // The parameters of our calls against the official types of the npm package `stripe`.
 //
-// Usage: node stripe_parameters.mjs REQUESTS MODULES
+// Usage: node stripe_parameters.mjs REQUESTS MODULES CALLS...
 //   REQUESTS  the file that stand-ins have appended to (`TOLLKEEPER_STRIPE_REQUESTS`)
 //   MODULES   a directory in which npm has installed `stripe`, `typescript` and `@types/node`
+//   CALLS     the Rust sources of our calls
+//
+// Every call in those sources must be among the requests, sent by our client: it alone names no user
+// agent. What a call makes at Stripe must carry the name of the ledger.
 //
 // A form holds texts only. A text of digits becomes a number and `true` and `false` become
 // booleans, except in metadata and where the type wants a text.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-const [requestsPath, modules] = process.argv.slice(2).map((path) => resolve(path));
-const requests = existsSync(requestsPath) ? readFileSync(requestsPath, 'utf8').trim().split('\n').filter(Boolean) : [];
+const [requestsPath, modules, ...sources] = process.argv.slice(2).map((path) => resolve(path));
+const written = readFileSync(requestsPath, 'utf8').trim().split('\n').filter(Boolean);
+const requests = written.map((line) => JSON.parse(line));
 
 const types = {
   'POST customers': 'CustomerCreateParams',
@@ -59,11 +64,53 @@ const texts = new Set(['client_reference_id', 'description', 'name', 'email', 'n
 
 const id = /^(bpc|bps|ch|cs|cus|dp|evt|in|inpay|issfr|pi|pm|price|prod|re|seti|sub)_/;
 
-function typeOf(method, path) {
+function endpointOf(method, path) {
   const parts = path.replace('/v1/', '').split('/');
-  const named = parts.map((part) => (id.test(part) ? '{}' : part)).join('/');
-  const known = types[`${method} ${named}`];
+  return `${method} ${parts.map((part) => (id.test(part) ? '{}' : part)).join('/')}`;
+}
+
+function typeOf(method, path) {
+  const known = types[endpointOf(method, path)];
   return known ? `Stripe.${known}` : common;
+}
+
+// The endpoints that the sources of our calls name: `self.post("refunds", …)`.
+function ourEndpoints() {
+  const call = /self\s*\.(get|post|delete|all_of)\(\s*&?(?:format!\(\s*)?"([^"]+)"/g;
+  const methods = { get: 'GET', all_of: 'GET', post: 'POST', delete: 'DELETE' };
+  const found = sources.flatMap((source) => [...readFileSync(source, 'utf8').matchAll(call)]);
+  return new Set(found.map(([, verb, path]) => `${methods[verb]} ${path.replace(/\{[^}]*\}/g, '{}')}`));
+}
+
+// What these make belongs to a ledger, and says so.
+const marked = [
+  'POST customers', 'POST prices', 'POST payment_intents', 'POST refunds', 'POST billing_portal/configurations',
+  'POST checkout/sessions mode=payment', 'POST checkout/sessions mode=setup', 'POST checkout/sessions mode=subscription',
+];
+
+// The words of `marked` for a request; a page is known by its mode.
+function kindOf({ method, path, parameters }) {
+  const mode = parameters.find(([name]) => name === 'mode');
+  return endpointOf(method, path) + (mode ? ` mode=${mode[1]}` : '');
+}
+
+function fail(why) {
+  console.error(`stripe types: ${why}`);
+  process.exit(1);
+}
+
+function checkOurs() {
+  const ours = requests.filter(({ agent }) => agent === null);
+  const seen = new Set(ours.map(({ method, path }) => endpointOf(method, path)));
+  const endpoints = ourEndpoints();
+  const missing = [...endpoints].filter((endpoint) => !seen.has(endpoint));
+  if (endpoints.size < 25) fail(`only ${endpoints.size} calls were found in ${sources}`);
+  if (missing.length > 0) fail(`our client was not seen to call: ${missing.join(', ')}. Run the tests of the server first`);
+  const named = ours.filter(({ parameters }) => parameters.some(([name]) => name === 'metadata[ledger]'));
+  const kinds = new Set(named.map(kindOf));
+  const nameless = marked.filter((kind) => !kinds.has(kind));
+  if (nameless.length > 0) fail(`never seen with metadata[ledger]: ${nameless.join(', ')}`);
+  return endpoints.size;
 }
 
 function tree(pairs) {
@@ -94,9 +141,12 @@ function literal(value, name, isText) {
 
 const lines = ["import Stripe from 'stripe';"];
 const seen = new Set();
-for (const { method, path, parameters } of requests.map((line) => JSON.parse(line))) {
+const ours = new Set();
+for (const { method, path, parameters, agent } of requests) {
   const constant = `: ${typeOf(method, path)} = ${literal(tree(parameters), '', false)};`;
-  if (parameters.length === 0 || seen.has(constant)) continue;
+  if (parameters.length === 0) continue;
+  if (agent === null) ours.add(constant);
+  if (seen.has(constant)) continue;
   seen.add(constant);
   lines.push(`// ${method} ${path}`, `export const call${seen.size}${constant}`);
 }
@@ -110,7 +160,7 @@ const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022',
 try {
   execFileSync(process.execPath, [tsc, ...options, 'parameters.ts'], { cwd: modules, stdio: 'inherit' });
 } catch {
-  console.error(`stripe types: the parameters do not fit (${source})`);
-  process.exit(1);
+  fail(`the parameters do not fit (${source})`);
 }
-console.log(`stripe types: the parameters of ${seen.size} calls fit`);
+const endpoints = checkOurs();
+console.log(`stripe types: the parameters of ${seen.size} calls fit, ${ours.size} of them ours; all ${endpoints} of our endpoints were seen`);

@@ -91,11 +91,70 @@ def shared(make_card, api_version_is_old):
     return customer, paid, declined
 
 
+def shared_plans(make_card, start, **product_type):
+    """What localstripe knows of plans: a subscription, its paid invoice and lines, its end.
+
+    `start(customer, cents)` begins a subscription that is paid by the month; its id is returned.
+    """
+    product = stripe.Product.create(name="Plan", metadata={"plan": "basic"}, **product_type)
+    assert stripe.Product.retrieve(product.id).metadata["plan"] == "basic"
+    assert product.id in [found.id for found in stripe.Product.list().data]
+    customer = stripe.Customer.create(email="plans@example.com")
+    card = stripe.PaymentMethod.attach(make_card(GOOD).id, customer=customer.id)
+    stripe.Customer.modify(customer.id, invoice_settings={"default_payment_method": card.id})
+    subscription = stripe.Subscription.retrieve(start(customer, 1000))
+    item = subscription["items"].data[0]
+    assert subscription.status == "active" and subscription.customer == customer.id, subscription
+    assert item.plan.amount == 1000 and item.plan.interval == "month" and item.quantity == 1, item
+    assert subscription.cancel_at_period_end is False and subscription.cancel_at is None
+    listed = stripe.Invoice.list(subscription=subscription.id).data
+    assert [invoice.id for invoice in listed] == [subscription.latest_invoice], listed
+    invoice = stripe.Invoice.retrieve(subscription.latest_invoice)
+    assert (invoice.status, invoice.currency, invoice.subtotal) == ("paid", "usd", 1000), invoice
+    assert (invoice.total, invoice.amount_due, invoice.amount_paid) == (1000, 1000, 1000), invoice
+    assert invoice.parent.type == "subscription_details" and invoice.attempted is True
+    assert invoice.parent.subscription_details.subscription == subscription.id
+    assert invoice.status_transitions.paid_at and invoice.status_transitions.voided_at is None
+    lines = stripe.Invoice.list_lines(invoice.id).data
+    assert [line.amount for line in lines] == [1000] and lines[0].id == invoice.lines.data[0].id, lines
+    period = lines[0].period
+    assert 28 * DAY <= period.end - period.start <= 31 * DAY, period
+    for again in (stripe.Invoice.pay, stripe.Invoice.void_invoice):
+        assert refused(stripe.InvalidRequestError, lambda: again(invoice.id)).http_status == 400
+    preview = stripe.Invoice.create_preview(customer=customer.id, subscription=subscription.id)
+    assert preview.id.startswith("upcoming_") and preview.total == 1000, preview
+    assert [line.amount for line in preview.lines.data] == [1000]
+    assert len(stripe.Invoice.list(customer=customer.id).data) == 1, "a preview is no invoice"
+    for ends in (True, False):
+        changed = stripe.Subscription.modify(subscription.id, cancel_at_period_end=ends)
+        assert changed.cancel_at_period_end is ends and changed.status == "active", changed
+    assert [one.id for one in stripe.Subscription.list(customer=customer.id).data] == [subscription.id]
+    ended = stripe.Subscription.cancel(subscription.id)
+    assert ended.status == "canceled" and ended.ended_at, ended
+    assert stripe.Subscription.list(customer=customer.id).data == []
+    canceled = stripe.Subscription.list(customer=customer.id, status="canceled").data
+    assert [one.id for one in canceled] == [subscription.id]
+    assert stripe.Invoice.retrieve(invoice.id).status == "paid", "an end takes nothing back"
+    for missing in (lambda: stripe.Subscription.retrieve("sub_none"), lambda: stripe.Invoice.retrieve("in_none")):
+        assert refused(stripe.InvalidRequestError, missing).http_status == 404
+
+
 def customers_and_cards(stand_in):
     make_card = lambda number: stripe.PaymentMethod.create(
         type="card", card={"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}
     )
     customer, paid, declined = shared(make_card, False)
+
+    def start(payer, cents):
+        price = stripe.Price.create(
+            currency="usd", unit_amount=cents, product_data={"name": "Plan"}, recurring={"interval": "month"})
+        session = stripe.checkout.Session.create(
+            mode="subscription", customer=payer.id, success_url="https://app.example/done",
+            line_items=[{"price": price.id, "quantity": 1}])
+        stand_in("pay_checkout", session.id, GOOD)
+        return stripe.checkout.Session.retrieve(session.id).subscription
+
+    shared_plans(make_card, start)
     # localstripe refunds more than was paid.
     refused(stripe.InvalidRequestError, lambda: stripe.Refund.create(payment_intent=paid.id, amount=1))
     assert declined.error.payment_intent["status"] == "requires_payment_method"

@@ -1,8 +1,8 @@
 //! The record of every request, so that a test can say what was sent and what was not.
 //!
 //! If the environment names a file in `TOLLKEEPER_STRIPE_REQUESTS`, the parameters of the requests
-//! that were carried out are appended to it. `stripe_parameters.mjs` checks them against the
-//! official types.
+//! that were carried out are appended to it, with the user agents of their clients.
+//! `stripe_parameters.mjs` checks them against the official types.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -61,7 +61,9 @@ pub(super) fn append(requests: &[RecordedRequest]) {
     let carried_out = requests.iter().filter(|request| matches!(request.status, Some(200 | 402)));
     let line = |request: &RecordedRequest| {
         let pairs = if request.method == "POST" { &request.form } else { &request.query };
-        let line = json!({"method": request.method, "path": request.path, "parameters": pairs});
+        let agent = request.header("user-agent");
+        let line =
+            json!({"method": request.method, "path": request.path, "parameters": pairs, "agent": agent});
         format!("{line}\n")
     };
     let lines: BTreeSet<String> = carried_out.map(line).collect();

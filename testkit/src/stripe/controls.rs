@@ -1,5 +1,7 @@
 //! What the payer, the bank and the passage of time do: the part of a test.
 
+use std::collections::VecDeque;
+
 use serde_json::{Value, json};
 
 use super::cards::{Card, Decline};
@@ -337,14 +339,17 @@ impl StripeStandIn {
         self.take_due().into_iter().map(send).collect()
     }
 
-    /// The same to a receiver in this process, which answers each webhook with a status.
+    /// The same to a receiver in this process, which answers each webhook with a status. If this is
+    /// dropped, the receiver has not answered what is left.
     pub async fn deliver_due_to(&self, receiver: impl AsyncFn(Webhook) -> u16) -> Vec<Delivered> {
         let mut results = Vec::new();
-        for waiting in self.take_due() {
-            let webhook = self.webhook_at(&waiting.event, self.now());
+        let mut left = NotAnswered { stand_in: self, waiting: self.take_due().into() };
+        while let Some(next) = left.waiting.front() {
+            let webhook = self.webhook_at(&next.event, self.now());
             let (event, kind) = (webhook.id.clone(), webhook.kind.clone());
             let status = Some(receiver(webhook).await);
-            results.push(self.note(waiting, |_| Delivered { event, kind, status }));
+            let sent = |_: &str| Delivered { event, kind, status };
+            results.extend(left.waiting.pop_front().map(|waiting| self.note(waiting, sent)));
         }
         results
     }
@@ -371,6 +376,20 @@ impl StripeStandIn {
         let webhook = self.webhook_at(event, self.now());
         let status = webhooks::send(url, &webhook);
         Delivered { event: webhook.id, kind: webhook.kind, status }
+    }
+}
+
+/// Webhooks that were sent and not answered yet.
+struct NotAnswered<'a> {
+    stand_in: &'a StripeStandIn,
+    waiting: VecDeque<Waiting>,
+}
+
+impl Drop for NotAnswered<'_> {
+    fn drop(&mut self) {
+        let mut world = self.stand_in.world();
+        let now = world.now;
+        self.waiting.drain(..).for_each(|waiting| world.webhooks.again(waiting, now));
     }
 }
 

@@ -33,11 +33,14 @@ pub(super) struct Shared {
     /// Grows with each release of hanging requests.
     pub released: watch::Sender<u64>,
     pub hanging: watch::Sender<u64>,
+    /// Open connections, and requests that are not answered.
+    pub open: watch::Sender<u64>,
 }
 
 impl Shared {
     pub(super) fn new(world: World) -> Shared {
-        Shared { world: Mutex::new(world), released: watch::Sender::new(0), hanging: watch::Sender::new(0) }
+        let [released, hanging, open] = [(); 3].map(|()| watch::Sender::new(0));
+        Shared { world: Mutex::new(world), released, hanging, open }
     }
 
     /// The state. A test that panics while it holds the lock does not hide its message.
@@ -67,6 +70,22 @@ impl Hanging<'_> {
 impl Drop for Hanging<'_> {
     fn drop(&mut self) {
         self.0.hanging.send_modify(|count| *count -= 1);
+    }
+}
+
+/// One open connection, or one request that is not answered.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Open {
+        shared.open.send_modify(|count| *count += 1);
+        Open(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|count| *count -= 1);
     }
 }
 
@@ -116,8 +135,9 @@ pub(super) fn start(listener: std::net::TcpListener, shared: Arc<Shared>) -> Ser
 async fn accept(listener: &TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let shared = Arc::clone(&shared);
+        let counted = Open::new(&shared);
         tokio::spawn(async move {
+            let shared = Arc::clone(&counted.0);
             // A task of its own: a request goes on when its client has given up, as at Stripe.
             let service = service_fn(move |request| {
                 let answer = tokio::spawn(serve(Arc::clone(&shared), request));
@@ -170,6 +190,7 @@ fn pairs(text: &[u8]) -> Vec<(String, String)> {
 }
 
 async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    let _counted = Open::new(&shared);
     let (head, body) = request.into_parts();
     let body = to_bytes(Body::new(body), BODY_BYTES_MAX).await.map_err(|_| Cut)?;
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -55,6 +55,8 @@ mod tests;
 mod webhooks;
 mod world;
 
+use std::io::Read;
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -194,6 +196,25 @@ impl StripeStandIn {
     #[must_use]
     pub fn hanging(&self) -> u64 {
         *self.shared.hanging.borrow()
+    }
+
+    /// Waits until nothing more arrives from clients that are gone: no connection is open, and each
+    /// request was answered or hangs.
+    ///
+    /// # Panics
+    /// If this machine has no more connections.
+    pub async fn wait_for_silence(&self) {
+        // Connections are accepted in order. When this one was closed, those before it are counted.
+        let address = self.base_url.trim_start_matches("http://");
+        let mut last = TcpStream::connect(address).expect("the stand-in accepts connections");
+        last.shutdown(Shutdown::Write).expect("the connection is open");
+        let read = last.read_to_end(&mut Vec::new());
+        assert_eq!(read.ok(), Some(0), "nothing is answered where nothing was asked");
+        drop(last);
+        while *self.shared.open.borrow() > self.hanging() {
+            // A client's own tasks close its connections.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until this many requests hang.

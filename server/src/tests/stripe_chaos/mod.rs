@@ -5,6 +5,7 @@
 //! books         the comparison of what the stand-in received and lost with what the ledger holds
 //! plan_books    the same of invoices and subscriptions
 //! histories     random days: payers, banks, faults, lost and doubled webhooks, restarts, sleep
+//! deaths        servers that die in the middle of their work, in them
 //! plan_actions  what people do with plans in them
 //! flows         one fault at each request of each flow, all of them
 //! plan_flows    the flows of plans
@@ -18,6 +19,7 @@
 //! `TOLLKEEPER_FLOW=text` the runs whose names hold the text.
 
 mod books;
+mod deaths;
 mod flows;
 mod histories;
 mod plan_actions;

@@ -19,6 +19,7 @@ impl History {
             65..73 => self.change_card_of_plan(),
             73..79 => self.pay_invoice(),
             79..86 => self.act_at_stripe(),
+            _ if self.is_dying => self.pass_time(),
             _ => self.pass_months().await,
         }
     }

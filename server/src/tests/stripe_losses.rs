@@ -1,6 +1,6 @@
-//! Money for plans that goes back at Stripe, with the stand-in: what an invoice asked for besides the
-//! plan goes first, what failed to go back is noted, and so is what goes back of payments that are
-//! not there.
+//! Money for plans that goes back at Stripe, with the stand-in: what an invoice asked for besides
+//! the plan goes first, what failed to go back is noted, and so is what goes back of payments that
+//! are not there.
 
 use tollkeeper_ledger::{Actor, Command, Submission, UnmatchedPayment, WorkspaceId, bounds};
 use tollkeeper_testkit::stripe::{Card, Fault};

@@ -73,7 +73,7 @@ pub(super) fn paid_by(invoice: &Invoice, lines: &[Line]) -> Paid {
             let change: Vec<_> = prorated().filter(|line| line.period.start == start).collect();
             let cents = change.iter().map(|line| line.net_cents()).fold(0, i64::saturating_add);
             let tax_cents = change.iter().map(|line| line.tax_cents()).fold(0, i64::saturating_add);
-            // A coupon may make it free, or credit the customer with a part of what was paid before.
+            // A coupon may make it free, or credit the customer with what was paid before.
             if cents > 0 || change.iter().any(|line| is_discounted(line)) {
                 Paid::Change { price: price.clone(), start, cents: cents.max(0), tax_cents }
             } else {

@@ -24,6 +24,7 @@ use crate::http::refusal::subscription_not_found;
 use crate::http::route::{Route, of};
 use crate::payments::stripe::customer::Payer;
 use crate::payments::stripe::observe::NotObserved;
+use crate::payments::stripe::provider::Stripe;
 use crate::payments::subscriptions::catch_up;
 use crate::wire::read::word;
 use crate::wire::write::{Text, Time, Usd};
@@ -314,11 +315,7 @@ impl<'a> ChangeJson<'a> {
 async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     bring_up_to_date(&call, &workspace).await?;
-    // What is known here is shown also if Stripe does not answer.
-    let url = page(&call, &workspace).await.unwrap_or_else(|why| {
-        tracing::warn!(%workspace, %why, "a subscription is shown without its page");
-        None
-    });
+    let url = recent_page(&call, &workspace).await?;
     show(&call, &workspace, url.as_deref()).await
 }
 
@@ -342,6 +339,9 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     bring_up_to_date(&call, &workspace).await?;
     tell_provider(&call, &workspace).await;
     let url = page(&call, &workspace).await.map_err(unavailable)?;
+    if let Some((stripe, id)) = waiting(&call, &workspace).await? {
+        stripe.plan_pages().forget(id);
+    }
     show(&call, &workspace, url.as_deref()).await
 }
 
@@ -406,6 +406,31 @@ async fn bring_up_to_date(call: &Call, workspace: &WorkspaceId) -> Result<(), Pr
         drop(catch_up(call.app.engine(), workspace, call.app.payments.plans_renew, call.now).await?);
     }
     Ok(())
+}
+
+/// The subscription that waits for its first payment at Stripe.
+async fn waiting<'a>(
+    call: &'a Call,
+    workspace: &WorkspaceId,
+) -> Result<Option<(&'a Stripe, SubscriptionId)>, Problem> {
+    let payments = call.app.engine().payments(workspace).await?;
+    let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
+    let waits =
+        |last: &&Subscription| last.status() == SubscriptionStatus::Pending && last.collected.is_some();
+    Ok(call.app.stripe.as_ref().zip(last.filter(waits).map(|last| last.id)))
+}
+
+/// The page on which the first period is paid at Stripe, which is asked at most every few seconds.
+/// Without an answer of Stripe what is known here is shown.
+async fn recent_page(call: &Call, workspace: &WorkspaceId) -> Result<Option<String>, Problem> {
+    let Some((stripe, id)) = waiting(call, workspace).await? else { return Ok(None) };
+    let asked = async {
+        page(call, workspace).await.unwrap_or_else(|why| {
+            tracing::warn!(%workspace, %why, "a subscription is shown without its page");
+            None
+        })
+    };
+    Ok(stripe.plan_pages().once(id, call.now, asked).await)
 }
 
 /// The page on which the first period is paid at Stripe.

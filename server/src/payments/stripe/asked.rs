@@ -1,14 +1,16 @@
-//! When Stripe was asked about which top-up, so that a client that polls does not ask it each time.
+//! When Stripe was asked about which top-up or subscription, so that a client that polls does not
+//! ask it each time.
 //!
 //! Who reads while an answer is on its way waits for that answer: readers at once make one call. A
 //! reader who gives up and comes back makes none before its time.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
-use tollkeeper_ledger::{Timestamp, TopUpId};
+use tollkeeper_ledger::Timestamp;
 
 /// How long an answer counts, in seconds, from the call on.
 const COUNTS_SECONDS: i64 = 5;
@@ -24,20 +26,26 @@ struct Answer {
     url: OnceCell<Option<String>>,
 }
 
-/// The last answers about top-ups: the address of the page, if it can be paid; or of the receipt.
-#[derive(Debug, Default)]
-pub struct Asked(Mutex<HashMap<TopUpId, (Timestamp, Arc<Answer>)>>);
+/// The last answers by id: the address of the page, if it can be paid; or of the receipt.
+#[derive(Debug)]
+pub struct Asked<Id>(Mutex<HashMap<Id, (Timestamp, Arc<Answer>)>>);
 
-impl Asked {
+impl<Id> Default for Asked<Id> {
+    fn default() -> Asked<Id> {
+        Asked(Mutex::default())
+    }
+}
+
+impl<Id: Copy + Eq + Hash> Asked<Id> {
     /// The answer of a moment ago, else that of this call. `None` also if the call of a moment ago
     /// was given up.
     pub async fn once(
         &self,
-        top_up: TopUpId,
+        id: Id,
         now: Timestamp,
         call: impl Future<Output = Option<String>>,
     ) -> Option<String> {
-        let answer = self.answer(top_up, now);
+        let answer = self.answer(id, now);
         let begin = || async {
             // Otherwise who began it has given up.
             if answer.is_begun.swap(true, Ordering::Relaxed) { None } else { call.await }
@@ -45,10 +53,15 @@ impl Asked {
         answer.url.get_or_init(begin).await.clone()
     }
 
+    /// Forgets an answer: what it says may have changed.
+    pub fn forget(&self, id: Id) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     /// The answer that counts now, or a new one to be filled.
-    fn answer(&self, top_up: TopUpId, now: Timestamp) -> Arc<Answer> {
+    fn answer(&self, id: Id, now: Timestamp) -> Arc<Answer> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, answer)) = kept.get(&top_up).filter(|(at, _)| counts(*at, now)) {
+        if let Some((_, answer)) = kept.get(&id).filter(|(at, _)| counts(*at, now)) {
             return Arc::clone(answer);
         }
         if kept.len() >= KEPT_MAX {
@@ -56,7 +69,7 @@ impl Asked {
         }
         let answer = Arc::<Answer>::default();
         if kept.len() < KEPT_MAX {
-            kept.insert(top_up, (now, Arc::clone(&answer)));
+            kept.insert(id, (now, Arc::clone(&answer)));
         }
         answer
     }
@@ -73,9 +86,9 @@ mod tests {
 
     use futures_util::FutureExt;
     use futures_util::future::join_all;
-    use tollkeeper_ledger::Id;
+    use tollkeeper_ledger::{Id, TopUpId};
 
-    use super::{Asked, COUNTS_SECONDS, KEPT_MAX, Timestamp, TopUpId};
+    use super::{Asked, COUNTS_SECONDS, KEPT_MAX, Timestamp};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -90,6 +103,8 @@ mod tests {
             async |now, answer: &str| asked.once(top_up(1), now, async { Some(answer.to_owned()) }).await;
         assert_eq!(ask(NOW, "a").await.as_deref(), Some("a"));
         assert_eq!(ask(NOW.plus_seconds(4), "b").await.as_deref(), Some("a"));
+        asked.forget(top_up(1));
+        assert_eq!(ask(NOW, "b").await.as_deref(), Some("b"));
         assert_eq!(ask(NOW.plus_seconds(COUNTS_SECONDS), "c").await.as_deref(), Some("c"));
         assert_eq!(ask(NOW, "d").await.as_deref(), Some("d"), "the clock was set back");
         for number in 2..2 * KEPT_MAX as u64 {

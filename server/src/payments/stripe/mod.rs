@@ -18,7 +18,7 @@
 //! after_error what to do after an error of a call that moves money
 //! unanswered  what was heard of calls whose outcome is not known
 //! receipts    the address of a receipt
-//! asked       when Stripe was asked about which top-up
+//! asked       when Stripe was asked about which top-up or subscription
 //! heard       which events were carried out
 //! settings    keys, address, tax
 //! ```

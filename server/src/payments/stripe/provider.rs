@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use serde::de::Error as _;
 use tokio::sync::OnceCell;
-use tollkeeper_ledger::{Platform, Timestamp};
+use tollkeeper_ledger::{Platform, SubscriptionId, Timestamp, TopUpId};
 
 use super::asked::Asked;
 use super::client::Client;
@@ -22,8 +22,9 @@ pub struct Stripe {
     webhook_secrets: Vec<Secret>,
     is_live: bool,
     portal: OnceCell<ObjectId>,
-    asked: Asked,
-    receipts: Asked,
+    asked: Asked<TopUpId>,
+    receipts: Asked<TopUpId>,
+    plan_pages: Asked<SubscriptionId>,
     unanswered: Unanswered,
     heard: Heard,
 }
@@ -39,6 +40,7 @@ impl Stripe {
             portal: OnceCell::new(),
             asked: Asked::default(),
             receipts: Asked::default(),
+            plan_pages: Asked::default(),
             unanswered: Unanswered::default(),
             heard: Heard::default(),
         }
@@ -69,13 +71,18 @@ impl Stripe {
     }
 
     /// When Stripe was asked about which top-up.
-    pub fn asked(&self) -> &Asked {
+    pub fn asked(&self) -> &Asked<TopUpId> {
         &self.asked
     }
 
     /// When Stripe was asked for the receipt of which top-up.
-    pub fn receipts(&self) -> &Asked {
+    pub fn receipts(&self) -> &Asked<TopUpId> {
         &self.receipts
+    }
+
+    /// When Stripe was asked for the page of which subscription.
+    pub fn plan_pages(&self) -> &Asked<SubscriptionId> {
+        &self.plan_pages
     }
 
     /// What was heard of calls whose outcome is not known.

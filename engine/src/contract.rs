@@ -27,6 +27,17 @@ pub type CommandResult = Result<Answer, Refusal>;
 /// was not run.
 pub type Ran = Result<CommandResult, Error>;
 
+/// A workspace with work of payments, and its place in the list of them: by time, then by
+/// workspace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// The time at which its work was first due
+    /// ([`Payments::due_at`](tollkeeper_ledger::Payments::due_at)).
+    pub due_at: Timestamp,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+}
+
 /// The answer to a command that the ledger accepted; what it states is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -280,10 +291,28 @@ pub trait Engine: Send + Sync + 'static {
     /// `TimeOut`. One that cannot be read is logged and left out.
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>>;
 
-    /// At most `most` workspaces with work of payments that is due
-    /// ([`Payments::due_work`](tollkeeper_ledger::Payments::due_work)), the longest overdue first.
-    /// The caller does the work; a workspace is due until its payments say that nothing is.
-    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>>;
+    /// A page of the workspaces with work of payments that is due
+    /// ([`Payments::due_work`](tollkeeper_ledger::Payments::due_work)): at most `most`, behind the
+    /// place `after`, the longest overdue first. Workspaces of one time are in an order that stays
+    /// the same. A workspace is due until its payments say that nothing is, so a caller that cannot
+    /// do the work of one page goes on behind it. An empty page is the end of the list.
+    fn due_payments(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>>;
+
+    /// Claims workspaces whose due work several servers could do at the same time; returns those
+    /// that no other server has claimed. A claim ends after 30 seconds, or when the payments
+    /// change. It only saves effort. An engine with one server claims all.
+    fn claim_payments(
+        &self,
+        _now: Timestamp,
+        workspaces: Vec<WorkspaceId>,
+    ) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        Box::pin(std::future::ready(Ok(workspaces)))
+    }
 
     /// Numbers for metrics and readiness.
     fn stats(&self) -> EngineStats;

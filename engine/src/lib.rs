@@ -109,7 +109,7 @@ pub use audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, 
 pub use calendar::{is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{
-    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, Engine, EngineStats,
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, DuePlace, Engine, EngineStats,
     EntryRecord, GrantRecord, JournalHead, Listing, Output, Page, Ran, RefundRecord,
 };
 pub use embedded::{Embedded, Options};

@@ -62,7 +62,8 @@ use self::scan::readers::{LONG_READS, POINT_READS, REPORTS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
-    BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock, vital_thread,
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock,
+    vital_thread,
 };
 
 /// The default length of the queue: some tens of milliseconds of work.
@@ -254,8 +255,13 @@ impl Engine for Embedded {
         Box::pin(self.core.read(move |core| core.due(now, most)))
     }
 
-    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
-        Box::pin(self.core.read(move |core| core.due_payments(now, most)))
+    fn due_payments(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
+        Box::pin(self.core.read(move |core| core.due_payments(now, after.as_ref(), most)))
     }
 
     fn stats(&self) -> EngineStats {

@@ -64,8 +64,8 @@ use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
 use crate::{
-    BoxFuture, CommandResult, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran, TrustedClock,
-    restored,
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran,
+    TrustedClock, restored,
 };
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
@@ -274,11 +274,35 @@ impl Engine for Postgres {
         self.read(move |session| async move { point::due(&session, now, most).await })
     }
 
-    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+    fn due_payments(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
         if self.shared.clock.check(now).is_err() {
             return Box::pin(std::future::ready(Ok(Vec::new())));
         }
-        self.read(move |session| async move { point::due_payments(&session, now, most).await })
+        let page = move |session: Arc<DbSession>| {
+            let after = after.clone();
+            async move { point::due_payments(&session, now, after, most).await }
+        };
+        self.read(page)
+    }
+
+    fn claim_payments(
+        &self,
+        now: Timestamp,
+        workspaces: Vec<WorkspaceId>,
+    ) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        if self.shared.clock.check(now).is_err() {
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        }
+        let claim = move |session: Arc<DbSession>| {
+            let workspaces = workspaces.clone();
+            async move { point::claim_payments(&session, now, workspaces).await }
+        };
+        self.read(claim)
     }
 
     fn stats(&self) -> EngineStats {

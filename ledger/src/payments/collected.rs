@@ -10,6 +10,7 @@
 //! How calls are made, and what is read of the provider's objects, is not here.
 
 use super::card::{Provider, is_provider_id};
+use super::due::FIRST_LOOK_SECONDS;
 use super::subscription::{Brings, Subscription, read_count};
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::journal::disagreement::{Violation, ensure};
@@ -367,9 +368,11 @@ impl Subscription {
             let is_placed = placement.page.is_some() || placement.reference.is_some();
             return is_placed.then(|| begun_at.plus_seconds(OVER_SECONDS));
         };
-        let period = (!self.is_past_due).then(|| end.plus_seconds(LATE_SECONDS));
+        // One that is past due may be paid at any time, or be given up.
+        let rest_seconds = if self.is_past_due { FIRST_LOOK_SECONDS } else { 0 };
+        let period = end.plus_seconds(LATE_SECONDS + rest_seconds);
         let change = self.upgrade.as_ref().map(|upgrade| upgrade.asked_at.plus_seconds(OVER_SECONDS));
-        period.into_iter().chain(change).min()
+        change.into_iter().chain([period]).min()
     }
 
     /// True if a period has begun long enough ago to be past due.

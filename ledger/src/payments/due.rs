@@ -6,9 +6,12 @@
 //! due ([`Payments::due_work`]) and does each piece by itself.
 //!
 //! A new kind of work is a variant of [`Work`] and one more iterator in `Payments::scheduled`.
+//! A look at what may change at the provider for weeks changes the state only if there is news.
+//! It stays due, and the caller lets it rest for a day ([`Payments::is_looked_at_daily`]).
 //! Deadlines of charges are not here: they are part of the state of a charge.
 
 use super::Payments;
+use super::payment_refund::{PaymentRefund, PaymentRefundStatus};
 use super::subscription::Subscription;
 use super::top_up::{TopUp, TopUpStatus, TopUpWay};
 use crate::{PaymentRefundId, Timestamp, TopUpId, bounds};
@@ -20,6 +23,10 @@ const AT_ONCE: Timestamp = Timestamp::ZERO;
 /// After how long a provider is asked what became of a charge of the saved card: by then it has
 /// said so by itself, unless its word was lost.
 const UNHEARD_SECONDS: i64 = 3_600;
+
+/// After how long a provider is asked for the first time about what it took over and may change
+/// for weeks: what it says by itself may be lost for ever.
+pub(super) const FIRST_LOOK_SECONDS: i64 = 24 * 3_600;
 
 /// A piece of work that a time brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +41,8 @@ pub enum Work {
     LookAtTopUp(TopUpId),
     /// Send the money of a payment refund back.
     CallRefund(PaymentRefundId),
+    /// Ask the provider what became of a payment refund that it took over.
+    LookAtRefund(PaymentRefundId),
     /// Write what the time makes true of the subscription: a month, a period that begins, its end.
     TickSubscription,
     /// Tell the provider of the subscription what it does not know yet.
@@ -62,14 +71,51 @@ impl Payments {
         due.into_iter().map(|(_, work)| work).collect()
     }
 
+    /// True if the provider may have no news for weeks when this work is done, so that it stays due
+    /// without a fault. The caller does it once a day.
+    #[must_use]
+    pub fn is_looked_at_daily(&self, work: Work) -> bool {
+        match work {
+            Work::LookAtRefund(_) => true,
+            Work::LookAtSubscription => {
+                let last = self.subscription.as_deref();
+                last.is_some_and(|last| last.is_past_due && last.ended_at.is_none())
+            }
+            Work::ExpireTopUp(_)
+            | Work::CallTopUp(_)
+            | Work::GiveUpTopUp(_)
+            | Work::LookAtTopUp(_)
+            | Work::CallRefund(_)
+            | Work::TickSubscription
+            | Work::PlaceSubscription => false,
+        }
+    }
+
+    /// True if the work needs the payment provider, which may answer late or never.
+    #[must_use]
+    pub fn is_at_provider(&self, work: Work) -> bool {
+        match work {
+            // A page that was made there may have been paid.
+            Work::ExpireTopUp(id) => {
+                self.top_up(id).is_some_and(|top_up| top_up.at_provider.reference.is_some())
+            }
+            Work::CallTopUp(_)
+            | Work::LookAtTopUp(_)
+            | Work::CallRefund(_)
+            | Work::LookAtRefund(_)
+            | Work::PlaceSubscription
+            | Work::LookAtSubscription => true,
+            Work::GiveUpTopUp(_) | Work::TickSubscription => false,
+        }
+    }
+
     /// All work that the state waits for, each piece with its time.
     fn scheduled(&self) -> impl Iterator<Item = (Timestamp, Work)> {
         let top_ups = self.top_ups.iter().filter_map(TopUp::scheduled);
-        let to_send = self.back.refunds.iter().filter(|refund| refund.waits_for_its_call());
-        let to_send = to_send.map(|refund| (AT_ONCE, Work::CallRefund(refund.id)));
+        let refunds = self.back.refunds.iter().filter_map(PaymentRefund::scheduled);
         let subscription = self.subscription.iter().filter_map(|subscription| subscription.due_at());
         top_ups
-            .chain(to_send)
+            .chain(refunds)
             .chain(subscription.map(|at| (at, Work::TickSubscription)))
             .chain(self.collecting())
     }
@@ -81,6 +127,19 @@ impl Payments {
         let places = places.map(|_| (AT_ONCE, Work::PlaceSubscription));
         let looks = last.and_then(Subscription::look_at).map(|at| (at, Work::LookAtSubscription));
         places.into_iter().chain(looks)
+    }
+}
+
+impl PaymentRefund {
+    /// What a time brings to it while its money is on its way.
+    fn scheduled(&self) -> Option<(Timestamp, Work)> {
+        if self.waits_for_its_call() {
+            return Some((AT_ONCE, Work::CallRefund(self.id)));
+        }
+        let is_there = self.placed.is_some() && TopUp::is_provider_payment(&self.payment);
+        let look_at = self.call_began_at().plus_seconds(FIRST_LOOK_SECONDS);
+        let waits = is_there && self.status == PaymentRefundStatus::Pending;
+        waits.then_some((look_at, Work::LookAtRefund(self.id)))
     }
 }
 

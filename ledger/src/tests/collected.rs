@@ -130,6 +130,29 @@ fn what_is_to_be_placed_is_due_at_once_also_if_a_clock_was_ahead() {
 }
 
 #[test]
+fn a_provider_is_asked_daily_about_a_subscription_that_is_past_due() {
+    let begin = format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000
+        stripe placed no
+        on 2026-02-28
+        wait 3h
+        "
+    );
+    for (last, is_daily) in [("", false), ("stripe lapse", true), ("stripe end", false)] {
+        let world = check(&format!("{begin}{last}"));
+        let payments = world.account.payments.as_deref().expect("there is a subscription");
+        assert_eq!(payments.is_looked_at_daily(Work::LookAtSubscription), is_daily, "after {last:?}");
+        let looks = payments.due_work(world.now).contains(&Work::LookAtSubscription);
+        assert_eq!(looks, last.is_empty(), "after {last:?}");
+        let later = payments.due_work(world.now.plus_seconds(23 * 3_600));
+        assert_eq!(later.contains(&Work::LookAtSubscription), last != "stripe end", "after {last:?}");
+    }
+}
+
+#[test]
 fn a_change_that_is_not_paid_takes_no_cancellation_back() {
     let start = format!(
         "{PLANS}

@@ -40,6 +40,16 @@ fn a_refund_at_a_provider_is_a_call_until_it_is_taken_over() {
     assert_eq!(payments(&world).due_work(world.now), []);
     assert_eq!(script::run(&mut world, "renew r1 1"), "unchanged");
     world.rebuild();
+    // Nobody may say what became of it, so the provider is asked a day later, and daily.
+    let look_at = world.now.plus_seconds(86_400);
+    let look = Work::LookAtRefund(one);
+    assert_eq!(payments(&world).due_at(), Some(look_at));
+    assert_eq!(payments(&world).due_work(look_at), [look]);
+    assert!(payments(&world).is_looked_at_daily(look) && payments(&world).is_at_provider(look));
+    script::run(&mut world, "place r2 re_2");
+    assert_eq!(payments(&world).due_work(look_at), [look], "the other is a person's");
+    script::run(&mut world, "sent r1");
+    assert_eq!(payments(&world).due_at(), None);
 }
 
 #[test]

@@ -1,231 +1,293 @@
 //! Does what a time brings to payments: it gives up a top-up that nobody paid, takes the steps of a
 //! subscription, and makes the calls at the payment provider that the state waits for.
 //!
-//! The engine says which workspaces have work that is due; the ledger says what it is
+//! The engine lists the workspaces with work that is due; the ledger says what it is
 //! ([`Payments::due_work`]). Each piece changes the payments once it is done, so work that comes
-//! late, twice, or from two servers does no harm. A piece that fails stops no other
-//! ([`BackOff`]), neither of its workspace nor of another.
+//! late, twice, or from two servers does no harm. A piece that fails stops no other ([`BackOff`]),
+//! neither of its workspace nor of another.
 //!
-//! Deadlines of charges are not here (`time_outs`): they are many, and are done in large batches.
+//! The job has two parts. Each walks over the list of due workspaces by itself, page by page, and
+//! begins again behind its end. So calls that hang hold up no work that needs none, and work that
+//! cannot be done holds up none behind it. A poll that gets nothing done costs a bounded number of
+//! reads, however much is due. Calls are claimed, because two servers that make one each cost the
+//! provider two. Other work is not: a command that a second server sends changes nothing.
+//!
+//! What each piece does is in `due_work`. Deadlines of charges are not here (`time_outs`): they are
+//! many, and are done in large batches.
 
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use tollkeeper_engine::{Error, Reads};
-use tollkeeper_ledger::{
-    Actor, Command, PaymentCommand, Payments, Submission, Timestamp, TopUpFailure, TopUpId, Work, WorkspaceId,
-};
+use tollkeeper_engine::{DuePlace, Error, Reads};
+use tollkeeper_ledger::{Timestamp, Work, WorkspaceId};
 
 use super::back_off::BackOff;
+use super::due_work::{Done, do_work};
 use super::polling::Polling;
-use super::refused;
 use crate::app::App;
-use crate::payments::stripe::customer::Payer;
-use crate::payments::stripe::objects::ObjectId;
-use crate::payments::stripe::observe::{self, Hint, NotObserved, Subject};
-use crate::payments::subscriptions::catch_up;
+use crate::observe::metrics::PaymentWork;
 
-/// The most workspaces whose work is done together.
-const BATCH: usize = 100;
+/// How many workspaces of the list are asked for at once.
+const PAGE: usize = 1_000;
 
-/// How many pieces of work are done at the same time. Their commands share commits.
+/// The most workspaces whose payments are read for one batch.
+const READS: usize = 100;
+
+/// The work of how many workspaces is done at the same time. Their commands share commits.
 const AT_ONCE: usize = 16;
 
-/// How long calls at the payment provider are begun. Those that are left stay due.
+/// How long calls at the payment provider are begun. Those that are left come first in the next
+/// batch.
 const CALLS_TIME: Duration = Duration::from_secs(5);
 
-/// A piece of work by its workspace; without one, reading the payments of the workspace.
-type Item = (WorkspaceId, Option<Work>);
+/// How long the payments of a workspace are not read again that have no work to be done now. A
+/// workspace whose earliest work changes is read at once.
+const QUIET_SECONDS: i64 = 30;
+
+/// How long a look at the provider rests that brought no news.
+const LOOK_SECONDS: i64 = 24 * 3_600;
 
 /// The job with what it remembers between polls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DuePayments {
-    failing: BackOff<Item>,
+    /// The work that needs nobody else.
+    pub(crate) own: Part,
+    /// The work at the payment provider.
+    pub(crate) calls: Part,
+}
+
+/// A part of the job.
+#[derive(Debug)]
+pub(crate) struct Part {
+    kind: PaymentWork,
+    /// How far it came in the list; `None` at the beginning.
+    after: Option<DuePlace>,
+    pieces: BackOff<(WorkspaceId, Work)>,
+    /// Workspaces whose payments could not be read, or have nothing to be done now.
+    places: BackOff<DuePlace>,
+}
+
+/// The work of a workspace that is to be done.
+struct Task {
+    /// How far the part came before it.
+    before: Option<DuePlace>,
+    place: DuePlace,
+    pieces: Vec<Work>,
+}
+
+/// What became of the work of a workspace.
+enum Ran {
+    /// It was not begun, because others took too long.
+    Left,
+    /// Another server does it, or this one did a moment ago.
+    Claimed,
+    /// What became of each piece that was begun.
+    Done(Vec<(Work, Result<Done, String>)>),
+}
+
+impl Default for DuePayments {
+    fn default() -> DuePayments {
+        DuePayments { own: Part::new(PaymentWork::Own), calls: Part::new(PaymentWork::Calls) }
+    }
 }
 
 impl Polling for DuePayments {
     const WHAT: &'static str = "work of payments";
 
-    /// Does the work of at most [`BATCH`] workspaces.
+    async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
+        let (own, calls) = (self.own.do_batch(app).await, self.calls.do_batch(app).await);
+        Ok(own? | calls?)
+    }
+
+    fn note_failing(&self, app: &App) {
+        self.own.note_failing(app);
+        self.calls.note_failing(app);
+    }
+
+    /// Each part polls by itself, so that neither waits for the other.
+    async fn run(self, app: &App, interval: Duration) {
+        let DuePayments { own, calls } = self;
+        futures_util::join!(own.run(app, interval), calls.run(app, interval));
+    }
+}
+
+impl Polling for Part {
+    const WHAT: &'static str = "work of payments";
+
+    /// Does the work of at most [`READS`] workspaces.
     async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
         let reading = app.read_clocks();
         if !app.clock_watch.lets_timers_run(reading) {
             return Ok(false);
         }
         let now = reading.now;
-        self.failing.forget(now);
-        let wanted = BATCH + self.failing.len();
-        let due = app.engine().due_payments(now, wanted).await?;
-        let is_full = due.len() == wanted;
-        let mut items = Vec::with_capacity(due.len());
-        for workspace in due {
-            items.extend(self.items_of(app, workspace, now).await);
-        }
-        // A call may take long, so all that needs none comes first.
-        let (calls, own): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, work)| is_call(*work));
-        let ends_at = Instant::now() + CALLS_TIME;
-        let done = stream::iter(own.into_iter().chain(calls)).map(async |(workspace, work)| {
-            let is_left = is_call(work) && Instant::now() >= ends_at;
-            let done = if is_left { None } else { Some(do_work(app, &workspace, work).await) };
-            ((workspace, Some(work)), done)
+        self.pieces.forget(now);
+        self.places.forget(now);
+        let (tasks, mut has_more) = self.next_tasks(app, now).await?;
+        let (kind, ends_at) = (self.kind, Instant::now() + CALLS_TIME);
+        let done = stream::iter(tasks.into_iter().enumerate()).map(async |(number, task)| {
+            let ran = task.run(app, kind, ends_at).await;
+            (number, task, ran)
         });
         let mut done = std::pin::pin!(done.buffer_unordered(AT_ONCE));
         let mut count = 0;
-        while let Some((item, done)) = done.next().await {
-            if let Some(done) = done {
-                count += usize::from(self.note(app, item, done, app.now()));
+        let mut first_left: Option<(usize, Option<DuePlace>)> = None;
+        while let Some((number, Task { before, place, .. }, ran)) = done.next().await {
+            match ran {
+                Ran::Left if first_left.as_ref().is_none_or(|(first, _)| number < *first) => {
+                    first_left = Some((number, before));
+                }
+                Ran::Left => {}
+                Ran::Claimed => self.places.rest(place, now.plus_seconds(QUIET_SECONDS)),
+                Ran::Done(pieces) => {
+                    for (work, done) in pieces {
+                        let piece = (place.workspace.clone(), work);
+                        count += usize::from(self.note(app, piece, done, app.now()));
+                    }
+                }
             }
         }
-        Ok(is_full && count > 0)
+        if let Some((_, before)) = first_left {
+            self.after = before;
+            has_more = true;
+        }
+        Ok(has_more && count > 0)
     }
 
     fn note_failing(&self, app: &App) {
-        app.metrics.set_failing_payment_work(self.failing.len());
+        // Both parts read the same payments.
+        let unread = if self.kind == PaymentWork::Own { self.places.len() } else { 0 };
+        app.metrics.set_failing_payment_work(self.kind, self.pieces.len() + unread);
     }
 }
 
-impl DuePayments {
-    /// The work of a workspace that is due and does not wait after a failure.
-    async fn items_of(
+impl Part {
+    fn new(kind: PaymentWork) -> Part {
+        Part { kind, after: None, pieces: BackOff::default(), places: BackOff::default() }
+    }
+
+    /// Goes on in the list, and returns the work of the next workspaces that can be done now, and
+    /// whether the list goes on behind them.
+    async fn next_tasks(&mut self, app: &App, now: Timestamp) -> Result<(Vec<Task>, bool), Error> {
+        let mut page = app.engine().due_payments(now, self.after.clone(), PAGE).await?;
+        if page.is_empty() && self.after.take().is_some() {
+            page = app.engine().due_payments(now, None, PAGE).await?;
+        }
+        let mut room = self.pieces.room_to_rest();
+        let (mut tasks, mut reads, mut has_more) = (Vec::new(), 0, page.len() == PAGE);
+        for place in page {
+            if !self.places.waits(&place, now) {
+                if reads == READS {
+                    has_more = true;
+                    break;
+                }
+                reads += 1;
+                let pieces = self.pieces_of(app, &place, &mut room, now).await;
+                if !pieces.is_empty() {
+                    tasks.push(Task { before: self.after.clone(), place: place.clone(), pieces });
+                }
+            }
+            self.after = Some(place);
+        }
+        Ok((tasks, has_more))
+    }
+
+    /// The work of a workspace that is due, is of this part, and does not wait. No more looks are
+    /// begun than may rest afterwards: they would be made again at every poll.
+    async fn pieces_of(
         &mut self,
         app: &App,
-        workspace: WorkspaceId,
+        place: &DuePlace,
+        room: &mut usize,
         now: Timestamp,
-    ) -> Vec<(WorkspaceId, Work)> {
-        let unread = (workspace, None);
-        if self.failing.waits(&unread, now) {
-            return Vec::new();
-        }
-        let payments = match app.engine().payments(&unread.0).await {
+    ) -> Vec<Work> {
+        let workspace = &place.workspace;
+        let payments = match app.engine().payments(workspace).await {
             Ok(payments) => payments.unwrap_or_default(),
             Err(error) => {
-                self.note(app, unread, Err(error.to_string()), now);
+                app.metrics.count_failed_payment_work();
+                if self.places.note_failure(place.clone(), now) {
+                    tracing::error!(%workspace, %error, "payments with due work cannot be read; they are read again");
+                }
                 return Vec::new();
             }
         };
-        self.failing.note_done(&unread);
-        let (workspace, _) = unread;
-        let work = Payments::due_work(&payments, now).into_iter().map(|work| (workspace.clone(), work));
-        work.filter(|(workspace, work)| !self.failing.waits(&(workspace.clone(), Some(*work)), now)).collect()
+        let mut quiet_until = now.plus_seconds(QUIET_SECONDS);
+        let mut pieces = Vec::new();
+        let is_of_part = |work: &Work| payments.is_at_provider(*work) == (self.kind == PaymentWork::Calls);
+        for work in payments.due_work(now).into_iter().filter(is_of_part) {
+            if let Some(again_at) = self.pieces.waits_until(&(workspace.clone(), work), now) {
+                quiet_until = quiet_until.min(again_at);
+            } else if !payments.is_looked_at_daily(work) {
+                pieces.push(work);
+            } else if *room > 0 {
+                *room -= 1;
+                pieces.push(work);
+            }
+        }
+        if pieces.is_empty() {
+            self.places.rest(place.clone(), quiet_until);
+        } else {
+            self.places.note_done(place);
+        }
+        pieces
     }
 
-    /// Notes what became of a piece of work; returns true if it was done.
-    fn note(&mut self, app: &App, item: Item, done: Result<(), String>, now: Timestamp) -> bool {
-        let Err(why) = done else {
-            self.failing.note_done(&item);
-            return true;
+    /// Notes what became of a piece of work; returns true if it is due no more.
+    fn note(
+        &mut self,
+        app: &App,
+        piece: (WorkspaceId, Work),
+        done: Result<Done, String>,
+        now: Timestamp,
+    ) -> bool {
+        let why = match done {
+            Ok(Done::Whole) => {
+                self.pieces.note_done(&piece);
+                return true;
+            }
+            Ok(Done::NoNews) => {
+                self.pieces.rest(piece, now.plus_seconds(LOOK_SECONDS));
+                return false;
+            }
+            Err(why) => why,
         };
         app.metrics.count_failed_payment_work();
-        let (workspace, work) = item.clone();
-        if self.failing.note_failure(item, now) {
+        let (workspace, work) = piece.clone();
+        if self.pieces.note_failure(piece, now) {
             tracing::error!(%workspace, ?work, why, "due work of payments cannot be done; it is tried again");
         }
         false
     }
 }
 
-/// True if the work is done at the payment provider.
-const fn is_call(work: Work) -> bool {
-    match work {
-        Work::CallTopUp(_)
-        | Work::CallRefund(_)
-        | Work::ExpireTopUp(_)
-        | Work::LookAtTopUp(_)
-        | Work::PlaceSubscription
-        | Work::LookAtSubscription => true,
-        Work::GiveUpTopUp(_) | Work::TickSubscription => false,
-    }
-}
-
-/// Does one piece of work.
-///
-/// # Errors
-/// Why it is not done, for people.
-async fn do_work(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), String> {
-    match work {
-        Work::ExpireTopUp(top_up) => {
-            // Stripe lists events for 30 days, and no server may have run meanwhile.
-            look_at(app, workspace, top_up, Subject::Checkout).await?;
-            run(app, workspace, PaymentCommand::ExpireTopUp(top_up)).await
+impl Task {
+    /// Does the work, one piece after the other. Calls are not begun after `ends_at`, nor if
+    /// another server makes them.
+    async fn run(&self, app: &App, kind: PaymentWork, ends_at: Instant) -> Ran {
+        let Task { before: _, place: DuePlace { workspace, .. }, pieces } = self;
+        let mut done = Vec::with_capacity(pieces.len());
+        let is_over = || kind == PaymentWork::Calls && Instant::now() >= ends_at;
+        if is_over() {
+            return Ran::Left;
         }
-        Work::LookAtTopUp(top_up) if app.stripe.is_some() => {
-            look_at(app, workspace, top_up, Subject::Payment).await?;
-            check_known(app, workspace, work).await
-        }
-        Work::LookAtTopUp(_) => Err(NOT_NAMED.to_owned()),
-        Work::GiveUpTopUp(top_up) => run(app, workspace, not_paid(top_up)).await,
-        Work::CallTopUp(top_up) => match &app.stripe {
-            Some(stripe) => {
-                let called = async { Payer::new(app, stripe, workspace)?.charge_card(top_up).await };
-                called.await.map_err(|why: NotObserved| why.to_string())
-            }
-            // Nothing charges a card any more. The next charge would wait for it for ever.
-            None => run(app, workspace, not_paid(top_up)).await,
-        },
-        Work::CallRefund(refund) => match &app.stripe {
-            Some(stripe) => {
-                let called = async { Payer::new(app, stripe, workspace)?.send_back(refund).await };
-                called.await.map_err(|why: NotObserved| why.to_string())
-            }
-            None => Err(NOT_NAMED.to_owned()),
-        },
-        Work::TickSubscription => {
-            match catch_up(app.engine(), workspace, app.payments.plans_renew, app.now()).await {
-                Ok(None) => Ok(()),
-                Ok(Some(refusal)) => Err(refused(&refusal)),
-                Err(error) => Err(error.to_string()),
+        if kind == PaymentWork::Calls {
+            match app.engine().claim_payments(app.now(), vec![workspace.clone()]).await {
+                Ok(claimed) if claimed.is_empty() => return Ran::Claimed,
+                Ok(_) => {}
+                Err(error) => {
+                    done.extend(pieces.first().map(|work| (*work, Err(error.to_string()))));
+                    return Ran::Done(done);
+                }
             }
         }
-        Work::PlaceSubscription | Work::LookAtSubscription => {
-            let stripe = app.stripe.as_ref().ok_or("Stripe collects it, and the settings do not name it")?;
-            let payer = Payer::new(app, stripe, workspace).map_err(|why| why.to_string())?;
-            let done = match work {
-                Work::PlaceSubscription => payer.place_subscription().await,
-                _ => payer.look_at_subscription().await,
-            };
-            done.map_err(|why| why.to_string())?;
-            check_known(app, workspace, work).await
+        for work in pieces {
+            if !done.is_empty() && is_over() {
+                break;
+            }
+            done.push((*work, do_work(app, workspace, *work).await));
         }
-    }
-}
-
-const NOT_NAMED: &str = "its payment was made at Stripe, which the settings do not name";
-
-/// Checks that work is due no more. What Stripe does not know yet waits like a failure.
-async fn check_known(app: &App, workspace: &WorkspaceId, work: Work) -> Result<(), String> {
-    let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
-    let is_due = payments.is_some_and(|payments| payments.due_work(app.now()).contains(&work));
-    if is_due { Err("Stripe does not say yet what became of it".to_owned()) } else { Ok(()) }
-}
-
-/// Looks what became of the page or the payment of a top-up.
-async fn look_at(
-    app: &App,
-    workspace: &WorkspaceId,
-    top_up: TopUpId,
-    subject: Subject,
-) -> Result<(), String> {
-    let Some(stripe) = &app.stripe else { return Ok(()) };
-    let payments = app.engine().payments(workspace).await.map_err(|error| error.to_string())?;
-    let top_up = payments.as_ref().and_then(|payments| payments.top_up(top_up));
-    let Some(made) = top_up.and_then(|top_up| ObjectId::new(top_up.at_provider.reference.as_deref()?)) else {
-        return Ok(());
-    };
-    let looked = observe::observe(app, stripe, subject, &made, &Hint::default()).await;
-    looked.map(|_| ()).map_err(|why| why.to_string())
-}
-
-const fn not_paid(top_up: TopUpId) -> PaymentCommand {
-    PaymentCommand::FailTopUp { top_up, failure: TopUpFailure::NotPaid }
-}
-
-async fn run(app: &App, workspace: &WorkspaceId, command: PaymentCommand) -> Result<(), String> {
-    let command = Command::Payment(command);
-    let submission = Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
-    match app.engine().run(submission, app.now()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(refusal)) => Err(refused(&refusal)),
-        Err(error) => Err(error.to_string()),
+        Ran::Done(done)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! time_outs      refunds pending charges whose deadline has passed
-//! due_payments   does what a time brings to payments
+//! due_payments   does what a time brings to payments, in two parts
+//! due_work       what is done for each kind of that work
 //! renewals       renews what was past due before plans renewed by themselves
 //! reconciliation finds what lost webhook events would have said
 //! polling        how all poll, batch after batch
@@ -13,6 +14,7 @@
 
 pub(crate) mod back_off;
 pub(crate) mod due_payments;
+mod due_work;
 pub(crate) mod polling;
 pub(crate) mod reconciliation;
 pub(crate) mod renewals;

@@ -40,6 +40,15 @@ pub struct RouteLabel {
     pub path: &'static str,
 }
 
+/// A kind of due work of payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentWork {
+    /// Work that needs nobody else.
+    Own,
+    /// Work at the payment provider.
+    Calls,
+}
+
 /// What became of a webhook event of the payment provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookResult {
@@ -91,7 +100,7 @@ pub struct Metrics {
     failed_time_outs: AtomicU64,
     failing_time_outs: AtomicU64,
     failed_payment_work: AtomicU64,
-    failing_payment_work: AtomicU64,
+    failing_payment_work: [AtomicU64; 2],
     webhooks: [AtomicU64; WebhookResult::LABELS.len()],
     walks: AtomicU64,
     failed_walks: AtomicU64,
@@ -117,7 +126,7 @@ impl Metrics {
             failed_time_outs: AtomicU64::new(0),
             failing_time_outs: AtomicU64::new(0),
             failed_payment_work: AtomicU64::new(0),
-            failing_payment_work: AtomicU64::new(0),
+            failing_payment_work: Default::default(),
             webhooks: Default::default(),
             walks: AtomicU64::new(0),
             failed_walks: AtomicU64::new(0),
@@ -158,9 +167,9 @@ impl Metrics {
         self.failed_payment_work.fetch_add(1, Relaxed);
     }
 
-    /// Sets the number of pieces of due work of payments that could not be done.
-    pub fn set_failing_payment_work(&self, pieces: usize) {
-        self.failing_payment_work.store(pieces as u64, Relaxed);
+    /// Sets the number of pieces of due work of payments that could not be done, of one kind.
+    pub fn set_failing_payment_work(&self, kind: PaymentWork, pieces: usize) {
+        self.failing_payment_work[kind as usize].store(pieces as u64, Relaxed);
     }
 
     /// Counts a webhook event of the payment provider.
@@ -228,6 +237,8 @@ impl Metrics {
 
     /// Writes what is counted of the work that no request starts.
     fn write_work(&self, text: &mut String) -> std::fmt::Result {
+        let failing_payment_work = self.failing_payment_work.iter().map(|pieces| pieces.load(Relaxed)).sum();
+        let failing_payment_work = AtomicU64::new(failing_payment_work);
         for (name, kind, help, value) in [
             (
                 "tollkeeper_time_out_failures_total",
@@ -251,7 +262,7 @@ impl Metrics {
                 "tollkeeper_payment_work_failing",
                 "gauge",
                 "Pieces of due work of payments that cannot be done and are tried again after a pause.",
-                &self.failing_payment_work,
+                &failing_payment_work,
             ),
             (
                 "tollkeeper_stripe_walks_total",

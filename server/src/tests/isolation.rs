@@ -3,7 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use tollkeeper_engine::embedded::{Core, CoreOptions};
-use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
+use tollkeeper_engine::{
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
@@ -69,8 +71,13 @@ impl Engine for Faulty {
         self.engine.due(now, most)
     }
 
-    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
-        self.engine.due_payments(now, most)
+    fn due_payments(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
+        self.engine.due_payments(now, after, most)
     }
 
     fn stats(&self) -> EngineStats {

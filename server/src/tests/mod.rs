@@ -31,6 +31,7 @@ mod stripe_automatic;
 mod stripe_chaos;
 mod stripe_currencies;
 mod stripe_discounts;
+mod stripe_due;
 mod stripe_half_spent;
 mod stripe_hostile;
 mod stripe_losses;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
-use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
+use tollkeeper_engine::{
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
 use super::*;
@@ -308,7 +310,7 @@ impl Engine for Broken {
     fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, Error>> { panic!("{BUG}") }
     fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
     fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }
-    fn due_payments(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> { panic!("{BUG}") }
+    fn due_payments(&self, _: Timestamp, _: Option<DuePlace>, _: usize) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> { panic!("{BUG}") }
     fn stats(&self) -> EngineStats { EngineStats::default() }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> { panic!("{BUG}") }
 }

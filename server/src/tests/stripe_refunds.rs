@@ -9,6 +9,7 @@ use super::stripe_top_ups::{Paid, paid_world};
 use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
+use crate::jobs::reconciliation::Reconciliation;
 use crate::payments::stripe::calls::{Marks, PAYMENT_REFUND};
 use crate::payments::stripe::client::CallKey;
 use crate::payments::stripe::objects::ObjectId;
@@ -48,6 +49,13 @@ impl Payer {
 
     async fn poll(&mut self) {
         self.job.poll(&self.paid.world.app).await;
+    }
+
+    /// Polls once; returns how often Stripe was asked.
+    async fn asks(&mut self) -> usize {
+        let before = self.paid.stripe.requests().len();
+        self.poll().await;
+        self.paid.stripe.requests().len() - before
     }
 
     async fn available(&self) -> i64 {
@@ -266,4 +274,35 @@ async fn without_stripe_its_money_cannot_be_sent_back() {
     assert_eq!(refused["field"], "top_up");
     DuePayments::default().poll(&world.app).await;
     assert_eq!(world.balance().await.0, 1_500_000, "it waits for the settings");
+}
+
+#[tokio::test]
+async fn what_became_of_a_refund_is_asked_daily_because_no_event_may_be_left() {
+    const DAY: i64 = 86_400;
+    for (ends, available) in [("failed", 2_500_000), ("canceled", 2_500_000), ("succeeded", 1_500_000)] {
+        let mut payer = payer().await;
+        payer.paid.stripe.set_refund_status("pending");
+        assert_eq!(payer.refund("ten", TEN).await, "pending");
+        payer.paid.deliver_all().await;
+        assert_eq!(payer.asks().await, 0);
+        payer.paid.pass_seconds(DAY);
+        assert!(payer.asks().await > 0, "a day has passed");
+        assert_eq!(payer.paid.world.counted("tollkeeper_payment_work_failing").await, 0);
+        payer.paid.pass_seconds(DAY - 1);
+        assert_eq!(payer.asks().await, 0);
+        payer.paid.pass_seconds(1);
+        assert!(payer.asks().await > 0, "another day has passed");
+
+        // No server runs for longer than Stripe lists an event.
+        payer.paid.stripe.finish_refund(&payer.refund_id(), ends);
+        drop(payer.paid.stripe.take_events());
+        payer.paid.pass_seconds(31 * DAY);
+        Reconciliation::default().poll(&payer.paid.world.app).await;
+        assert_eq!(payer.available().await, 1_500_000, "no event says it");
+        payer.job = DuePayments::default();
+        assert!(payer.asks().await > 0);
+        assert_eq!(payer.available().await, available, "{ends}");
+        payer.paid.pass_seconds(2 * DAY);
+        assert_eq!(payer.asks().await, 0, "{ends}: nothing waits any more");
+    }
 }

@@ -3,7 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
+use tollkeeper_engine::{
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+};
 use tollkeeper_ledger::{ChargeId, Platform, Scope, Submission, WorkspaceId};
 
 use super::*;
@@ -495,7 +497,7 @@ impl Engine for WithoutTexts {
     }
     fn platform(&self) -> Arc<Platform> { self.inner.platform() }
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { self.inner.due(now, most) }
-    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> { self.inner.due_payments(now, most) }
+    fn due_payments(&self, now: Timestamp, after: Option<DuePlace>, most: usize) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> { self.inner.due_payments(now, after, most) }
     fn stats(&self) -> EngineStats { self.inner.stats() }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> { self.inner.close() }
 }

@@ -163,6 +163,7 @@ pub const CLAUSES: &[Clause] = &[
         "payments are due at their time, also after a restart, until their work is done",
         payments::payments_are_due_until_their_work_is_done,
     ),
+    ("due payments are listed page by page", payments::due_payments_are_listed_page_by_page),
     ("stats count entries, commands and pending charges", store::stats_count_entries_and_commands),
     ("concurrent large batches run each key once", store::concurrent_large_batches_run_each_key_once),
 ];

@@ -114,6 +114,10 @@ pub(super) fn a_refund_at_a_provider_is_due_until_it_is_taken_over(store: &dyn S
     assert_eq!(payments(&client).back.refunds, kept, "a restart loses nothing of it");
     assert_eq!((client.due_payments(), client.do_due_work()), (vec![acme()], 1));
     assert_eq!(client.due_payments(), [], "the provider took it over");
+    let mut client = client.restarted(store);
+    client.advance_clock(24 * 3_600);
+    assert_eq!(client.due_payments(), [acme()], "it says nothing of it for a day");
+    assert_eq!((client.do_due_work(), client.due_payments()), (1, vec![]));
 }
 
 pub(super) fn what_is_lost_of_a_payment_is_taken_from_its_grant(store: &dyn Store) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
     Actor, AtProvider, Command, Id, Kind, Micros, PaymentCommand, Payments, Provider, ProviderCall,
-    ProviderCommand, TopUp, TopUpBounds, TopUpId, TopUpStatus, TopUpWay,
+    ProviderCommand, TopUp, TopUpBounds, TopUpId, TopUpStatus, TopUpWay, WorkspaceId,
 };
 
 use super::Store;
@@ -122,6 +122,40 @@ pub(super) fn payments_are_due_until_their_work_is_done(store: &dyn Store) {
     let client = client.restarted(store);
     assert_eq!(statuses(&client), [TopUpStatus::Expired, TopUpStatus::Succeeded, TopUpStatus::Succeeded]);
     assert_eq!(client.due_payments(), []);
+}
+
+pub(super) fn due_payments_are_listed_page_by_page(store: &dyn Store) {
+    const DAYS: i64 = 24 * 3_600;
+    let mut client = TestClient::with_credit(store, 500);
+    let names = ["initech", "globex", "umbrella", "hooli"].map(workspace);
+    names.iter().for_each(|name| client.create_workspace(name.clone()));
+    let open_for = |client: &TestClient, name: &WorkspaceId| {
+        client.submit(name.clone(), None, open(100)).expect("it is accepted");
+    };
+    // Four are due at one time, and the one that was created last after them.
+    [&names[2], &acme(), &names[0], &names[1]].into_iter().for_each(|name| open_for(&client, name));
+    client.advance_clock(1);
+    open_for(&client, &names[3]);
+    client.advance_clock(90 * DAYS - 1);
+    assert_eq!(client.due_places(1).len(), 4);
+    client.advance_clock(1);
+    let all = client.due_places(100);
+    assert!(all.is_sorted_by_key(|place| place.due_at) && all.iter().all(|place| place.due_at <= client.now));
+    assert_eq!((all.len(), &all[4].workspace), (5, &names[3]));
+    for most in 1..=5 {
+        assert_eq!(client.due_places(most), all, "in pages of {most}");
+    }
+    let client = client.restarted(store);
+    assert_eq!(client.due_places(2), all, "the order stays");
+    // A place from which the list goes on may be gone.
+    let gone = all.iter().position(|place| place.workspace == acme()).expect("it is due");
+    assert_eq!(client.do_due_work(), 1);
+    for most in 1..=5 {
+        let page = client.engine.due_payments(client.now, Some(all[gone].clone()), most);
+        let page = block_on(page).expect("the engine reads");
+        assert_eq!(page, all[gone + 1..].iter().take(most).cloned().collect::<Vec<_>>());
+    }
+    assert_eq!(client.due_places(2), [&all[..gone], &all[gone + 1..]].concat());
 }
 
 pub(super) fn only_the_platform_says_that_money_came_in(store: &dyn Store) {

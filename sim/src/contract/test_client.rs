@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tollkeeper_engine::{Answer, ChargeRecord, CommandResult, Engine, Listing, Output, Page, Reads};
+use tollkeeper_engine::{
+    Answer, ChargeRecord, CommandResult, DuePlace, Engine, Listing, Output, Page, Reads,
+};
 use tollkeeper_ledger::{
     Actor, ApiKeyId, ApiKeyRequest, Balance, Charge, ChargeId, ChargeRequest, CollectedCommand, Command,
     GrantId, GrantRequest, IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentCommand,
@@ -250,10 +252,25 @@ impl TestClient {
         block_on(self.engine.due(self.now, 100)).expect("the engine reads")
     }
 
+    /// The workspaces with work of payments that is due, read in pages of at most `most`.
+    #[must_use]
+    pub fn due_places(&self, most: usize) -> Vec<DuePlace> {
+        let mut due: Vec<DuePlace> = Vec::new();
+        loop {
+            let after = due.last().cloned();
+            let page = block_on(self.engine.due_payments(self.now, after, most)).expect("the engine reads");
+            assert!(page.len() <= most, "a page has at most `most` rows");
+            if page.is_empty() {
+                return due;
+            }
+            due.extend(page);
+        }
+    }
+
     /// The workspaces with work of payments that is due.
     #[must_use]
     pub fn due_payments(&self) -> Vec<WorkspaceId> {
-        block_on(self.engine.due_payments(self.now, 100)).expect("the engine reads")
+        self.due_places(100).into_iter().map(|place| place.workspace).collect()
     }
 
     /// Does the due work of the payments of `acme`, as a server does; returns how much it was.
@@ -271,6 +288,7 @@ impl TestClient {
                 Work::CallRefund(refund) => {
                     PaymentCommand::Refund(PaymentRefundCommand::Place { refund, reference: "re_due".into() })
                 }
+                Work::LookAtRefund(refund) => PaymentCommand::Refund(PaymentRefundCommand::Succeed(refund)),
                 Work::TickSubscription => {
                     PaymentCommand::Subscription(SubscriptionCommand::Tick { renews: false })
                 }

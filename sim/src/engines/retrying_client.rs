@@ -11,7 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
-use tollkeeper_engine::{BoxFuture, CommandResult, Engine, EngineStats, Error, Query, QueryResult, Ran};
+use tollkeeper_engine::{
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+};
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 /// How long an engine may take to answer, even if its database has failed.
@@ -178,8 +180,27 @@ impl Engine for RetryingClient {
         Box::pin(self.retry(move |engine| async move { engine.due(now, most).await }))
     }
 
-    fn due_payments(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
-        Box::pin(self.retry(move |engine| async move { engine.due_payments(now, most).await }))
+    fn due_payments(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
+        Box::pin(self.retry(move |engine| {
+            let after = after.clone();
+            async move { engine.due_payments(now, after, most).await }
+        }))
+    }
+
+    fn claim_payments(
+        &self,
+        now: Timestamp,
+        workspaces: Vec<WorkspaceId>,
+    ) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
+        Box::pin(self.retry(move |engine| {
+            let workspaces = workspaces.clone();
+            async move { engine.claim_payments(now, workspaces).await }
+        }))
     }
 
     fn stats(&self) -> EngineStats {

@@ -211,7 +211,7 @@ impl Pool {
             }
             Some(end) => {
                 let change = last.upgrade.as_ref();
-                (!last.is_past_due && is_late(end, 2))
+                is_late(end, if last.is_past_due { 26 } else { 2 })
                     || change.is_some_and(|upgrade| is_late(upgrade.asked_at, 24))
             }
         };

@@ -28,6 +28,7 @@ mod subscriptions;
 mod team;
 
 pub use facts::{Fact, Line, Pool};
+pub use payment_refunds::unheard_at;
 pub use payments::gives_up_at;
 
 use std::collections::BTreeMap;
@@ -310,7 +311,7 @@ impl Model {
     pub fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
         let is_due = |pool: &Pool| {
             pool.has_due_top_up(now)
-                || pool.has_refund_to_send()
+                || pool.has_due_refund(now)
                 || pool.has_late_subscription(now)
                 || pool.has_work_at_provider(now)
         };

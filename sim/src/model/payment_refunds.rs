@@ -194,9 +194,11 @@ impl Pool {
         i64::try_from(lost).expect("it is at most what was paid")
     }
 
-    /// True if the money of a refund is to be sent by the provider that took it.
-    pub(super) fn has_refund_to_send(&self) -> bool {
-        self.refunds().iter().any(waits_for_its_call)
+    /// True if the money of a refund is to be sent by the provider that took it, or if the provider
+    /// has said nothing of it for a day.
+    pub(super) fn has_due_refund(&self, now: Timestamp) -> bool {
+        let is_unheard = |refund: &PaymentRefund| is_on_its_way(refund) && unheard_at(refund) <= now;
+        self.refunds().iter().any(|refund| waits_for_its_call(refund) || is_unheard(refund))
     }
 
     /// What is lost of payments besides their refunds, by the name of the payment.
@@ -280,4 +282,15 @@ impl Pool {
 pub(super) fn waits_for_its_call(refund: &PaymentRefund) -> bool {
     let is_pending = refund.status == PaymentRefundStatus::Pending;
     is_pending && refund.placed.is_none() && refund.payment.starts_with("stripe:")
+}
+
+/// When a provider is asked what became of a refund: a day after its call was begun.
+pub fn unheard_at(refund: &PaymentRefund) -> Timestamp {
+    refund.renewed_at.unwrap_or(refund.requested_at).plus_seconds(24 * 3_600)
+}
+
+/// True if the provider has taken over the refund and does not say yet what became of it.
+fn is_on_its_way(refund: &PaymentRefund) -> bool {
+    let is_pending = refund.status == PaymentRefundStatus::Pending;
+    is_pending && refund.placed.is_some() && refund.payment.starts_with("stripe:")
 }

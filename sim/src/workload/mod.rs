@@ -16,7 +16,7 @@ use tollkeeper_ledger::{
 };
 
 use crate::model::step::{Step, nth, unknown_id};
-use crate::model::{Fact, Model, Pool, gives_up_at};
+use crate::model::{Fact, Model, Pool, gives_up_at, unheard_at};
 use crate::random::Random;
 
 mod hostile;
@@ -574,7 +574,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             turns.extend(key.expires_at);
             turns.extend(key.last_used_at.map(|used| used.plus_seconds(bounds::KEY_USE_INTERVAL_SECONDS)));
         }
-        turns.extend(pool.top_ups().iter().map(gives_up_at));
+        turns.extend(pool.top_ups().iter().map(gives_up_at).chain(pool.refunds().iter().map(unheard_at)));
         let times = pool.subscription().map(|last| [last.due_at(), last.look_at()]);
         turns.extend(times.into_iter().flatten().flatten());
         turns.extend([pool.links(now), pool.sessions(now)].concat().iter().map(|session| session.expires_at));

@@ -8,6 +8,7 @@
 //! out, and what is to be done, is the ledger's decision; this is only the list of candidates.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 
 use hashbrown::HashMap;
 use tollkeeper_ledger::Timestamp;
@@ -48,6 +49,16 @@ impl Deadlines {
         self.by_time.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| *key)
     }
 
+    /// The deadlines that have passed at `now` and come behind a place in the list, in order.
+    pub(crate) fn due_behind(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, u64)>,
+    ) -> impl Iterator<Item = (Timestamp, u64)> {
+        let behind = self.by_time.range((after.map_or(Unbounded, Excluded), Unbounded));
+        behind.copied().take_while(move |(deadline, _)| *deadline <= now)
+    }
+
     /// The number of deadlines.
     pub(crate) fn len(&self) -> usize {
         self.by_time.len()
@@ -67,6 +78,11 @@ mod tests {
         deadlines.set(1, Some(at(30)));
         assert_eq!(deadlines.due(at(29)).collect::<Vec<_>>(), [2]);
         assert_eq!(deadlines.due(at(30)).collect::<Vec<_>>(), [2, 1]);
+        let behind = |after| deadlines.due_behind(at(30), after).collect::<Vec<_>>();
+        assert_eq!(behind(None), [(at(20), 2), (at(30), 1)]);
+        assert_eq!(behind(Some((at(20), 2))), [(at(30), 1)]);
+        assert_eq!(behind(Some((at(20), 3))), [(at(30), 1)], "the place is there no more");
+        assert_eq!((behind(Some((at(30), 1))), deadlines.due_behind(at(19), None).next()), (vec![], None));
         deadlines.set(2, None);
         deadlines.set(3, None);
         assert_eq!((deadlines.due(at(30)).collect::<Vec<_>>(), deadlines.len()), (vec![1], 1));

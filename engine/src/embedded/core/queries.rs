@@ -20,7 +20,7 @@ use super::state_machine::StateMachine;
 use crate::embedded::storage::block::Stored;
 use crate::embedded::storage::key_index::Name;
 use crate::embedded::storage::state_meta::KnownEntry;
-use crate::{BalanceAt, Error, JournalHead, WorkspaceRecord, calendar};
+use crate::{BalanceAt, DuePlace, Error, JournalHead, WorkspaceRecord, calendar};
 
 /// The time after which a due charge that cannot be read is looked at again.
 const UNREADABLE_PAUSE_SECONDS: i64 = 600;
@@ -172,15 +172,29 @@ impl Core {
         Ok(due)
     }
 
-    /// At most `most` workspaces with work of payments that is due, the longest overdue first.
+    /// At most `most` workspaces with work of payments that is due, behind a place in the list of
+    /// them: the longest overdue first, and of one time those that were created first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn due_payments(&mut self, now: Timestamp, most: usize) -> Result<Vec<WorkspaceId>, Error> {
+    pub fn due_payments(
+        &mut self,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        most: usize,
+    ) -> Result<Vec<DuePlace>, Error> {
         self.look_at_files();
         let machine = self.ensure_loaded()?;
-        let indices: Vec<u64> = machine.due_payments.due(now).take(most).collect();
-        indices.into_iter().map(|index| machine.workspace_at(index)).collect()
+        let after = match after {
+            // A workspace that is not there is before all others.
+            Some(DuePlace { due_at, workspace }) => {
+                Some((*due_at, machine.find_workspace(workspace)?.map_or(0, u64::from)))
+            }
+            None => None,
+        };
+        let due: Vec<(Timestamp, u64)> = machine.due_payments.due_behind(now, after).take(most).collect();
+        let place = |(due_at, index)| Ok(DuePlace { due_at, workspace: machine.workspace_at(index)? });
+        due.into_iter().map(place).collect()
     }
 
     /// The account index of a workspace; `None` if there is no such workspace.

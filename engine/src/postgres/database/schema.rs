@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use tokio_postgres::Client;
-use tollkeeper_ledger::Payments;
+use tollkeeper_ledger::{Payments, Timestamp};
 
 use super::config::Address;
 use super::decode::decode_payments;
@@ -30,10 +30,11 @@ const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
     include_str!("../migrations/0005_payments.sql"),
     include_str!("../migrations/0006_due_payments.sql"),
     include_str!("../migrations/0007_named_rows.sql"),
+    include_str!("../migrations/0008_daily_looks.sql"),
 ];
 
 /// The last migration that needs the times at which payments are due to be computed anew.
-const DUE_PAYMENTS: usize = 7;
+const DUE_PAYMENTS: usize = 8;
 
 /// How many rows of payments are read together.
 const PAYMENTS_READ: i64 = 1_000;
@@ -112,21 +113,19 @@ async fn try_to_migrate(client: &Client, further: &[&str]) -> Result<(), Failure
 async fn set_due_times(client: &Client) -> Result<(), Failure> {
     let page = "SELECT workspace, data FROM payments WHERE workspace > $1 ORDER BY workspace LIMIT $2";
     let set = "UPDATE payments AS p SET due_at = v.due_at FROM unnest($1::text[], $2::bigint[]) AS v (workspace, due_at)
-               WHERE p.workspace = v.workspace";
+               WHERE p.workspace = v.workspace AND p.due_at IS DISTINCT FROM v.due_at";
     let mut after = String::new();
     loop {
         let rows = client.query(page, &[&after, &PAYMENTS_READ]).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = column::<&str>(last, 0)?.to_owned();
-        let (mut workspaces, mut times) = (Vec::<&str>::new(), Vec::<i64>::new());
+        let (mut workspaces, mut times) = (Vec::<&str>::new(), Vec::<Option<i64>>::new());
         for row in &rows {
             let workspace = column(row, 0)?;
             match decode_payments(Some(column(row, 1)?)) {
                 Ok(payments) => {
-                    if let Some(due_at) = payments.as_deref().and_then(Payments::due_at) {
-                        workspaces.push(workspace);
-                        times.push(due_at.millis());
-                    }
+                    workspaces.push(workspace);
+                    times.push(payments.as_deref().and_then(Payments::due_at).map(Timestamp::millis));
                 }
                 Err(error) => {
                     tracing::error!(workspace, %error, "the payments are damaged; repair the workspace")

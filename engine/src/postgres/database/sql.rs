@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 7;
+pub(crate) const VERSION: usize = 8;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -474,13 +474,14 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
     ),
     (
         Sql::DuePayments,
-        "SELECT workspace FROM payments WHERE due_at <= $1 AND claimed_until <= $1 ORDER BY due_at LIMIT $2",
+        "SELECT workspace, due_at FROM payments WHERE due_at <= $1 AND (due_at, workspace) > ($2, $3)
+         ORDER BY due_at, workspace LIMIT $4",
     ),
     (
         Sql::ClaimPayments,
         "UPDATE payments AS p SET claimed_until = $2 FROM unnest($3::text[]) AS v (workspace)
          WHERE p.workspace = v.workspace AND p.due_at <= $1 AND p.claimed_until <= $1
-         RETURNING p.workspace, p.due_at",
+         RETURNING p.workspace",
     ),
     (
         Sql::CountAll,

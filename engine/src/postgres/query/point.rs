@@ -1,6 +1,7 @@
 //! Short queries: one workspace, a balance now or in the past, a team, one charge with its
 //! refunds, due charges and payments. Most of them read a single snapshot of the database.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
@@ -17,12 +18,14 @@ use crate::postgres::database::decode::{
 };
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
-use crate::postgres::database::session::{DbSession, Uuid, begin_snapshot, column, connect, row_position};
+use crate::postgres::database::session::{
+    DbSession, Params, Uuid, begin_snapshot, column, connect, row_position,
+};
 use crate::postgres::database::sql::{self, Sql};
 use crate::postgres::ids::number_in;
 use crate::postgres::platform::PlatformCell;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
-use crate::{BalanceAt, ChargeRecord, Error, JournalHead, RefundRecord, answer};
+use crate::{BalanceAt, ChargeRecord, DuePlace, Error, JournalHead, RefundRecord, answer};
 
 /// How many entries one step of a search by time reads: four steps search a million entries.
 const PROBES: i64 = 32;
@@ -277,33 +280,51 @@ pub(crate) async fn due(
     Ok(due.into_iter().map(|(_, workspace, charge)| (workspace, charge)).collect())
 }
 
-/// Workspaces with work of payments that is due, the longest overdue first, at most `limit`. They
-/// are claimed as due charges are, until their payments change. Mostly none is due, so this looks
-/// before it claims. A server that comes second finds them claimed.
+/// A page of the workspaces with work of payments that is due, at most `limit`, behind a place in
+/// the list of them. A server that cannot write has none: it could not do the work.
 pub(crate) async fn due_payments(
     session: &DbSession,
     now: Timestamp,
+    after: Option<DuePlace>,
     limit: usize,
-) -> Result<Vec<WorkspaceId>, Failure> {
+) -> Result<Vec<DuePlace>, Failure> {
     let (millis, limit) = (now.millis(), limit.min(LIMIT_MAX) as i64);
-    let due = session.query_with_timeout(Sql::DuePayments, &[&millis, &limit]).await?;
-    if due.is_empty() || !Admission::ask(session).await?.may_write() {
+    // No workspace has an empty id, so before the first one is before all of its time.
+    let (due_at, workspace) = match &after {
+        Some(DuePlace { due_at, workspace }) => (due_at.millis(), workspace.as_str()),
+        None => (i64::MIN, ""),
+    };
+    let params: Params<'_> = &[&millis, &due_at, &workspace, &limit];
+    let rows = session.query_with_timeout(Sql::DuePayments, params).await?;
+    if rows.is_empty() || !Admission::ask(session).await?.may_write() {
         return Ok(Vec::new());
     }
-    let mut ids = due.iter().map(|row| column::<&str>(row, 0)).collect::<Result<Vec<_>, _>>()?;
-    // Batches lock the rows in this order too.
-    ids.sort_unstable();
-    let claimed_until = now.plus_seconds(CLAIM_SECONDS).millis();
-    let rows = session.query_with_timeout(Sql::ClaimPayments, &[&millis, &claimed_until, &ids]).await?;
-    let mut claimed = Vec::with_capacity(rows.len());
+    let mut due = Vec::with_capacity(rows.len());
     for row in &rows {
         match WorkspaceId::new(column::<&str>(row, 0)?) {
-            Ok(workspace) => claimed.push((column::<i64>(row, 1)?, workspace)),
+            Ok(workspace) => {
+                due.push(DuePlace { due_at: Timestamp::from_millis(column(row, 1)?), workspace });
+            }
             Err(_) => tracing::error!("due payments have an invalid workspace id; they stay due"),
         }
     }
-    claimed.sort();
-    Ok(claimed.into_iter().map(|(_, workspace)| workspace).collect())
+    Ok(due)
+}
+
+/// Claims workspaces with work of payments, as due charges are claimed; returns those that no other
+/// server has claimed.
+pub(crate) async fn claim_payments(
+    session: &DbSession,
+    now: Timestamp,
+    mut workspaces: Vec<WorkspaceId>,
+) -> Result<Vec<WorkspaceId>, Failure> {
+    // Batches lock the rows in this order too.
+    workspaces.sort_unstable();
+    let ids: Vec<&str> = workspaces.iter().map(WorkspaceId::as_str).collect();
+    let claimed_until = now.plus_seconds(CLAIM_SECONDS).millis();
+    let rows = session.query_with_timeout(Sql::ClaimPayments, &[&now.millis(), &claimed_until, &ids]).await?;
+    let claimed = rows.iter().map(|row| column::<&str>(row, 0)).collect::<Result<BTreeSet<_>, _>>()?;
+    Ok(workspaces.iter().filter(|workspace| claimed.contains(workspace.as_str())).cloned().collect())
 }
 
 /// A claim of due charges. Times are milliseconds since 1970.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    Answer, BoxFuture, CommandResult, Engine, EngineStats, EntryRecord, Error, GrantRecord, Output, Query,
-    QueryResult, Ran,
+    Answer, BoxFuture, CommandResult, DuePlace, Engine, EngineStats, EntryRecord, Error, GrantRecord, Output,
+    Query, QueryResult, Ran,
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
@@ -366,10 +366,14 @@ impl Engine for Memory {
         now(due)
     }
 
-    fn due_payments(&self, at: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
-        let mut due = self.state().due_payments(at);
-        due.truncate(most);
-        now(due)
+    fn due_payments(
+        &self,
+        at: Timestamp,
+        after: Option<DuePlace>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
+        let due = self.state().due_payments(at).into_iter();
+        now(due.filter(|place| Some(place) > after.as_ref()).take(most).collect())
     }
 
     fn stats(&self) -> EngineStats {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tollkeeper_engine::{
-    BalanceAt, ChargeFilter, ChargeRecord, GrantRecord, JournalHead, Listing, Page, Query, QueryResult,
-    RefundRecord, Report, ReportTime, WorkspaceRecord,
+    BalanceAt, ChargeFilter, ChargeRecord, DuePlace, GrantRecord, JournalHead, Listing, Page, Query,
+    QueryResult, RefundRecord, Report, ReportTime, WorkspaceRecord,
 };
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
@@ -175,13 +175,15 @@ impl State {
         late.map(|(id, charge)| (id, charge.details.id)).collect()
     }
 
-    /// The workspaces with work of payments that is due.
-    pub(super) fn due_payments(&self, now: Timestamp) -> Vec<WorkspaceId> {
-        let is_due = |stored: &StoredWorkspace| {
-            let payments = stored.account.payments.as_deref();
-            payments.is_some_and(|payments| !payments.due_work(now).is_empty())
+    /// The workspaces with work of payments that is due, in order.
+    pub(super) fn due_payments(&self, now: Timestamp) -> Vec<DuePlace> {
+        let place = |(id, stored): (&WorkspaceId, &StoredWorkspace)| {
+            let payments = stored.account.payments.as_deref()?;
+            let due_at = payments.due_at().filter(|_| !payments.due_work(now).is_empty())?;
+            Some(DuePlace { due_at, workspace: id.clone() })
         };
-        let due = self.stored.iter().filter(|(_, stored)| is_due(stored));
-        due.map(|(id, _)| id.clone()).collect()
+        let mut due: Vec<DuePlace> = self.stored.iter().filter_map(place).collect();
+        due.sort();
+        due
     }
 }

@@ -1,7 +1,7 @@
 //! Due work of payments on several servers, and in tables of an older version.
 
 use tollkeeper_engine::postgres::{Options, audit, migrate, repair};
-use tollkeeper_ledger::{Command, PaymentCommand, TopUpBounds, TopUpWay};
+use tollkeeper_ledger::{Command, PaymentCommand, TopUpBounds, TopUpWay, WorkspaceId};
 use tollkeeper_sim::contract::{Store, TestClient, acme, workspace};
 use tollkeeper_sim::engines::postgres::InDatabase;
 use tollkeeper_testkit::blocking::block_on;
@@ -15,6 +15,12 @@ const WAITS_SECONDS: i64 = 90 * 24 * 3_600;
 fn open_top_up() -> Command {
     let allowed = TopUpBounds::WIDEST;
     Command::Payment(PaymentCommand::OpenTopUp { cents: 2_500, way: TopUpWay::Manual, allowed })
+}
+
+fn sorted(client: &TestClient) -> Vec<WorkspaceId> {
+    let mut due = client.due_payments();
+    due.sort();
+    due
 }
 
 #[test]
@@ -32,26 +38,23 @@ fn two_servers_share_due_payments_and_do_each_work_once() {
     one.advance_clock(WAITS_SECONDS);
     let mut two = TestClient { engine: store.open(), now: one.now };
     let all = [acme(), workspace("globex"), workspace("initech")];
-    let mut first = block_on(one.engine.due_payments(one.now, 2)).expect("the database is read");
-    assert_eq!(first.len(), 2);
-    let second = two.due_payments();
-    assert_eq!((second.len(), one.due_payments(), two.due_payments()), (1, vec![], vec![]));
-    first.extend(second);
-    first.sort();
-    assert_eq!(first, all, "each is given to one server");
+    assert_eq!(sorted(&one), all);
+    let claim = |client: &TestClient, names: &[WorkspaceId]| {
+        block_on(client.engine.claim_payments(client.now, names.to_vec())).expect("the database is read")
+    };
+    assert_eq!(claim(&one, &all[1..]), all[1..]);
+    assert_eq!((claim(&two, &all), claim(&one, &all)), (vec![acme()], vec![]), "each is given to one server");
+    assert_eq!(sorted(&two), all, "what is claimed is still due");
     // A server that stopped does not keep what it claimed.
     two.advance_clock(30);
-    let mut again = two.due_payments();
-    again.sort();
-    assert_eq!(again, all);
+    assert_eq!(claim(&two, &all), all);
     let entries = one.entry_count();
     assert_eq!(one.do_due_work(), 1);
     two.do_due_work();
     assert_eq!(two.entry_count(), entries + 1, "the same work of two servers writes one entry");
+    assert_eq!(claim(&two, &all), [], "what was done is due no more, and the rest is claimed");
     two.advance_clock(30);
-    let mut left = two.due_payments();
-    left.sort();
-    assert_eq!(left, all[1..], "what was not done is due again");
+    assert_eq!((sorted(&two), claim(&two, &all)), (all[1..].to_vec(), all[1..].to_vec()));
     check_audit(&store.0);
 }
 
@@ -78,6 +81,27 @@ fn a_migration_computes_when_the_payments_of_older_tables_are_due() {
     check_audit(&store.0);
     let upgraded = TestClient { engine: store.open(), now: client.now };
     assert_eq!(upgraded.due_payments(), [acme()]);
+}
+
+#[test]
+fn a_migration_computes_the_times_of_payments_again() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let client = TestClient::with_credit(&store, 500);
+    client.accepted(open_top_up());
+    let due = "SELECT due_at FROM payments";
+    let before = store.0.sql(due);
+    block_on(client.engine.close()).expect("a healthy engine closes");
+    // The rules of the version before asked no provider daily, and had no time for that.
+    store.0.sql(
+        "UPDATE payments SET due_at = NULL; UPDATE platform SET min_version = 7;
+         DELETE FROM migration WHERE version > 7",
+    );
+    migrate(&store.0.url()).expect("the tables are upgraded");
+    assert_eq!(store.0.sql(due), before);
+    check_audit(&store.0);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_migration_waits_for_a_server_that_has_read_the_guard_before_it() {
     let client = TestClient::with_credit(&store, 10_000);
     // A batch of a server between its guard and its commit.
     let batch =
-        store.0.open_transaction("DO $$ BEGIN PERFORM n FROM platform WHERE min_version <= 7; END $$");
+        store.0.open_transaction("DO $$ BEGIN PERFORM n FROM platform WHERE min_version <= 8; END $$");
     thread::scope(|scope| {
         let migration = scope.spawn(|| migrate_further(&store.0.url(), &[FURTHER]));
         store.0.wait_for_lock();

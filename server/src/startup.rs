@@ -24,6 +24,7 @@ use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::losses::Losses;
 use crate::jobs::polling::Polling;
 use crate::jobs::reconciliation::Reconciliation;
 use crate::jobs::renewals::Renewals;
@@ -176,6 +177,7 @@ pub async fn serve(
             () = DuePayments::default().run(&app, app.poll_interval) => {}
             () = Renewals::default().run(&app, app.poll_interval) => {}
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
+            () = Losses::default().run(&app, app.poll_interval) => {}
         }
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;

@@ -6,6 +6,7 @@
 //! due_work       what is done for each kind of that work
 //! renewals       renews what was past due before plans renewed by themselves
 //! reconciliation finds what lost webhook events would have said
+//! losses         looks daily at refunds and disputes
 //! polling        how all poll, batch after batch
 //! back_off       when what failed is tried again
 //! ```
@@ -15,6 +16,7 @@
 pub(crate) mod back_off;
 pub(crate) mod due_payments;
 mod due_work;
+pub(crate) mod losses;
 pub(crate) mod polling;
 pub(crate) mod reconciliation;
 pub(crate) mod renewals;

@@ -10,6 +10,7 @@ use tollkeeper_testkit::stripe::{Card, Fault, Options, StripeStandIn};
 use super::stripe_top_ups::stripe_settings;
 use super::*;
 use crate::jobs::due_payments::DuePayments;
+use crate::jobs::losses::Losses;
 use crate::jobs::polling::Polling;
 use crate::jobs::reconciliation::Reconciliation;
 
@@ -249,6 +250,56 @@ async fn after_weeks_of_downtime_all_is_found_once_by_two_servers() {
     Reconciliation::default().poll(&late).await;
     assert!(late.clock_watch.holds_timers(), "the clock is far from the newest entry");
     assert_eq!(stripe.requests().len(), asked, "walks wait with the timers for an operator");
+}
+
+#[tokio::test]
+async fn what_went_back_while_no_server_ran_for_months_is_found() {
+    const MONTHS: i64 = 40 * 86_400;
+    let deaf = deaf().await;
+    let (_, payment) = deaf.paid("one").await;
+    deaf.pass_seconds(300);
+    Reconciliation::default().poll(&deaf.world.app).await;
+    let after_months = async || {
+        deaf.stripe.take_events();
+        deaf.pass_seconds(MONTHS);
+        Reconciliation::default().poll(&deaf.world.app).await;
+        let by_events = deaf.world.balance().await.0;
+        Losses::default().poll(&deaf.world.app).await;
+        (by_events, deaf.world.balance().await.0)
+    };
+    let dispute = deaf.stripe.open_dispute(&payment, 2_500, "needs_response");
+    assert_eq!(after_months().await, (2_500_000, 0), "Stripe lists no event of it any more");
+    deaf.stripe.set_dispute_status(&dispute, "won");
+    assert_eq!(after_months().await, (0, 2_500_000));
+    let refund = deaf.stripe.refund_elsewhere(&payment, 1_000);
+    assert_eq!(after_months().await, (2_500_000, 1_500_000));
+    deaf.stripe.finish_refund(&refund, "failed");
+    assert_eq!(after_months().await, (1_500_000, 2_500_000));
+}
+
+#[tokio::test]
+async fn losses_are_looked_at_daily_and_after_a_fault_within_an_hour() {
+    let deaf = deaf().await;
+    let (_, payment) = deaf.paid("one").await;
+    deaf.pass_seconds(300);
+    Reconciliation::default().poll(&deaf.world.app).await;
+    let _ = deaf.stripe.open_dispute(&payment, 1_000, "needs_response");
+    let mut losses = Losses::default();
+    deaf.stripe.fail_next("GET", "/v1/disputes", Fault::ErrorBefore);
+    losses.poll(&deaf.world.app).await;
+    deaf.pass_seconds(1_800);
+    losses.poll(&deaf.world.app).await;
+    assert_eq!(deaf.world.balance().await.0, 2_500_000);
+    deaf.pass_seconds(1_800);
+    losses.poll(&deaf.world.app).await;
+    assert_eq!((deaf.world.balance().await.0, deaf.reconciled().await), (1_500_000, 2));
+    let fetched = deaf.fetched();
+    deaf.pass_seconds(86_399);
+    losses.poll(&deaf.world.app).await;
+    assert_eq!(deaf.fetched(), fetched, "a walk a day");
+    deaf.pass_seconds(1);
+    losses.poll(&deaf.world.app).await;
+    assert!(deaf.fetched() > fetched);
 }
 
 #[tokio::test]

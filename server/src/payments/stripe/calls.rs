@@ -336,6 +336,30 @@ impl Client {
         self.all_of("disputes", || Form::default().with("payment_intent", payment)).await
     }
 
+    /// A page of the refunds that were made since a time, newest first.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn refunds_since(
+        &self,
+        since_seconds: i64,
+        older_than: Option<&ObjectId>,
+    ) -> Result<List<Refund>, StripeError> {
+        self.since("refunds", since_seconds, older_than).await
+    }
+
+    /// A page of the disputes that were opened since a time, newest first.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn disputes_since(
+        &self,
+        since_seconds: i64,
+        older_than: Option<&ObjectId>,
+    ) -> Result<List<Dispute>, StripeError> {
+        self.since("disputes", since_seconds, older_than).await
+    }
+
     /// A warning that a payment is probably fraudulent.
     ///
     /// # Errors
@@ -414,7 +438,17 @@ impl Client {
         since_seconds: i64,
         older_than: Option<&ObjectId>,
     ) -> Result<List<Event>, StripeError> {
+        self.since("events", since_seconds, older_than).await
+    }
+
+    /// A page of a list, newest first.
+    async fn since<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        since_seconds: i64,
+        older_than: Option<&ObjectId>,
+    ) -> Result<List<T>, StripeError> {
         let query = Form::default().with("created[gte]", since_seconds).with("limit", PAGE);
-        self.get("events", query.maybe("starting_after", older_than)).await
+        self.get(list, query.maybe("starting_after", older_than)).await
     }
 }

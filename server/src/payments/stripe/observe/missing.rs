@@ -4,7 +4,7 @@
 //! What is there after all is left to be observed again.
 
 use tollkeeper_engine::Reads;
-use tollkeeper_ledger::{Provider, SubscriptionId, TopUp, WorkspaceId};
+use tollkeeper_ledger::{Payments, Provider, SubscriptionId, TopUp, WorkspaceId};
 
 use super::{NotObserved, Observer, Subject, top_up_of};
 use crate::app::App;
@@ -127,10 +127,16 @@ impl Observer<'_> {
         let name = found.metadata.get(SUBSCRIPTION).and_then(|text| text.parse().ok());
         let name: SubscriptionId = name.ok_or(NotObserved::Missing)?;
         let payments = self.app.engine().payments(&workspace).await?;
-        let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
-        let is_there = last.is_some_and(|last| last.id.0 >= name.0);
+        let is_there = payments.is_some_and(|payments| has_begun(&payments, name));
         if is_there { Err(NotObserved::Missing) } else { Ok(workspace) }
     }
+}
+
+/// True if the ledger has, or had, this subscription: it is the last one, it was paid for here, or
+/// its id is older. Ids of one millisecond, or from before a clock was set back, are in no order.
+pub(super) fn has_begun(payments: &Payments, name: SubscriptionId) -> bool {
+    let is_older = payments.subscription.as_deref().is_some_and(|last| last.id.0 >= name.0);
+    is_older || payments.of_subscriptions.iter().any(|payment| payment.subscription == name)
 }
 
 /// The name of an object of Stripe in a note.

@@ -14,6 +14,7 @@ use tollkeeper_ledger::{
 };
 
 use super::invoices::{Paid, number_of_change, paid_by, tax_of_plan};
+use super::missing::has_begun;
 use super::{NotObserved, Observed, Observer};
 use crate::payments::stripe::calls::subscriptions::SUBSCRIPTION;
 use crate::payments::stripe::objects::ObjectId;
@@ -71,7 +72,7 @@ impl Observer<'_> {
         let name: SubscriptionId = text.parse().map_err(|_| NotObserved::Missing)?;
         let payments = self.payments(&workspace).await?;
         let last = payments.subscription.as_deref().ok_or(NotObserved::Missing)?;
-        if last.id.0 < name.0 {
+        if !has_begun(&payments, name) {
             // This is a restored copy, or the start is not written yet.
             return Err(NotObserved::Missing);
         }

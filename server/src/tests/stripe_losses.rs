@@ -149,8 +149,8 @@ async fn the_rest_of_an_invoice_that_was_paid_in_parts_goes_first_whichever_part
     plans.deliver_all().await;
     let all = plans.stripe.objects("invoice_payment");
     let intents = all.iter().filter(|payment| payment["invoice"] == invoice.as_str());
-    let intents = intents.filter_map(|payment| payment["payment"]["payment_intent"].as_str());
-    let other = intents.filter(|intent| *intent != part).last().expect("it took the rest").to_owned();
+    let mut intents = intents.filter_map(|payment| payment["payment"]["payment_intent"].as_str()).rev();
+    let other = intents.find(|intent| *intent != part).expect("it took the rest").to_owned();
     let billed = Billed { plans, payment: part };
     billed.balance_is(6_000_000).await;
     billed.refund(800);

@@ -3,8 +3,8 @@
 //! Events say so too, but Stripe lists them for 30 days. After a longer time without a server, what
 //! happened meanwhile is found here. The lists of disputes and refunds of the last 180 days are
 //! walked through page by page, and each object is observed as after an event, so nothing is done
-//! twice. Refunds of this ledger are left out unless they failed: their payment refunds are due work
-//! while they are under way. How far a walk came is in memory only, so each start begins one.
+//! twice. Refunds of this ledger are left out unless they failed: while they are under way, they
+//! are due work. How far a walk came is in memory only, so each start begins one.
 
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ impl Walk {
                     if has_changed {
                         app.metrics.count_reconciled();
                         let (kind, id) = (subject.as_str(), id.as_str());
-                        tracing::warn!(kind, id, "no event told of money that went back; it was found");
+                        tracing::warn!(kind, id, "money went back and no event arrived; it was found");
                     }
                 }
                 // It is of a payment that was never granted here.

@@ -97,9 +97,11 @@ fn pay_period(
     now: Timestamp,
 ) -> Result<Vec<EntryBody>, Refusal> {
     let cents = paid.cents;
-    let plan = terms.plan_of(last).filter(|_| start <= now.plus_seconds(AHEAD_SECONDS));
-    let plan = plan.filter(|_| TopUp::is_provider_payment(&paid.payment)).ok_or(Refusal::PaymentUnmatched)?;
-    let period = last.paid_period(&plan, start, cents).filter(|_| cents <= plan.price_cents);
+    let plan = terms.plan_of(last).filter(|_| TopUp::is_provider_payment(&paid.payment));
+    let plan = plan.filter(|plan| cents <= plan.price_cents).ok_or(Refusal::PaymentUnmatched)?;
+    let period = last.paid_period(&plan, start, cents);
+    // By its own beginning and not by the stated one, because the entry tells only that.
+    let period = period.filter(|period| period.start <= now.plus_seconds(AHEAD_SECONDS));
     let period = period.ok_or(Refusal::PaymentUnmatched)?;
     if period.month >= last.months_paid {
         check_granted(Some(last), now)?;

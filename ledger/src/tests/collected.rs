@@ -68,6 +68,23 @@ fn each_period_that_was_paid_grants_once_also_late_and_out_of_order() {
 }
 
 #[test]
+fn a_period_that_begins_more_than_a_day_ahead_is_not_granted() {
+    let world = check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        collect basic
+        stripe period in_1 2026-01-31 basic 3000 => granted 3000000, period 0 for 3000 cents
+        on 2026-02-26
+        wait 23h
+        stripe period in_2 2026-02-28 basic 3000 earlier=3h => no payment_unmatched
+        wait 1h
+        stripe period in_2 2026-02-28 basic 3000 earlier=3h => granted 3000000, period 1 for 3000 cents
+        "
+    ));
+    assert_eq!(grants(&world).len(), 2);
+}
+
+#[test]
 fn a_period_takes_its_price_at_the_most() {
     let world = check(&format!(
         "{PLANS}

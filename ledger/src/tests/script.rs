@@ -16,7 +16,7 @@
 //! loss tN|NAME CENTS [disputed= evidence= key=]    send_back tN [CENTS] [by_hand reason= key=]
 //! place rN REFERENCE    sent rN    bounced rN [reason=]    unmatched PAYMENT CENTS [currency=]
 //! plan ID    pay NAME [change]    cancel    tick [renews]    ticks [renews]    subscription
-//! collect PLAN    stripe placed ENDS | period NAME DATE PLAN CENTS | change NAME CENTS [number=]
+//! collect PLAN    stripe placed ENDS | period NAME DATE PLAN CENTS [earlier=] | change NAME CENTS [number=]
 //!     | drop N | lapse | end
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME

@@ -107,8 +107,9 @@ impl Pool {
                     let (cents, tax_cents) = (*cents, *tax_cents);
                     Some(PaidPeriod { month, start, plan, cents, tax_cents, payment: payment.clone() })
                 });
-                let is_ahead = start.millis() - now.millis() > 24 * HOUR_SECONDS * 1_000;
-                let period = period.filter(|_| !is_ahead).ok_or(Refusal::PaymentUnmatched)?;
+                let latest = now.plus_seconds(24 * HOUR_SECONDS);
+                let period = period.filter(|period| period.start <= latest);
+                let period = period.ok_or(Refusal::PaymentUnmatched)?;
                 return self.pay_collected_period(last, period, now);
             }
             CollectedCommand::PayChange { number, payment, terms, cents, tax_cents } => {

@@ -28,6 +28,7 @@ pub(super) fn command(words: &[&str]) -> Command {
 /// The command of a line about what the provider says of the subscription.
 pub(super) fn collected(world: &World, words: &Words) -> Command {
     let (tax_cents, number) = (words.number("tax").unwrap_or(0), words.number::<u32>("number"));
+    let earlier = words.text("earlier").map_or(0, super::seconds);
     let words = &words.bare;
     let last = world.account.payments.as_deref().and_then(|payments| payments.subscription.as_deref());
     let last = last.expect("a subscription was started");
@@ -44,7 +45,8 @@ pub(super) fn collected(world: &World, words: &Words) -> Command {
         }
         "period" => {
             let plan = world.platform.plans.newest().find(&PlanId::known(words[4])).expect("it is a plan");
-            let (start, cents) = (Timestamp::midnight(words[3]), super::number(words[5]));
+            let start = Timestamp::midnight(words[3]).plus_seconds(-earlier);
+            let cents = super::number(words[5]);
             let (payment, terms) = (payment(), Terms::of(plan));
             CollectedCommand::PayPeriod { payment, terms, start, cents, tax_cents }
         }

@@ -214,9 +214,18 @@ fn confirm(
     if !has_begun || current.cancels_at.is_some() || current.next_terms().is_free() {
         return Err(Refusal::NothingDue);
     }
-    check_granted(Some(current), now)?;
+    if current.months_granted < current.months_paid {
+        // Also of a free plan: its year ends before the next one is paid.
+        return Err(LAGS);
+    }
     pay_period(view, current, payment, now)
 }
+
+/// A month has begun that is not granted yet.
+const LAGS: Refusal = Refusal::InvalidField {
+    field: "subscription",
+    why: "has a month that was paid and will be granted in a moment",
+};
 
 /// Refuses to go on before every month was granted that was paid for and has begun.
 ///
@@ -224,8 +233,7 @@ fn confirm(
 /// `InvalidField`.
 pub(super) fn check_granted(subscription: Option<&Subscription>, now: Timestamp) -> Result<(), Refusal> {
     let lags = subscription.is_some_and(|last| last.ended_at.is_none() && last.lags(now));
-    let why = "has a month that was paid and will be granted in a moment";
-    if lags { Err(Refusal::InvalidField { field: "subscription", why }) } else { Ok(()) }
+    if lags { Err(LAGS) } else { Ok(()) }
 }
 
 /// Refuses to begin another subscription while the provider still collects the last one.

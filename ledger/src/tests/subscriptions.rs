@@ -215,6 +215,23 @@ fn a_dearer_year_is_paid_for_the_rest_of_the_year_and_brings_more_every_month() 
 }
 
 #[test]
+fn a_free_year_ends_before_the_next_one_is_paid() {
+    check(
+        "
+        plans free=0/100_000/year year=10000/1_000_000/year
+        on 2026-01-31
+        plan free => started free
+        ticks => granted 100000, month 0 for 0 cents
+        on 2027-02-01
+        plan year => change 1 to year planned
+        pay one => no invalid_field subscription
+        tick => month 11 skipped
+        pay one => granted 1000000, month 12 for 833 cents
+        ",
+    );
+}
+
+#[test]
 fn a_free_plan_grants_at_once_and_then_only_while_it_is_used() {
     let world = check(&format!(
         "{PLANS}

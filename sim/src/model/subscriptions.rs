@@ -464,7 +464,7 @@ impl Pool {
         if start > now || current.is_canceled || Running::is_free(plan) {
             return Err(Refusal::NothingDue);
         }
-        if asked.is_some() && current.owes(now) {
+        if asked.is_some() && current.granted < current.paid {
             return Err(invalid("subscription"));
         }
         let cents = split(plan.price_cents, length(plan))[0];

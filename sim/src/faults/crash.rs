@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tollkeeper_engine::embedded::{Appender, Core, CoreOptions, Embedded, audit};
 use tollkeeper_engine::{CommandResult, Error};
-use tollkeeper_ledger::{Actor, Command, Submission, Timestamp};
+use tollkeeper_ledger::{Actor, Submission, Timestamp};
 
 use crate::differential::{Difference, Differential, next_batch};
 use crate::disk::{Disk, Fault, Survivors};
@@ -474,19 +474,15 @@ fn commit_somehow(
     let Some(in_flight) = in_flight else {
         return core.commit().map(|()| ran);
     };
-    let keyed = batch.iter().zip(&ran).filter(|((_, submission), ran)| is_keyed(submission) && ran.is_ok());
+    // What changed nothing leaves its key free, so its repetition is a new request.
+    let is_kept = |ran: &CommandResult| ran.as_ref().is_ok_and(|answer| answer.changed || answer.replayed);
+    let keyed = batch.iter().zip(&ran).filter(|((_, submission), ran)| is_keyed(submission) && is_kept(ran));
     // The platform repeats them, because the batch may have removed the member or key that asked
     // first.
     let again = |submission: &Submission| Submission { actor: Actor::Platform, ..submission.clone() };
     let (again, first): (Vec<Submission>, Vec<&CommandResult>) =
         keyed.map(|((_, submission), ran)| (again(submission), ran)).unzip();
-    let is_void: Vec<bool> =
-        again.iter().map(|submission| matches!(submission.command, Command::VoidGrant { .. })).collect();
-    for ((ran, first), is_void) in core.decide_batch(again, now)?.iter().zip(first).zip(is_void) {
-        // To void a grant that is void already changes nothing, so its key stays free.
-        if is_void && ran.as_ref().is_ok_and(|answer| !answer.replayed) {
-            continue;
-        }
+    for (ran, first) in core.decide_batch(again, now)?.iter().zip(first) {
         let output = |ran: &CommandResult| ran.as_ref().map(|answer| answer.output.clone()).ok();
         assert_eq!(output(ran), output(first), "a repeated request gets the first answer");
     }

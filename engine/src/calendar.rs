@@ -5,9 +5,22 @@
 //! independent of the database on their machines.
 //!
 //! A day begins with its first instant that exists: a later hour where summer time skips midnight.
+//!
+//! Usage is counted by hours in UTC. Where a day begins within an hour, the hour is counted in two
+//! parts ([`hour_part`]), so that the usage of each day is exact.
 
+use std::cell::RefCell;
+
+use hashbrown::HashMap;
 use jiff::{ToSpan, Zoned, tz::TimeZone};
-use tollkeeper_ledger::{Account, Limits, PeriodWindow, PeriodWindows, Recount, Timestamp};
+use tollkeeper_ledger::{Account, HourPart, Limits, PeriodWindow, PeriodWindows, Recount, Timestamp};
+
+const SECONDS_PER_HOUR: i64 = 3_600;
+const MILLIS_PER_MINUTE: i64 = 60_000;
+
+/// Until this year, all changes of the clock are looked at to see whether days can begin within
+/// hours. Later ones repeat those of the years before.
+const CHANGES_UNTIL_YEAR: i16 = 2100;
 
 /// True for the exact name of a time zone in the IANA database, that is, of a place or an offset.
 #[must_use]
@@ -63,6 +76,98 @@ pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindow
     (account.limits.clone(), period_windows(&account.profile.timezone, account.present(now)))
 }
 
+/// The part of its hour in UTC that usage at an instant counts in: split where a day of the time
+/// zone begins within the hour, else whole. The day is the one that begins after the hour did.
+///
+/// Depends on nothing but its arguments. In nearly all zones days begin with an hour, and then it is
+/// a comparison with the zone of the last call of the thread.
+#[must_use]
+pub fn hour_part(timezone: &str, at: Timestamp) -> HourPart {
+    thread_local! {
+        static ZONES: RefCell<Zones> = RefCell::default();
+    }
+    if at < Timestamp::ZERO {
+        return part_at(day_begins_within(timezone, at.hour()), at);
+    }
+    ZONES.with_borrow_mut(|zones| zones.hour_part(timezone, at))
+}
+
+/// The part of an hour that an instant lies in, if a day begins at a minute of the hour.
+fn part_at(day_begins: Option<u8>, at: Timestamp) -> HourPart {
+    match day_begins {
+        None => HourPart::WHOLE,
+        Some(minute) if at.minute() < minute => HourPart { end: minute, ..HourPart::WHOLE },
+        Some(minute) => HourPart { begin: minute, ..HourPart::WHOLE },
+    }
+}
+
+/// The minute of an hour after its first at which a day begins; `None` if none does. An offset with
+/// seconds, as Liberia had until 1972, splits no hour.
+fn day_begins_within(timezone: &str, hour: i64) -> Option<u8> {
+    let hour_begins = Timestamp::of_minute(hour, 0);
+    let day_begins = period_windows(timezone, hour_begins).day.end;
+    let is_within = hour_begins < day_begins && day_begins.hour() == hour;
+    (is_within && day_begins.millis() % MILLIS_PER_MINUTE == 0).then(|| day_begins.minute())
+}
+
+/// The time zones that a thread has met, so that each is looked at once.
+#[derive(Default)]
+struct Zones {
+    /// The last zone whose days begin with an hour.
+    last_whole: Box<str>,
+    by_name: HashMap<Box<str>, ZoneDays>,
+}
+
+/// Where the days of a zone begin since 1970.
+enum ZoneDays {
+    WithAnHour,
+    /// Some within an hour. The last hour that was asked for, and the minute at which a day begins.
+    WithinHours { hour: i64, day_begins: Option<u8> },
+}
+
+impl Zones {
+    fn hour_part(&mut self, timezone: &str, at: Timestamp) -> HourPart {
+        if *self.last_whole == *timezone {
+            return HourPart::WHOLE;
+        }
+        if !self.by_name.contains_key(timezone) {
+            // A name that is not known counts in UTC. It is not kept, so that memory is bounded.
+            let Ok(zone) = TimeZone::get(timezone) else { return HourPart::WHOLE };
+            let days = match begins_days_with_hours(&zone) {
+                true => ZoneDays::WithAnHour,
+                false => ZoneDays::WithinHours { hour: i64::MIN, day_begins: None },
+            };
+            self.by_name.insert(timezone.into(), days);
+        }
+        match self.by_name.get_mut(timezone) {
+            Some(ZoneDays::WithinHours { hour, day_begins }) => {
+                if *hour != at.hour() {
+                    (*hour, *day_begins) = (at.hour(), day_begins_within(timezone, at.hour()));
+                }
+                part_at(*day_begins, at)
+            }
+            Some(ZoneDays::WithAnHour) | None => {
+                self.last_whole = timezone.into();
+                HourPart::WHOLE
+            }
+        }
+    }
+}
+
+/// True if every day of a zone since 1970 begins with an hour in UTC: all offsets are whole hours,
+/// and all changes of the clock happen at the beginning of one.
+fn begins_days_with_hours(zone: &TimeZone) -> bool {
+    let begin = jiff::Timestamp::UNIX_EPOCH;
+    let is_whole = |seconds: i64| seconds % SECONDS_PER_HOUR == 0;
+    let mut changes = zone
+        .following(begin)
+        .take_while(|change| change.timestamp().to_zoned(TimeZone::UTC).year() <= CHANGES_UNTIL_YEAR);
+    is_whole(zone.to_offset(begin).seconds().into())
+        && changes.all(|change| {
+            is_whole(change.offset().seconds().into()) && is_whole(change.timestamp().as_second())
+        })
+}
+
 fn start_of_day(at: &Zoned) -> Zoned {
     at.start_of_day().unwrap_or_else(|_| at.clone())
 }
@@ -115,5 +220,57 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// All names of zones, so that no zone of the database is forgotten.
+    fn zone_names() -> Vec<String> {
+        jiff::tz::db().available().map(|name| name.to_string()).filter(|name| is_known_timezone(name)).collect()
+    }
+
+    #[test]
+    fn every_zone_is_split_where_its_days_begin() {
+        let names = zone_names();
+        assert!(names.len() > 400, "{} zones", names.len());
+        let mut split = 0;
+        for name in &names {
+            let zone = TimeZone::get(name).expect("a name of the database");
+            // The instants of all days of more than a year, with all changes of the clock.
+            for day in 20_400..20_800 {
+                let start = period_windows(name, Timestamp::of_minute(day * 24, 0)).day.start;
+                let part = hour_part(name, start);
+                assert_eq!(part.begin, start.minute(), "{name} at {start:?}");
+                assert_eq!(part.end, 60, "{name} at {start:?}");
+                let before = hour_part(name, start.plus_seconds(-1));
+                assert_eq!((before.begin, before.end % 60), (0, start.minute()), "{name} before {start:?}");
+                assert_eq!(hour_part(name, start.plus_seconds(5 * 3_600)), HourPart::WHOLE, "{name}");
+            }
+            split += usize::from(!begins_days_with_hours(&zone));
+        }
+        assert!((10..100).contains(&split), "{split} zones have days that begin within hours");
+    }
+
+    #[test]
+    fn the_remembered_zone_and_hour_change_no_answer() {
+        // 2010-04-01 and the half years around it, in which Lord Howe and New York change the clock.
+        let zones = ["Asia/Kathmandu", "UTC", "Australia/Lord_Howe", "America/New_York", "America/St_Johns"];
+        for hour in (352_000..362_000).step_by(3) {
+            for (turn, zone) in zones.iter().enumerate() {
+                let at = Timestamp::of_minute(hour, (turn * 14) as u8);
+                assert_eq!(hour_part(zone, at), part_at(day_begins_within(zone, hour), at), "{zone} {hour}");
+            }
+        }
+        let before_1970 = Timestamp::of_minute(-1, 20);
+        assert_eq!(hour_part("Asia/Kathmandu", before_1970), HourPart::WHOLE);
+        assert_eq!(hour_part("Nowhere/Atlantis", Timestamp::ZERO), HourPart::WHOLE);
+    }
+
+    #[test]
+    fn a_day_without_a_midnight_begins_with_its_first_instant() {
+        // 2017-10-15 01:00 in Sao Paulo is 03:00 in UTC; the clock went from 24:00 to 01:00.
+        let start = period_windows("America/Sao_Paulo", Timestamp::from_millis(1_508_050_000_000)).day.start;
+        assert_eq!(start.millis(), 1_508_036_400_000);
+        // 2026-03-29 in Beirut begins at 01:00 as well, which is 22:00 of the day before in UTC.
+        let start = period_windows("Asia/Beirut", Timestamp::from_millis(1_774_785_600_000)).day.start;
+        assert_eq!(start.millis(), 1_774_735_200_000);
     }
 }

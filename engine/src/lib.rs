@@ -106,7 +106,7 @@ mod vital_thread;
 mod workspace_search;
 
 pub use audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings};
-pub use calendar::{is_known_timezone, period_windows};
+pub use calendar::{hour_part, is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{
     Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, DuePlace, Engine, EngineStats,

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 
 use tollkeeper_ledger::{
     ApiKeyId, MemberId, Micros, OperationId, PeriodWindow, PeriodWindows, Recount, Spender, Subject,
-    Timestamp, UsageKey, UsageSums, WorkerId,
+    UsageKey, UsageSums, WorkerId,
 };
-
-const HOUR_MILLIS: i64 = 3_600_000;
 
 /// Rows of usage that a recount of limits may read at any time.
 const RECOUNT_FREE_ROWS: usize = 4_096;
@@ -42,10 +40,12 @@ pub(crate) fn folded(mut rows: Vec<(UsageKey, UsageSums)>) -> Vec<(UsageKey, Usa
 
 /// What each limit of a recount has used of its current period, net of refunds, never below zero.
 ///
-/// Rows count whole hours. If a day begins within an hour, all charges of that hour count and none
-/// of its refunds do: too much rather than too little, so that a limit is never exceeded. Each row
-/// is looked at once and finds its limits by their subjects, so the time does not grow with rows ×
-/// limits. Rows after the period were counted while a clock was ahead and do not belong to it.
+/// A row ends where a day begins in the time zone that the workspace had then, so the sums of a
+/// period are exact. If the time zone was changed since, a row may cover the beginning of the
+/// period. Then all its charges count and none of its refunds do: too much rather than too little,
+/// so that a limit is never exceeded. Each row is looked at once and finds its limits by their
+/// subjects, so the time does not grow with rows × limits. Rows after the period were counted while
+/// a clock was ahead and do not belong to it.
 pub(crate) fn used_by_limit(
     recount: &Recount,
     windows: &PeriodWindows,
@@ -57,14 +57,11 @@ pub(crate) fn used_by_limit(
     for (key, sums) in rows {
         for index in subjects.covering(&key.spender) {
             let PeriodWindow { start, end } = periods[index];
-            let first_hour = start.hour();
-            let is_before_end = Timestamp::from_millis(key.hour * HOUR_MILLIS) < end;
-            if key.hour < first_hour || !is_before_end {
+            if key.end() <= start || end <= key.begin() {
                 continue;
             }
-            let begins_within = start != Timestamp::from_millis(first_hour * HOUR_MILLIS);
-            let keeps_refunds = begins_within && key.hour == first_hour;
-            used[index] += if keeps_refunds { sums.charged } else { sums.charged - sums.refunded };
+            let covers_start = key.begin() < start;
+            used[index] += if covers_start { sums.charged } else { sums.charged - sums.refunded };
         }
     }
     used.into_iter().map(|used| used.max(Micros::ZERO)).collect()

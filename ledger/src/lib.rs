@@ -121,7 +121,7 @@ pub use account::invariants;
 pub use account::limit::{Limit, Limits, Period, PeriodWindow, PeriodWindows, Subject};
 pub use account::profile::Profile;
 pub use account::spender::Spender;
-pub use account::usage::{Usage, UsageKey, UsageSums};
+pub use account::usage::{HourPart, Usage, UsageKey, UsageSums};
 pub use account::{Account, ChainEnd};
 pub use decide::command::{
     ChargeCommand, ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission,

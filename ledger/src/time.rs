@@ -61,6 +61,27 @@ impl Timestamp {
         self.0.div_euclid(MILLIS_PER_HOUR)
     }
 
+    /// The minute within its hour: 0 to 59.
+    #[must_use]
+    pub const fn minute(self) -> u8 {
+        (self.0.rem_euclid(MILLIS_PER_HOUR) / MILLIS_PER_MINUTE) as u8
+    }
+
+    /// The beginning of a minute of an hour ([`Timestamp::hour`]). Stops at the end of the range
+    /// instead of wrapping.
+    ///
+    /// ```
+    /// use tollkeeper_ledger::Timestamp;
+    ///
+    /// let at = Timestamp::of_minute(490_000, 15);
+    /// assert_eq!((at.hour(), at.minute(), at.seconds()), (490_000, 15, 490_000 * 3_600 + 15 * 60));
+    /// ```
+    #[must_use]
+    pub const fn of_minute(hour: i64, minute: u8) -> Timestamp {
+        let hour = hour.saturating_mul(MILLIS_PER_HOUR);
+        Timestamp(hour.saturating_add(minute as i64 * MILLIS_PER_MINUTE))
+    }
+
     /// The instant `months` calendar months later in UTC, at the same time of the day. A month that
     /// has no such day gives its last one, so 31 January and one month are the end of February.
     /// Stops at the end of the range instead of wrapping.
@@ -127,6 +148,7 @@ impl Timestamp {
     }
 }
 
+const MILLIS_PER_MINUTE: i64 = 60_000;
 const MILLIS_PER_HOUR: i64 = 3_600_000;
 const MILLIS_PER_DAY: i64 = 24 * MILLIS_PER_HOUR;
 

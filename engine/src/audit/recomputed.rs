@@ -12,7 +12,7 @@ use tollkeeper_ledger::{
 use super::rules::Follower;
 use super::scratch::Scratch;
 use super::sketch::{Sketch, Sketcher};
-use crate::Error;
+use crate::{Error, calendar};
 
 /// About what the account of a workspace takes besides its lists.
 const ACCOUNT_BYTES: usize = 1_500;
@@ -177,7 +177,7 @@ impl Recomputed {
         if replayed.is_ok() {
             self.spent(&touched, |spent, grant| spent.add(spent_row(sketcher, grant)));
             let mut usage = Usage::default();
-            usage.record(entry);
+            usage.record(entry, calendar::hour_part(&self.account.profile.timezone, entry.decided_at));
             for (key, sums) in usage.take() {
                 self.usage.add(sketcher.usage(&key, sums));
             }

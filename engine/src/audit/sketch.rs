@@ -63,24 +63,26 @@ impl Sketcher {
     }
 
     /// The number of a usage row. It is linear in the sums: rows with one key may be added in
-    /// parts.
+    /// parts. How an hour is divided does not count: rows from before hours were divided are right,
+    /// and so are those of a program with other rules for a time zone.
     pub(crate) fn usage(&self, key: &UsageKey, sums: UsageSums) -> u128 {
         let UsageSums { runs, quantity, charged, refunded } = sums;
         let sums = [runs, quantity, charged.get(), refunded.get()];
         let products = sums.iter().zip(self.factors).map(|(sum, factor)| (*sum as u128).wrapping_mul(factor));
-        products.fold(0, u128::wrapping_add).wrapping_mul(self.row(&("usage", key)))
+        products.fold(0, u128::wrapping_add).wrapping_mul(self.row(&("usage", key.hour, &key.spender)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{Micros, OperationId, Spender};
+    use tollkeeper_ledger::{HourPart, Micros, OperationId, Spender};
 
     use super::*;
 
     fn key(hour: i64) -> UsageKey {
         let operation = OperationId::new("message").expect("an allowed name");
-        UsageKey { hour, spender: Spender { operation, worker: None, member: None, api_key: None } }
+        let spender = Spender { operation, worker: None, member: None, api_key: None };
+        UsageKey { hour, part: HourPart::WHOLE, spender }
     }
 
     fn sums(runs: i64, charged: i64) -> UsageSums {

@@ -18,7 +18,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use tollkeeper_ledger::{
-    Account, ChargeId, Entry, Grant, Micros, Timestamp, Usage, UsageKey, UsageSums, WorkspaceId,
+    Account, ChargeId, Entry, Grant, HourPart, Micros, Timestamp, Usage, UsageKey, UsageSums, WorkspaceId,
 };
 
 use super::batch::accounts::ChangedSearch;
@@ -36,7 +36,7 @@ use super::database::sql::{self, Sql};
 use super::repairs::Repairs;
 use crate::hash::digest;
 use crate::workspace_search::SearchRow;
-use crate::{Error, rollups};
+use crate::{Error, calendar, rollups};
 
 /// How many entries one read fetches.
 const READ_ENTRIES: i64 = 2_000;
@@ -167,7 +167,7 @@ async fn replay(session: &DbSession, workspace: &WorkspaceId) -> Result<Rebuilt,
                 Error::damaged(format!("entry {n} of {workspace} does not follow: {wrong}"))
                     .with_hint("the journal itself is damaged: run `tollkeeper audit`")
             })?;
-            usage.record(&entry);
+            usage.record(&entry, calendar::hour_part(&account.profile.timezone, entry.decided_at));
             pending.record(&entry);
         }
         // Other tasks of the thread go on between two reads.
@@ -205,7 +205,11 @@ async fn stored_usage(
             Err(_) => table = None,
         }
     }
-    let of_table = table.as_ref().and_then(|table| CurrentHour::from_rows(less(all.clone(), table)));
+    let newest = all.iter().map(|(key, _)| key.hour).max();
+    let of_table = table.as_ref().and_then(|table| {
+        let [all, table] = [&all, table].map(|rows| with_whole_hours(rows, newest));
+        CurrentHour::from_rows(less(all, &table))
+    });
     let hour = match hour {
         // An hour with more than the entries sum up to is wrong.
         Some(hour) if is_current && less(all.clone(), hour.rows()).iter().all(is_not_negative) => hour,
@@ -221,6 +225,16 @@ async fn stored_usage(
     }
     tracing::warn!(%workspace, rows = right.len(), "the usage is written anew from the journal");
     Ok(StoredUsage { hour, table: Some(right) })
+}
+
+/// The rows without the divisions of hours, except in the newest hour: the table may have rows from
+/// before hours were divided.
+fn with_whole_hours(rows: &[(UsageKey, UsageSums)], newest: Option<i64>) -> UsageRows {
+    let mut rows = rows.to_vec();
+    for (key, _) in rows.iter_mut().filter(|(key, _)| Some(key.hour) != newest) {
+        key.part = HourPart::WHOLE;
+    }
+    rows
 }
 
 /// What is left of usage after some of it is subtracted.

@@ -2,22 +2,70 @@
 //! member and API key.
 //!
 //! They are counted from entries, so that they equal the sum of the entries they cover (i08). A
-//! refund counts in the hour in which it happens, so that a past day never changes. The engine
-//! takes the rows that were counted here and adds them to the stored ones. Reports are not here.
+//! refund counts in the hour in which it happens, so that a past day never changes. An hour in which
+//! a day of the workspace begins has two rows for one spender, so that every row belongs to one day.
+//! The ledger has no calendar, so the engine says which part of its hour an entry counts in. The
+//! engine takes the rows that were counted here and adds them to the stored ones. Reports are not
+//! here.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
 use crate::text::Text;
-use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, WorkerId};
+use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, Timestamp, WorkerId};
 
-/// The hour and the spender of a rollup.
+/// The minutes of an hour that a rollup covers: `begin <= minute < end`.
+///
+/// It is the whole hour, unless a day begins within the hour in the time zone that the workspace had
+/// then. In such an hour one part ends at that minute and the other begins at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HourPart {
+    /// The first minute.
+    pub begin: u8,
+    /// The minute after the last one.
+    pub end: u8,
+}
+
+impl HourPart {
+    /// All minutes of an hour.
+    pub const WHOLE: HourPart = HourPart { begin: 0, end: 60 };
+
+    /// The part from `begin` to `end`; `None` if no hour has it.
+    #[must_use]
+    pub fn new(begin: u8, end: u8) -> Option<HourPart> {
+        (begin < end && end <= HourPart::WHOLE.end).then_some(HourPart { begin, end })
+    }
+
+    /// True if an instant lies in these minutes of its hour.
+    #[must_use]
+    pub fn contains(self, at: Timestamp) -> bool {
+        self == HourPart::WHOLE || (self.begin..self.end).contains(&at.minute())
+    }
+}
+
+/// The time and the spender of a rollup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UsageKey {
-    /// Whole hours since 1970 in UTC ([`Timestamp::hour`](crate::Timestamp::hour)).
+    /// Whole hours since 1970 in UTC ([`Timestamp::hour`]).
     pub hour: i64,
+    /// The minutes of the hour.
+    pub part: HourPart,
     /// The operation, worker, member and API key. Reports add up over API keys, limits count each.
     pub spender: Spender,
+}
+
+impl UsageKey {
+    /// The first instant that the rollup covers.
+    #[must_use]
+    pub fn begin(&self) -> Timestamp {
+        Timestamp::of_minute(self.hour, self.part.begin)
+    }
+
+    /// The instant at which it ends.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        Timestamp::of_minute(self.hour, self.part.end)
+    }
 }
 
 /// The sums of a rollup.
@@ -63,7 +111,7 @@ type RowsByHash = std::collections::HashMap<u64, Vec<u32>>;
 /// arithmetic. So a row is found by its hash in one array, and its names are stored in one piece.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    /// The hash of the names and the hour of each row, in the order of `rows`.
+    /// The hash of the names and the time of each row, in the order of `rows`.
     hashes: Vec<u64>,
     rows: Vec<Row>,
     /// Indexes in `rows` by another hash, once there are more than [`SEARCHED_MAX`]. Boxed, because
@@ -73,12 +121,26 @@ pub struct Usage {
 
 #[derive(Clone, Debug)]
 struct Row {
-    hour: i64,
+    time: RowTime,
     /// Operation, worker and member, separated by a byte that no name has; a name that is absent is
     /// empty.
     names: Text<ROW_NAMES_BYTES>,
     api_key: Option<ApiKeyId>,
     sums: UsageSums,
+}
+
+/// The hour of a row and the part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct RowTime {
+    hour: i64,
+    part: HourPart,
+}
+
+impl RowTime {
+    /// A number that differs between the times of a workspace's rows.
+    fn word(self) -> u64 {
+        (self.hour as u64) << 16 | u64::from(self.part.begin) << 8 | u64::from(self.part.end)
+    }
 }
 
 /// The three names of a row usually fit into this number of bytes.
@@ -103,11 +165,11 @@ impl<'a> Names<'a> {
         Names { names: [operation.as_bytes(), worker, member], api_key: *api_key }
     }
 
-    fn are_of(&self, row: &Row, hour: i64) -> bool {
+    fn are_of(&self, row: &Row, time: RowTime) -> bool {
         let [operation, worker, member] = self.names;
         let names = row.names.as_bytes();
         let (first, second) = (operation.len(), operation.len() + 1 + worker.len());
-        row.hour == hour
+        row.time == time
             && row.api_key == self.api_key
             && names.len() == second + 1 + member.len()
             && names[..first] == *operation
@@ -119,9 +181,9 @@ impl<'a> Names<'a> {
 
     /// Mixes eight bytes at a time by multiplication, which is fast for short names. It is used
     /// for few rows only, so chosen names that collide cost at most [`SEARCHED_MAX`] comparisons.
-    fn hash(&self, hour: i64) -> u64 {
+    fn hash(&self, time: RowTime) -> u64 {
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut hash = mix(self.api_key.map_or(0, |key| key.0.rand_b()), hour as u64);
+        let mut hash = mix(self.api_key.map_or(0, |key| key.0.rand_b()), time.word());
         for name in self.names {
             let (words, rest) = name.as_chunks::<8>();
             for word in words {
@@ -137,56 +199,61 @@ impl<'a> Names<'a> {
 /// The hash of a row's content under the key of the map.
 fn keyed_hash<'a>(
     indexes: &RowsByHash,
-    hour: i64,
+    time: RowTime,
     api_key: Option<ApiKeyId>,
     names: impl IntoIterator<Item = &'a [u8]>,
 ) -> u64 {
     let mut hasher = indexes.hasher().build_hasher();
-    (hour, api_key).hash(&mut hasher);
+    (time, api_key).hash(&mut hasher);
     names.into_iter().for_each(|name| name.hash(&mut hasher));
     hasher.finish()
 }
 
 impl Usage {
-    /// Counts what an entry charged or refunded. Other kinds of entries change nothing.
-    pub fn record(&mut self, entry: &Entry) {
-        let hour = entry.decided_at.hour();
+    /// Counts what an entry charged or refunded. Other kinds of entries change nothing. `part`: the
+    /// part of its hour that the rollup covers.
+    ///
+    /// # Panics
+    /// If the entry was not decided in that part of its hour.
+    pub fn record(&mut self, entry: &Entry, part: HourPart) {
+        let time = RowTime { hour: entry.decided_at.hour(), part };
+        assert!(part.contains(entry.decided_at), "i08: a rollup must cover its entries");
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
-                let sums = self.sums_of(&Names::new(&details.spender), hour);
+                let sums = self.sums_of(&Names::new(&details.spender), time);
                 sums.runs += 1;
                 sums.quantity += details.quantity;
                 sums.charged += details.amount;
             }
             EntryBody::ChargeRefunded(refund) => {
-                self.sums_of(&Names::new(&refund.spender), hour).refunded += refund.amount;
+                self.sums_of(&Names::new(&refund.spender), time).refunded += refund.amount;
             }
             _ => {}
         }
     }
 
-    fn sums_of(&mut self, names: &Names, hour: i64) -> &mut UsageSums {
-        let hash = names.hash(hour);
-        let index = match self.find(names, hour, hash) {
+    fn sums_of(&mut self, names: &Names, time: RowTime) -> &mut UsageSums {
+        let hash = names.hash(time);
+        let index = match self.find(names, time, hash) {
             Some(index) => index,
-            None => self.insert(names, hour, hash),
+            None => self.insert(names, time, hash),
         };
         &mut self.rows[index].sums
     }
 
-    fn find(&self, names: &Names, hour: i64, hash: u64) -> Option<usize> {
+    fn find(&self, names: &Names, time: RowTime, hash: u64) -> Option<usize> {
         assert!(self.hashes.len() == self.rows.len(), "every row must have its hash");
-        let is_it = |index: &usize| names.are_of(&self.rows[*index], hour);
+        let is_it = |index: &usize| names.are_of(&self.rows[*index], time);
         if self.rows.len() <= SEARCHED_MAX {
             let same = self.hashes.iter().enumerate().filter(|(_, other)| **other == hash);
             return same.map(|(index, _)| index).find(is_it);
         }
         let indexes = self.indexes.as_ref()?;
-        let keyed = keyed_hash(indexes, hour, names.api_key, names.names);
+        let keyed = keyed_hash(indexes, time, names.api_key, names.names);
         indexes.get(&keyed)?.iter().map(|index| *index as usize).find(is_it)
     }
 
-    fn insert(&mut self, names: &Names, hour: i64, hash: u64) -> usize {
+    fn insert(&mut self, names: &Names, time: RowTime, hash: u64) -> usize {
         let api_key = names.api_key;
         let names = names.names.join(&SEPARATOR);
         let names = Text::new(std::str::from_utf8(&names).expect("names are ASCII"));
@@ -195,7 +262,7 @@ impl Usage {
             self.rows.reserve_exact(1);
             self.hashes.reserve_exact(1);
         }
-        self.rows.push(Row { hour, names, api_key, sums: UsageSums::default() });
+        self.rows.push(Row { time, names, api_key, sums: UsageSums::default() });
         self.hashes.push(hash);
         let from = match self.rows.len() {
             few if few <= SEARCHED_MAX => few,
@@ -205,9 +272,9 @@ impl Usage {
         };
         for index in from..self.rows.len() {
             let indexes = self.indexes.get_or_insert_default();
-            let Row { hour, names, api_key, .. } = &self.rows[index];
+            let Row { time, names, api_key, .. } = &self.rows[index];
             let names = names.as_bytes().split(|byte| *byte == SEPARATOR);
-            let keyed = keyed_hash(indexes, *hour, *api_key, names);
+            let keyed = keyed_hash(indexes, *time, *api_key, names);
             indexes.entry(keyed).or_default().push(index as u32);
         }
         self.rows.len() - 1
@@ -222,7 +289,7 @@ impl Usage {
     /// The rows of a range of hours, in the order in which they first appeared.
     #[must_use]
     pub fn rows_in(&self, hours: &Range<i64>) -> Vec<(UsageKey, UsageSums)> {
-        let rows = self.rows.iter().filter(|row| hours.contains(&row.hour));
+        let rows = self.rows.iter().filter(|row| hours.contains(&row.time.hour));
         rows.map(|row| (row.key(), row.sums)).collect()
     }
 
@@ -236,7 +303,7 @@ impl Usage {
     /// processor's cache before they are needed.
     #[must_use]
     pub fn first_hash(&self) -> u64 {
-        self.hashes.first().copied().unwrap_or(0) ^ self.rows.first().map_or(0, |row| row.hour as u64)
+        self.hashes.first().copied().unwrap_or(0) ^ self.rows.first().map_or(0, |row| row.time.word())
     }
 
     /// True if there are no rows.
@@ -267,7 +334,7 @@ impl Usage {
 }
 
 impl Row {
-    /// The hour and the spender, from the names in one piece.
+    /// The time and the spender, from the names in one piece.
     fn key(&self) -> UsageKey {
         let mut names = self.names.as_str().split(char::from(SEPARATOR));
         let mut name = || names.next().unwrap_or_default();
@@ -279,6 +346,6 @@ impl Row {
             member: (!member.is_empty()).then(|| MemberId::known(member)),
             api_key: self.api_key,
         };
-        UsageKey { hour: self.hour, spender }
+        UsageKey { hour: self.time.hour, part: self.time.part, spender }
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::account::invariants;
 use crate::{
-    Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash, Id,
-    IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange, PaymentRefundChange,
+    Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash,
+    HourPart, Id, IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange, PaymentRefundChange,
     PaymentRefundId, Payments, Period, PeriodWindows, Platform, Refusal, SessionId, Subject, Submission,
     Team, TeamChange, TextsOfMember, Timestamp, TopUpId, Usage, View, WorkspaceChanges, WorkspaceId, decide,
 };
@@ -198,7 +198,7 @@ impl World {
     }
 
     fn store(&mut self, entry: &Entry) {
-        self.usage.record(entry);
+        self.usage.record(entry, HourPart::WHOLE);
         self.platform.apply(entry).expect("price versions are numbered without gaps");
         if let Some(key) = &entry.key {
             self.entries_by_key.insert(key.as_str().to_owned(), entry.clone());

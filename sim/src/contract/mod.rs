@@ -19,6 +19,7 @@ mod store;
 mod subscriptions;
 mod team;
 mod test_client;
+mod usage_days;
 
 use std::sync::Arc;
 
@@ -58,6 +59,14 @@ pub const CLAUSES: &[Clause] = &[
         limits::a_refund_before_the_day_does_not_reduce_its_usage,
     ),
     ("a new time zone recounts the limits", limits::a_new_time_zone_recounts_the_limits),
+    ("a day that begins within an hour is exact", usage_days::a_day_that_begins_within_an_hour_is_exact),
+    ("days of 23 and 25 hours are exact", usage_days::days_of_23_and_25_hours_are_exact),
+    (
+        "days with half an hour of summer time are exact",
+        usage_days::days_with_half_an_hour_of_summer_time_are_exact,
+    ),
+    ("a day without a midnight is exact", usage_days::a_day_without_a_midnight_is_exact),
+    ("rows follow the time zone of their time", usage_days::rows_follow_the_time_zone_of_their_time),
     ("a team is shown as it was created", team::a_team_is_shown_as_it_was_created),
     (
         "the texts of a member are erased and the journal stays",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tollkeeper_ledger::{
     Balance, Card, Charge, ChargeDetails, ChargeState, Customer, Draw, GrantId, Hash, Kind, Micros, Outcome,
     PaymentRefundStatus, Period, Profile, Source, Status, StopReason, Subject, TeamChange, Timestamp,
-    TopUpFailure, TopUpWay, UsageKey, UsageSums, WorkspaceChanges, WorkspaceId,
+    TopUpFailure, TopUpWay, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -251,20 +251,6 @@ impl Lost {
         }
         self.taken.retain(|old| old.amount > Micros::ZERO);
     }
-}
-
-/// A charge, or a refund with a negative amount, as limits and usage count it.
-#[derive(Clone, Copy)]
-pub(super) struct Spending<'a> {
-    /// The number of its fact.
-    pub n: u64,
-    /// The number of the fact that opened the charge.
-    pub opening: u64,
-    pub is_refund: bool,
-    /// The time by which it was decided.
-    pub at: Timestamp,
-    pub details: &'a ChargeDetails,
-    pub amount: Micros,
 }
 
 /// True if a time is later than the clocks of servers may differ: a clock was ahead.
@@ -555,45 +541,5 @@ impl Pool {
             _ => None,
         });
         returns.flatten().filter(|draw| draw.grant == grant).map(|draw| draw.amount).sum()
-    }
-
-    /// Every charge, and every refund with a negative amount.
-    pub(super) fn spendings(&self) -> Vec<Spending<'_>> {
-        let mut openings = Vec::new();
-        let mut spendings = Vec::new();
-        for (n, line) in self.numbered() {
-            match &line.fact {
-                Fact::Charged(details) => {
-                    openings.push((n, details.as_ref()));
-                    let (at, amount) = (line.decided_at, details.amount);
-                    spendings.push(Spending { n, opening: n, is_refund: false, at, details, amount });
-                }
-                Fact::Refunded { charge, amount, .. } => {
-                    let (opening, details) = openings[*charge];
-                    let (at, amount) = (line.decided_at, Micros::ZERO - *amount);
-                    spendings.push(Spending { n, opening, is_refund: true, at, details, amount });
-                }
-                _ => {}
-            }
-        }
-        spendings
-    }
-
-    /// Usage by hour, operation, worker, member and API key.
-    #[must_use]
-    pub fn usage(&self) -> BTreeMap<UsageKey, UsageSums> {
-        let mut usage: BTreeMap<UsageKey, UsageSums> = BTreeMap::new();
-        for Spending { n: _, opening: _, is_refund, at, details, amount } in self.spendings() {
-            let key = UsageKey { hour: at.millis().div_euclid(3_600_000), spender: details.spender.clone() };
-            let used = usage.entry(key).or_default();
-            if !is_refund {
-                used.runs += 1;
-                used.quantity += details.quantity;
-                used.charged += amount;
-            } else {
-                used.refunded -= amount;
-            }
-        }
-        usage
     }
 }

@@ -2,8 +2,9 @@
 //! on.
 //!
 //! A charge counts by its exact time if it comes after the limit was set and after the last change
-//! of the time zone. Earlier charges are only known by the hour, as usage is stored. Then the hour
-//! in which the day or month begins counts as a whole.
+//! of the time zone. Earlier charges are known as usage is stored: by the part of an hour that ends
+//! where a day began in the zone of that time. A part in which the day or month begins, because the
+//! zone was another one, counts with all its charges and none of its refunds.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -11,10 +12,9 @@ use tollkeeper_ledger::{
 };
 
 use super::charges::invalid;
-use super::facts::{Fact, Pool, Spending};
+use super::facts::{Fact, Pool};
 use super::settings::AMOUNT_MAX;
-
-const HOUR_MILLIS: i64 = 3_600_000;
+use super::spendings::Spending;
 
 impl Pool {
     pub(super) fn set_limits(
@@ -98,15 +98,13 @@ impl Pool {
     /// What the stored usage shows for the period in which a limit was set by fact `began`.
     fn used_before(&self, subject: &Subject, period: Period, began: u64) -> Micros {
         let PeriodWindow { start, end } = self.period(period, self.lines[began as usize - 1].decided_at);
-        let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MILLIS);
         let counts = |spending: &Spending| {
-            let starts_within_hour = start.millis() % HOUR_MILLIS != 0 && hour(spending.at) == hour(start);
-            let in_period =
-                hour(start) <= hour(spending.at) && hour(spending.at) * HOUR_MILLIS < end.millis();
-            spending.n < began
-                && in_period
-                && !(starts_within_hour && spending.is_refund)
-                && covers(subject, spending.details)
+            if spending.n >= began || !covers(subject, spending.details) {
+                return false;
+            }
+            let (from, until) = spending.stored_from_and_until();
+            let covers_start = from < start;
+            start < until && from < end && !(covers_start && spending.is_refund)
         };
         let spent: Micros = self.spendings().into_iter().filter(counts).map(|spending| spending.amount).sum();
         spent.max(Micros::ZERO)

@@ -23,6 +23,7 @@ mod payments;
 mod plan_payments;
 mod report;
 mod settings;
+mod spendings;
 pub mod step;
 mod subscriptions;
 mod team;

@@ -38,7 +38,7 @@ use crate::embedded::storage::key_index::{Fingerprints, Name};
 use crate::embedded::storage::sqlite::Access;
 use crate::embedded::storage::state_db::StateFile;
 use crate::embedded::storage::state_rows::Awaits;
-use crate::{Error, answer};
+use crate::{Error, answer, calendar};
 
 /// A place in the journal and the hash of the entry there, which was noted down outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -431,7 +431,9 @@ impl<'a> Auditor<'a> {
             Asked::Objection(why) => Some(why),
             Asked::Decide(question) => {
                 let usage = match question.counts_from() {
-                    Some(hour) => usage_since(self.journal, header.previous, hour)?,
+                    Some(hour) => {
+                        usage_since(self.journal, header.previous, hour, &account.profile.timezone)?
+                    }
                     None => Vec::new(),
                 };
                 let facts = Facts { account, charge, platforms: &[&self.platform], usage: &usage };
@@ -500,18 +502,39 @@ fn decoded(stored: Stored) -> Result<(EntryHeader, Entry), Error> {
     Ok((stored.header, stored.entry()?))
 }
 
-/// The usage of a workspace from an hour on, up to its entry with the sequence number `seq`.
-fn usage_since(journal: &Journal, seq: u64, hour: i64) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
-    let mut usage = Usage::default();
+/// The usage of a workspace from an hour on, up to its entry with the sequence number `seq`, after
+/// which it has this time zone.
+fn usage_since(
+    journal: &Journal,
+    seq: u64,
+    hour: i64,
+    timezone: &str,
+) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
+    let (mut usage, mut timezone) = (Usage::default(), Box::from(timezone));
     let mut next = seq;
     // The time of a decision is never after that of its entry, and those do not run backwards.
     while let Some((header, entry)) =
         journal.read(next, decoded)?.filter(|(_, entry)| entry.at.hour() >= hour)
     {
-        usage.record(&entry);
+        usage.record(&entry, calendar::hour_part(&timezone, entry.decided_at));
         next = header.previous;
+        if matches!(entry.body, EntryBody::WorkspaceUpdated(_)) {
+            timezone = timezone_at(journal, next)?;
+        }
     }
     Ok(usage.take())
+}
+
+/// The time zone of a workspace after its entry with the sequence number `seq`.
+fn timezone_at(journal: &Journal, seq: u64) -> Result<Box<str>, Error> {
+    let mut next = seq;
+    while let Some((header, entry)) = journal.read(next, decoded)? {
+        if let EntryBody::WorkspaceCreated(profile) | EntryBody::WorkspaceUpdated(profile) = entry.body {
+            return Ok(profile.timezone);
+        }
+        next = header.previous;
+    }
+    Err(Error::damaged("a workspace has entries but was never created"))
 }
 
 /// The workspace of a journal entry: its first entry has the id.

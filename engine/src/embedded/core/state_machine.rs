@@ -530,7 +530,8 @@ impl StateMachine {
         slot.head = seq;
         let unpersisted = &mut slot.unpersisted;
         unpersisted.note_hour(entry.at.hour(), seq);
-        unpersisted.usage.record(entry);
+        let part = calendar::hour_part(&slot.account.profile.timezone, entry.decided_at);
+        unpersisted.usage.record(entry, part);
         match &entry.body {
             EntryBody::Granted { grant, .. } => unpersisted.grants.push((seq, grant.clone())),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}

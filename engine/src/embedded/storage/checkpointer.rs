@@ -393,15 +393,15 @@ fn put_pending(
 
 fn put_usage(connection: &Connection, accounts: &[UsageOfAccount]) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(&format!(
-        "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET
+        "INSERT INTO usage (no, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc,
+         minute, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO UPDATE SET
          runs = runs + excluded.runs, quantity = quantity + excluded.quantity,
          charged = charged + excluded.charged, refunded = refunded + excluded.refunded,
          crc = (crc + excluded.crc) % {USAGE_MODULUS}"
     ))?;
     let rows = accounts.iter().flat_map(|(index, rows)| rows.iter().map(move |row| (index, row)));
     for (account_index, (key, used)) in rows {
-        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
+        let UsageKey { hour, part, spender: Spender { operation, worker, member, api_key } } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         put.execute((
             account_index,
@@ -415,6 +415,8 @@ fn put_usage(connection: &Connection, accounts: &[UsageOfAccount]) -> rusqlite::
             charged.get(),
             refunded.get(),
             state_rows::usage_crc(*account_index, key, *used),
+            part.begin,
+            part.end,
         ))?;
     }
     Ok(())

@@ -14,7 +14,8 @@
 //!
 //! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
 //! the number of an entry in its workspace, `lot` is a grant. A row of `pending` is a deadline, by
-//! the entry that opened the charge; a negative `seq` is of the payments of the workspace.
+//! the entry that opened the charge; a negative `seq` is of the payments of the workspace. A row of
+//! `usage` covers its hour from `minute` until `until`.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 11;
+const VERSION: i32 = 12;
 
 const TABLES: &str = "
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
@@ -43,10 +44,11 @@ const TABLES: &str = "
     CREATE TABLE payments (no INTEGER PRIMARY KEY, data BLOB NOT NULL, crc INTEGER NOT NULL);
     CREATE TABLE lot (no INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, before INTEGER NOT NULL,
         data BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (no, n)) WITHOUT ROWID;
-    CREATE TABLE usage (no INTEGER NOT NULL, hour INTEGER NOT NULL, operation TEXT NOT NULL, worker TEXT NOT NULL,
-        member TEXT NOT NULL, api_key TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL,
-        charged INTEGER NOT NULL, refunded INTEGER NOT NULL, crc INTEGER NOT NULL,
-        PRIMARY KEY (no, hour, operation, worker, member, api_key)) WITHOUT ROWID;
+    CREATE TABLE usage (no INTEGER NOT NULL, hour INTEGER NOT NULL, minute INTEGER NOT NULL,
+        until INTEGER NOT NULL, operation TEXT NOT NULL, worker TEXT NOT NULL, member TEXT NOT NULL,
+        api_key TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL, charged INTEGER NOT NULL,
+        refunded INTEGER NOT NULL, crc INTEGER NOT NULL,
+        PRIMARY KEY (no, hour, minute, until, operation, worker, member, api_key)) WITHOUT ROWID;
     CREATE TABLE hour (no INTEGER NOT NULL, hour INTEGER NOT NULL, seq INTEGER NOT NULL, before INTEGER,
         usage INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (no, hour)) WITHOUT ROWID;
     CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tollkeeper_ledger::{
-    ApiKeyId, Grant, MemberId, Micros, OperationId, Spender, Timestamp, UsageKey, UsageSums, WorkerId,
+    ApiKeyId, Grant, HourPart, MemberId, Micros, OperationId, Spender, Timestamp, UsageKey, UsageSums, WorkerId,
 };
 
 use super::state_db::{LOT_COLUMNS, StateFile, read_lot};
@@ -186,15 +186,17 @@ impl StateFile {
         hours: Range<i64>,
         mut visit: impl FnMut(UsageKey, UsageSums, i64),
     ) -> Result<(), Error> {
-        let sql = "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc
-                   FROM usage WHERE no = ?1 AND hour >= ?2 AND hour < ?3
-                   ORDER BY hour, operation, worker, member, api_key";
+        let sql = "SELECT hour, operation, worker, member, api_key, runs, quantity, charged, refunded, crc,
+                   minute, until FROM usage WHERE no = ?1 AND hour >= ?2 AND hour < ?3
+                   ORDER BY hour, minute, until, operation, worker, member, api_key";
         let failed = |error| self.failed(error);
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query((account_index, hours.start, hours.end)).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let (names, sums, stored) = read_usage(row).map_err(failed)?;
-            let key = UsageKey { hour: row.get(0).map_err(failed)?, spender: self.spender(names)? };
+            let part = HourPart::new(row.get(10).map_err(failed)?, row.get(11).map_err(failed)?);
+            let part = part.ok_or_else(|| self.damaged("a row of usage holds no part of an hour"))?;
+            let key = UsageKey { hour: row.get(0).map_err(failed)?, part, spender: self.spender(names)? };
             let crc = state_rows::usage_crc(account_index, &key, sums);
             if crc != stored {
                 return Err(self.damaged("a row of usage is damaged"));

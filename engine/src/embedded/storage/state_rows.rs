@@ -260,6 +260,7 @@ pub(crate) fn usage_crc(account_index: u32, key: &UsageKey, sums: UsageSums) -> 
     let mut hasher = SipHasher13::new_with_keys(0x746f_6c6c_6b65_6570, 0x7573_6167_6520_726f);
     hasher.write_u32(account_index);
     hasher.write_i64(key.hour);
+    hasher.write(&[key.part.begin, key.part.end]);
     let spender = &key.spender;
     let worker = spender.worker.as_ref().map_or(&[][..], |worker| worker.as_bytes());
     let member = spender.member.as_ref().map_or(&[][..], |member| member.as_bytes());
@@ -299,13 +300,14 @@ pub(crate) fn usage_crc_sum(one: i64, other: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{Micros, OperationId, Spender};
+    use tollkeeper_ledger::{HourPart, Micros, OperationId, Spender};
 
     use super::*;
 
     fn key(hour: i64) -> UsageKey {
         let operation = OperationId::new("message").expect("an allowed name");
-        UsageKey { hour, spender: Spender { operation, worker: None, member: None, api_key: None } }
+        let spender = Spender { operation, worker: None, member: None, api_key: None };
+        UsageKey { hour, part: HourPart::WHOLE, spender }
     }
 
     fn sums(runs: i64, charged: i64) -> UsageSums {
@@ -331,5 +333,7 @@ mod tests {
         }
         assert_ne!(usage_crc(3, &key(6), sums(5, 500)), whole);
         assert_ne!(usage_crc(2, &key(7), sums(5, 500)), whole);
+        let part = HourPart { begin: 15, ..HourPart::WHOLE };
+        assert_ne!(usage_crc(3, &UsageKey { part, ..key(7) }, sums(5, 500)), whole);
     }
 }

@@ -342,7 +342,10 @@ impl Auditor<'_> {
             Asked::Objection(why) => Some(why),
             Asked::Decide(question) => {
                 let usage = match question.counts_from() {
-                    Some(hour) => usage_since(self.client, name, entry.n, hour).await?,
+                    Some(hour) => {
+                        let timezone = &account.profile.timezone;
+                        usage_since(self.client, (name, timezone), entry.n, hour).await?
+                    }
                     None => Vec::new(),
                 };
                 let platforms = match is_platform {

@@ -15,7 +15,6 @@ use std::io::Read;
 
 use tollkeeper_ledger::{ChainEnd, Charge, ChargeState, Entry, EntryBody, Id, Micros, WorkspaceId};
 
-use crate::Error;
 use crate::audit::life_disagrees;
 use crate::hash::digest;
 use crate::postgres::batch::accounts::{Accounts, Slot};
@@ -33,6 +32,7 @@ use crate::postgres::database::sql::Sql;
 use crate::postgres::ids::{key_digest, number_in};
 use crate::postgres::platform::PlatformSnapshot;
 use crate::transfer::{Comparison, Counts, Imported, StreamEntry, StreamReader};
+use crate::{Error, calendar};
 
 /// The most entries in one transaction.
 const BATCH_ENTRIES: usize = 4_096;
@@ -365,7 +365,8 @@ impl Import {
             return Err(format!("workspace {workspace} was never created"));
         }
         slot.account.replay(entry, *hash).map_err(|disagreement| disagreement.to_string())?;
-        slot.batch_usage.record(entry);
+        let part = calendar::hour_part(&slot.account.profile.timezone, entry.decided_at);
+        slot.batch_usage.record(entry, part);
         writes.bytes.extend_from_slice(bytes);
         let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);
         let key = entry.key.as_ref().map(key_digest);

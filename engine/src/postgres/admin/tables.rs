@@ -124,7 +124,8 @@ impl<'a> Tables<'a> {
     /// Begins the transaction of the audit and opens a cursor for each table.
     pub(super) async fn open(client: &'a Client) -> Result<Tables<'a>, Failure> {
         begin_snapshot(client).await?;
-        let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded";
+        let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, \
+                     minute, until";
         let search = "workspace, created_at, name, suspended, debt, used_day";
         let table = |name, columns, order| Table::open(client, (name, FETCH_ROWS), columns, order);
         let of_large = |name, columns, order| Table::open(client, (name, FETCH_LARGE_ROWS), columns, order);

@@ -90,6 +90,8 @@ pub(crate) struct UsageColumns<'a> {
     api_key: Vec<Uuid>,
     /// Runs, quantity, charged, refunded.
     numbers: [Vec<i64>; 4],
+    /// At which the row begins in its hour, and until which it goes.
+    minutes: [Vec<i16>; 2],
 }
 
 /// Rows of the table `team`.
@@ -301,10 +303,11 @@ impl<'a> Columns<'a> {
         );
         let PendingColumns { workspace, n, charge, deadline } = &self.pending;
         assert_lengths("pending", [workspace.len(), n.len(), charge.len(), deadline.len()]);
-        let UsageColumns { workspace, hour, names: [a, b, c], api_key, numbers: [p, q, r, s] } = &self.usage;
+        let UsageColumns { workspace, hour, names: [a, b, c], api_key, numbers, minutes } = &self.usage;
         let names = [workspace.len(), hour.len(), a.len(), b.len(), c.len(), api_key.len()];
         assert_lengths("usage", names);
-        assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len()]);
+        let ([p, q, r, s], [begin, end]) = (numbers, minutes);
+        assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len(), begin.len(), end.len()]);
         self.search.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
         let PaymentColumns { workspace, data, due_at } = &self.payments;
@@ -531,10 +534,13 @@ impl PlatformColumns {
 
 impl<'a> UsageColumns<'a> {
     pub(crate) fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &UsageSums) {
-        let UsageKey { hour, spender: Spender { operation, worker, member, api_key } } = key;
+        let UsageKey { hour, part, spender: Spender { operation, worker, member, api_key } } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         self.workspace.push(workspace);
         self.hour.push(*hour);
+        for (column, minute) in self.minutes.iter_mut().zip([part.begin, part.end]) {
+            column.push(minute.into());
+        }
         let worker = worker.as_ref().map_or("", WorkerId::as_str);
         let member = member.as_ref().map_or("", MemberId::as_str);
         for (column, name) in self.names.iter_mut().zip([operation.as_str(), worker, member]) {
@@ -550,10 +556,12 @@ impl<'a> UsageColumns<'a> {
 
 impl UsageColumns<'_> {
     pub(crate) async fn add(&self, session: &DbSession) -> Result<(), Failure> {
-        let UsageColumns { workspace, hour, names: [operation, worker, member], api_key, numbers } = self;
-        let [runs, quantity, charged, refunded] = numbers;
-        let params: [Param<'_>; 10] =
-            [workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded];
+        let UsageColumns { workspace, hour, names, api_key, numbers, minutes } = self;
+        let ([operation, worker, member], [runs, quantity, charged, refunded]) = (names, numbers);
+        let [minute, until] = minutes;
+        let params: [Param<'_>; 12] = [
+            workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute, until,
+        ];
         session.execute(Sql::AddUsage, &params).await
     }
 }

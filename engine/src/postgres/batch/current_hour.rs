@@ -77,14 +77,14 @@ pub(crate) fn is_not_negative((_, used): &(UsageKey, UsageSums)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::{ApiKeyId, Id, Micros};
+    use tollkeeper_ledger::{ApiKeyId, HourPart, Id, Micros};
 
     use super::*;
     use crate::postgres::database::seal::sealed;
     use crate::postgres::database::usage_codec::usage_key;
 
     fn row(hour: i64, operation: &str, runs: i64) -> (UsageKey, UsageSums) {
-        let key = usage_key(hour, [operation, "", ""], None).expect("the names are valid");
+        let key = usage_key((hour, HourPart::WHOLE), [operation, "", ""], None).expect("the names are valid");
         (key, UsageSums { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
     }
 
@@ -111,6 +111,18 @@ mod tests {
         assert!(hour.add(vec![row(7, "message", 2)]).is_empty());
         assert_eq!(hour.add(vec![row(7, "message", 4), row(8, "message", 1)]), [row(7, "message", 7)]);
         assert_eq!(hour.rows(), [row(8, "message", 1)]);
+    }
+
+    #[test]
+    fn a_row_after_the_beginning_of_a_day_is_apart() {
+        let mut hour = CurrentHour::default();
+        let after = |mut row: (UsageKey, UsageSums)| {
+            row.0.part = HourPart { begin: 15, ..HourPart::WHOLE };
+            row
+        };
+        assert!(hour.add(vec![row(7, "message", 1)]).is_empty());
+        assert!(hour.add(vec![after(row(7, "message", 2))]).is_empty());
+        assert_eq!(hour.rows(), [row(7, "message", 1), after(row(7, "message", 2))]);
     }
 
     #[test]

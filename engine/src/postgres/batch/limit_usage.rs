@@ -106,11 +106,11 @@ impl<'a> Wanted<'a> {
             .await?;
         let (mut usage, mut read) = (Vec::with_capacity(rows.len()), 0);
         for row in &rows {
-            read += column::<Option<i64>>(row, 11)?.unwrap_or(0);
+            read += column::<Option<i64>>(row, 13)?.unwrap_or(0);
             match decode_usage_row(row).map_err(|error| Failure::of_workspace(id, error))? {
                 Some(stored) => usage.push(stored),
                 // Another server may have moved the hour that the account in memory still has.
-                None => accounts.check_same_moment(self.account_index, column(row, 10)?)?,
+                None => accounts.check_same_moment(self.account_index, column(row, 12)?)?,
             }
         }
         Ok((usage, usize::try_from(read).unwrap_or(usize::MAX)))

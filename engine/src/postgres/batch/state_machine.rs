@@ -256,7 +256,8 @@ impl<'a> StateMachine<'a> {
         let end = self.writes.bytes.len();
         let slot = self.accounts.get_mut(account_index);
         slot.account.link(digest(&self.writes.bytes[start..]));
-        slot.batch_usage.record(entry);
+        let part = calendar::hour_part(&slot.account.profile.timezone, entry.decided_at);
+        slot.batch_usage.record(entry, part);
         if let Some(key_digest) = key {
             let key = KeyRef { account_index, key_digest };
             let other = self.entries_by_key.insert(key, self.writes.entries.len());

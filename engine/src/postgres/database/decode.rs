@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Account, Entry, Grant, Micros, Payments, Team, UsageKey, UsageSums};
+use tollkeeper_ledger::{Account, Entry, Grant, HourPart, Micros, Payments, Team, UsageKey, UsageSums};
 
 use super::seal::{Companions, unsealed, unsealed_account};
 use super::session::{Uuid, column};
@@ -106,12 +106,18 @@ pub(crate) fn decode_current_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, UsageS
 }
 
 /// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,
-/// API key, runs, quantity, charged and refunded. Returns `None` if the operation is NULL, which
-/// marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
+/// API key, runs, quantity, charged, refunded, minute and until. Returns `None` if the operation is
+/// NULL, which marks the row of the account in [`Sql::UsageOf`](super::sql::Sql::UsageOf).
 pub(crate) fn decode_usage_row(row: &Row) -> Result<Option<(UsageKey, UsageSums)>, Error> {
     let Some(operation) = column::<Option<&str>>(row, 2)? else { return Ok(None) };
     let names = [operation, column(row, 3)?, column(row, 4)?];
-    let key = usage_key(column(row, 1)?, names, column::<Uuid>(row, 5)?.api_key());
+    let minutes = [column::<i16>(row, 10)?, column::<i16>(row, 11)?].map(u8::try_from);
+    let part = match minutes {
+        [Ok(begin), Ok(end)] => HourPart::new(begin, end),
+        _ => None,
+    };
+    let part = part.ok_or_else(|| Error::damaged("a row of the usage table covers no part of an hour"))?;
+    let key = usage_key((column(row, 1)?, part), names, column::<Uuid>(row, 5)?.api_key());
     let key = key.ok_or_else(|| Error::damaged("a row of the usage table has an invalid name"))?;
     let used = UsageSums {
         runs: column(row, 6)?,

@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 8;
+pub(crate) const VERSION: usize = 9;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,10 +228,12 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
     ),
     (
         Sql::AddUsage,
-        "INSERT INTO usage (workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded)
+        "INSERT INTO usage (workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded,
+                            minute, until)
          SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[],
-                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
-         ON CONFLICT (workspace, hour, operation, worker, member, api_key) DO UPDATE
+                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::smallint[],
+                              $12::smallint[])
+         ON CONFLICT (workspace, hour, minute, until, operation, worker, member, api_key) DO UPDATE
          SET runs = usage.runs + excluded.runs, quantity = usage.quantity + excluded.quantity,
              charged = usage.charged + excluded.charged, refunded = usage.refunded + excluded.refunded",
     ),
@@ -425,10 +427,10 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
         // table.
         "SELECT usage, NULL::bigint AS hour, NULL::text AS operation, NULL::text AS worker, NULL::text AS member,
                 NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity, NULL::bigint AS charged,
-                NULL::bigint AS refunded
+                NULL::bigint AS refunded, NULL::smallint AS minute, NULL::smallint AS until
          FROM account WHERE workspace = $1
          UNION ALL
-         SELECT NULL, hour, operation, worker, member, api_key, runs, quantity, charged, refunded
+         SELECT NULL, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute, until
          FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3",
     ),
     (
@@ -437,13 +439,17 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
         // are the names that are not asked for.
         "SELECT NULL::bytea AS usage, NULL::bigint AS hour, NULL::text AS operation, NULL::text AS worker,
                 NULL::text AS member, NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity,
-                NULL::bigint AS charged, NULL::bigint AS refunded, n, NULL::bigint AS rows
+                NULL::bigint AS charged, NULL::bigint AS refunded, NULL::smallint AS minute,
+                NULL::smallint AS until, n, NULL::bigint AS rows
          FROM account WHERE workspace = $1
          UNION ALL
          SELECT NULL, u.hour, u.operation, u.worker, u.member, u.api_key, sum(u.runs)::bigint,
-                sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint, NULL, count(*)
+                sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint, u.minute, u.until,
+                NULL, count(*)
          FROM (
              SELECT CASE WHEN hour >= $3 AND hour < $4 THEN $3 ELSE hour END AS hour,
+                    CASE WHEN hour >= $3 AND hour < $4 THEN 0 ELSE minute END AS minute,
+                    CASE WHEN hour >= $3 AND hour < $4 THEN 60 ELSE until END AS until,
                     CASE WHEN operation = ANY($5::text[]) THEN operation ELSE $9::text END AS operation,
                     CASE WHEN worker = ANY($6::text[]) THEN worker ELSE '' END AS worker,
                     CASE WHEN member = ANY($7::text[]) THEN member ELSE '' END AS member,
@@ -451,7 +457,7 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
                          ELSE '00000000-0000-0000-0000-000000000000' END AS api_key,
                     runs, quantity, charged, refunded
              FROM usage WHERE workspace = $1 AND hour >= $2
-         ) AS u GROUP BY u.hour, u.operation, u.worker, u.member, u.api_key",
+         ) AS u GROUP BY u.hour, u.minute, u.until, u.operation, u.worker, u.member, u.api_key",
     ),
     (
         Sql::ClaimDueCharges,

@@ -112,31 +112,19 @@ impl StoredWorkspace {
         })
     }
 
-    /// The amount that a limit has used in its current period, net of refunds. Real engines store
-    /// usage by the hour, so the whole hour counts in which the period begins.
+    /// The amount that a limit has used in its current period, net of refunds. A row of usage that
+    /// covers the beginning of the period counts with its charges only: it does not show whether
+    /// its refunds came before.
     fn spent(&self, (subject, period): &(Subject, Period), windows: &PeriodWindows) -> Micros {
-        let PeriodWindow { start: begin, end } = windows.of(*period);
-        let since = begin.hour();
-        let starts_within_hour = begin.millis() % 3_600_000 != 0;
-        let hour = |entry: &Entry| entry.decided_at.hour();
-        let spent = |entry: &Entry| {
-            let (spender, amount) = match &entry.body {
-                EntryBody::ChargeOpened(details) => (&details.spender, details.amount),
-                // Stored usage does not show whether the refund came before the day began.
-                EntryBody::ChargeRefunded(_) if starts_within_hour && hour(entry) == since => {
-                    return Micros::ZERO;
-                }
-                EntryBody::ChargeRefunded(refund) => (&refund.spender, Micros::ZERO - refund.amount),
-                _ => return Micros::ZERO,
-            };
-            if subject.covers(spender) { amount } else { Micros::ZERO }
-        };
-        let begins_before = |hour: i64| Timestamp::from_millis(hour * 3_600_000) < end;
-        self.entries()
-            .filter(|entry| hour(entry) >= since && begins_before(hour(entry)))
-            .map(spent)
-            .sum::<Micros>()
-            .max(Micros::ZERO)
+        let PeriodWindow { start, end } = windows.of(*period);
+        let rows = self.usage.rows().into_iter();
+        let counted = rows.filter(|(key, _)| start < key.end() && key.begin() < end);
+        let covered = counted.filter(|(key, _)| subject.covers(&key.spender));
+        let spent = covered.map(|(key, sums)| match key.begin() < start {
+            true => sums.charged,
+            false => sums.charged - sums.refunded,
+        });
+        spent.sum::<Micros>().max(Micros::ZERO)
     }
 }
 
@@ -245,7 +233,8 @@ impl State {
             entry.encode(&mut bytes);
             let hash = Sha256::digest(&bytes).into();
             stored.account.link(hash);
-            stored.usage.record(&entry);
+            let part = tollkeeper_engine::hour_part(&stored.account.profile.timezone, entry.decided_at);
+            stored.usage.record(&entry, part);
             Arc::make_mut(&mut self.platform)
                 .apply(&entry)
                 .expect("price versions and epochs are numbered without gaps");

@@ -79,8 +79,8 @@ pub(crate) fn limits(account: &Account, now: Timestamp) -> (Limits, PeriodWindow
 /// The part of its hour in UTC that usage at an instant counts in: split where a day of the time
 /// zone begins within the hour, else whole. The day is the one that begins after the hour did.
 ///
-/// Depends on nothing but its arguments. In nearly all zones days begin with an hour, and then it is
-/// a comparison with the zone of the last call of the thread.
+/// Depends on nothing but its arguments. In nearly all zones days begin with an hour, and then it
+/// is a comparison with the zone of the last call of the thread.
 #[must_use]
 pub fn hour_part(timezone: &str, at: Timestamp) -> HourPart {
     thread_local! {
@@ -122,7 +122,10 @@ struct Zones {
 enum ZoneDays {
     WithAnHour,
     /// Some within an hour. The last hour that was asked for, and the minute at which a day begins.
-    WithinHours { hour: i64, day_begins: Option<u8> },
+    WithinHours {
+        hour: i64,
+        day_begins: Option<u8>,
+    },
 }
 
 impl Zones {
@@ -224,7 +227,11 @@ mod tests {
 
     /// All names of zones, so that no zone of the database is forgotten.
     fn zone_names() -> Vec<String> {
-        jiff::tz::db().available().map(|name| name.to_string()).filter(|name| is_known_timezone(name)).collect()
+        jiff::tz::db()
+            .available()
+            .map(|name| name.to_string())
+            .filter(|name| is_known_timezone(name))
+            .collect()
     }
 
     #[test]
@@ -251,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_remembered_zone_and_hour_change_no_answer() {
-        // 2010-04-01 and the half years around it, in which Lord Howe and New York change the clock.
+        // 2010-04-01 and the half years around it: Lord Howe and New York change the clock.
         let zones = ["Asia/Kathmandu", "UTC", "Australia/Lord_Howe", "America/New_York", "America/St_Johns"];
         for hour in (352_000..362_000).step_by(3) {
             for (turn, zone) in zones.iter().enumerate() {

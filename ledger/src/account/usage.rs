@@ -2,11 +2,11 @@
 //! member and API key.
 //!
 //! They are counted from entries, so that they equal the sum of the entries they cover (i08). A
-//! refund counts in the hour in which it happens, so that a past day never changes. An hour in which
-//! a day of the workspace begins has two rows for one spender, so that every row belongs to one day.
-//! The ledger has no calendar, so the engine says which part of its hour an entry counts in. The
-//! engine takes the rows that were counted here and adds them to the stored ones. Reports are not
-//! here.
+//! refund counts in the hour in which it happens, so that a past day never changes. An hour in
+//! which a day of the workspace begins has two rows for one spender, so that a row belongs to one
+//! day. The ledger has no calendar, so the engine says which part of its hour an entry counts in.
+//! The engine takes the rows that were counted here and adds them to the stored ones. Reports are
+//! not here.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
@@ -16,8 +16,8 @@ use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, 
 
 /// The minutes of an hour that a rollup covers: `begin <= minute < end`.
 ///
-/// It is the whole hour, unless a day begins within the hour in the time zone that the workspace had
-/// then. In such an hour one part ends at that minute and the other begins at it.
+/// It is the whole hour, unless a day begins within the hour in the time zone that the workspace
+/// had then. In such an hour one part ends at that minute and the other begins at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HourPart {
     /// The first minute.

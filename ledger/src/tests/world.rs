@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use crate::account::invariants;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash,
-    HourPart, Id, IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange, PaymentRefundChange,
-    PaymentRefundId, Payments, Period, PeriodWindows, Platform, Refusal, SessionId, Subject, Submission,
-    Team, TeamChange, TextsOfMember, Timestamp, TopUpId, Usage, View, WorkspaceChanges, WorkspaceId, decide,
+    HourPart, Id, IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange,
+    PaymentRefundChange, PaymentRefundId, Payments, Period, PeriodWindows, Platform, Refusal, SessionId,
+    Subject, Submission, Team, TeamChange, TextsOfMember, Timestamp, TopUpId, Usage, View, WorkspaceChanges,
+    WorkspaceId, decide,
 };
 
 /// The time at which every script begins: midnight of day 100.

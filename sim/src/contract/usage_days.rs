@@ -100,7 +100,7 @@ pub(super) fn rows_follow_the_time_zone_of_their_time(store: &dyn Store) {
     let (charged, _) = client.charge("in Kathmandu", charge("message", 4));
     refund(&client, charged.details.id, 500);
     let mut client = client.restarted(store);
-    assert_eq!(parts(&client, midnight.hour()), [(after, 2_000), (HourPart::WHOLE, 1_500)]);
+    assert_eq!(parts(&client, midnight.hour()), [(HourPart::WHOLE, 1_500), (after, 2_000)]);
     client.accepted(limit(Period::Day));
     assert_eq!(client.used(), [3_000], "a row that covers the beginning of the day counts as a whole");
     client.accepted(Command::SetLimits(Vec::new()));

@@ -41,7 +41,10 @@ impl Spending<'_> {
         }
         let minute = (into_the_hour / MINUTE_MILLIS) as u8;
         let is_before = self.at.millis() < day_end;
-        (hour, if is_before { HourPart { begin: 0, end: minute } } else { HourPart { begin: minute, end: 60 } })
+        (
+            hour,
+            if is_before { HourPart { begin: 0, end: minute } } else { HourPart { begin: minute, end: 60 } },
+        )
     }
 
     /// The first instant of that part, and the instant at which it ends.

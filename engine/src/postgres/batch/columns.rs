@@ -307,7 +307,10 @@ impl<'a> Columns<'a> {
         let names = [workspace.len(), hour.len(), a.len(), b.len(), c.len(), api_key.len()];
         assert_lengths("usage", names);
         let ([p, q, r, s], [begin, end]) = (numbers, minutes);
-        assert_lengths("usage", [workspace.len(), p.len(), q.len(), r.len(), s.len(), begin.len(), end.len()]);
+        assert_lengths(
+            "usage",
+            [workspace.len(), p.len(), q.len(), r.len(), s.len(), begin.len(), end.len()],
+        );
         self.search.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
         let PaymentColumns { workspace, data, due_at } = &self.payments;
@@ -560,7 +563,8 @@ impl UsageColumns<'_> {
         let ([operation, worker, member], [runs, quantity, charged, refunded]) = (names, numbers);
         let [minute, until] = minutes;
         let params: [Param<'_>; 12] = [
-            workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute, until,
+            workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute,
+            until,
         ];
         session.execute(Sql::AddUsage, &params).await
     }

@@ -448,8 +448,8 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
                 NULL, count(*)
          FROM (
              SELECT CASE WHEN hour >= $3 AND hour < $4 THEN $3 ELSE hour END AS hour,
-                    CASE WHEN hour >= $3 AND hour < $4 THEN 0 ELSE minute END AS minute,
-                    CASE WHEN hour >= $3 AND hour < $4 THEN 60 ELSE until END AS until,
+                    CASE WHEN hour >= $3 AND hour < $4 THEN 0::smallint ELSE minute END AS minute,
+                    CASE WHEN hour >= $3 AND hour < $4 THEN 60::smallint ELSE until END AS until,
                     CASE WHEN operation = ANY($5::text[]) THEN operation ELSE $9::text END AS operation,
                     CASE WHEN worker = ANY($6::text[]) THEN worker ELSE '' END AS worker,
                     CASE WHEN member = ANY($7::text[]) THEN member ELSE '' END AS member,

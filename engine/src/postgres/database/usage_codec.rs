@@ -8,7 +8,7 @@
 //!           the minutes of the hour at which it begins and ends (one byte each)
 //! ```
 //!
-//! In format 2, which servers wrote before, rows cover whole hours and do not have the last two bytes.
+//! In format 2, which servers wrote before, rows cover whole hours and end before the minutes.
 //! Rows follow one another until the bytes end. Damaged bytes give an error, never a panic.
 
 use tollkeeper_ledger::{
@@ -104,8 +104,8 @@ fn decode_part(bytes: &mut &[u8]) -> Option<HourPart> {
     HourPart::new(*begin, *end)
 }
 
-/// Builds a usage key from its hour, the part of it, and its stored names (operation, worker, member). An empty worker or member
-/// stands for none. Returns `None` if a name is invalid.
+/// Builds a usage key from its hour, the part of it, and its stored names (operation, worker,
+/// member). An empty worker or member stands for none. Returns `None` if a name is invalid.
 pub(crate) fn usage_key(
     (hour, part): (i64, HourPart),
     [operation, worker, member]: [&str; 3],
@@ -126,7 +126,8 @@ mod tests {
     use super::*;
 
     fn row(hour: i64, operation: &str, worker: &str, runs: i64) -> (UsageKey, UsageSums) {
-        let key = usage_key((hour, HourPart::WHOLE), [operation, worker, ""], None).expect("the names are valid");
+        let key =
+            usage_key((hour, HourPart::WHOLE), [operation, worker, ""], None).expect("the names are valid");
         (key, UsageSums { runs, quantity: runs, charged: Micros::new(runs * 500), refunded: Micros::ZERO })
     }
 

@@ -1,5 +1,5 @@
--- Usage is counted in two parts where a day of the workspace begins within an hour. A row covers the
--- minutes of its hour from `minute` until `until`; the rows that are there cover whole hours.
+-- Usage is counted in two parts where a day of the workspace begins within an hour. A row covers
+-- the minutes of its hour from `minute` until `until`; the rows that are there cover whole hours.
 ALTER TABLE usage ADD COLUMN minute smallint NOT NULL DEFAULT 0;
 ALTER TABLE usage ADD COLUMN until smallint NOT NULL DEFAULT 60;
 ALTER TABLE usage DROP CONSTRAINT usage_pkey,

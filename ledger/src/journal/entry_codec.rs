@@ -5,7 +5,7 @@
 //! journal keeps its hashes when it is moved to another engine. The primitives are in `codec`.
 
 use super::codec::{Malformed, Reader, Writer};
-use super::entry::Kind;
+use super::kind::Kind;
 use super::payment_codec;
 use crate::prices::price_book::read_seconds;
 use crate::{

@@ -3,7 +3,7 @@
 //! A change of a family of its own, such as cards, writes and reads itself in its own file.
 
 use super::codec::{Malformed, Reader, Writer};
-use super::entry::Kind;
+use super::kind::Kind;
 use crate::{
     AutoTopUpChange, CardChange, GrantId, PaymentChange, PaymentRefundChange, ProviderChange,
     SubscriptionChange, TopUpBounds, TopUpFailure, TopUpId, TopUpWay, bounds,

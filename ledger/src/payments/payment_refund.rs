@@ -12,7 +12,7 @@ use super::at_provider::read_generation;
 use super::{PaidPart, Payments};
 use crate::journal::codec::{Malformed, Reader, Writer, coded};
 use crate::journal::disagreement::{Violation, ensure};
-use crate::journal::entry::Kind;
+use crate::journal::kind::Kind;
 use crate::{GrantId, Micros, PaymentRefundId, Timestamp, TopUpId, bounds};
 
 /// What can be asked about money that goes back.

@@ -233,6 +233,17 @@ pub const EVIDENCE_MAX_BYTES: usize = 2_000;
 /// The most low-balance thresholds of one workspace: every charge checks each of them.
 pub const THRESHOLDS_MAX: usize = 10;
 
+/// The longest runway that a threshold may ask for: a year of the forecast.
+pub const RUNWAY_DAYS_MAX: u16 = 365;
+
+/// A balance that was low has recovered at one of this many parts above its threshold, so 5 %.
+/// Without the margin a balance that hovers at the line would recover again and again.
+pub const RECOVERY_ONE_OF: i64 = 20;
+
+/// The shortest time between two notices of refused charges, also with a shorter cooldown: a refusal
+/// costs the caller nothing, and an entry stays for ever.
+pub const REFUSED_COOLDOWN_MIN_SECONDS: i64 = 3_600;
+
 /// How long an alert stays quiet after it fired, unless the workspace chose otherwise.
 pub const ALERT_COOLDOWN_DEFAULT_SECONDS: i64 = 24 * 3_600;
 

@@ -110,7 +110,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub use account::alert::{Alerts, Threshold};
+pub use account::alert::{Alert, AlertLine, Alerts, Crossing, Threshold};
 pub use account::balance::{Balance, Totals};
 pub use account::charge::{
     Charge, ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status,
@@ -119,6 +119,7 @@ pub use account::claw_back::{ClawBack, ClawBacks};
 pub use account::grant::{Draw, Draws, Grant, Grants, Source};
 pub use account::invariants;
 pub use account::limit::{Limit, Limits, Period, PeriodWindow, PeriodWindows, Subject};
+pub use account::notice::{Notices, ReachedLimit, RefusedCharge};
 pub use account::profile::Profile;
 pub use account::spender::Spender;
 pub use account::usage::{HourPart, Usage, UsageKey, UsageSums};

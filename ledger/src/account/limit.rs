@@ -162,15 +162,7 @@ impl Limit {
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
-        let (code, text) = match &self.subject {
-            Subject::Workspace => (0, String::new()),
-            Subject::Member(member) => (1, member.to_string()),
-            Subject::Worker(worker) => (2, worker.to_string()),
-            Subject::Operation(operation) => (3, operation.to_string()),
-            Subject::ApiKey(key) => (4, key.to_string()),
-        };
-        w.byte(code);
-        w.text(&text);
+        write_subject(w, &self.subject);
         w.byte(self.period.code());
         w.micros(self.amount);
         w.time(self.since);
@@ -178,25 +170,40 @@ impl Limit {
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<Limit, Malformed> {
-        let code = r.byte("a limit's subject")?;
-        let text = r.text("a limit's subject")?;
-        let subject = match code {
-            // The workspace has no name here: one limit has one encoding.
-            0 if text.is_empty() => Subject::Workspace,
-            1 => Subject::Member(MemberId::known(text)),
-            2 => Subject::Worker(WorkerId::known(text)),
-            3 => Subject::Operation(OperationId::known(text)),
-            4 => Subject::ApiKey(text.parse().map_err(|()| Malformed("a limit's subject"))?),
-            _ => return Err(Malformed("a limit's subject")),
-        };
         Ok(Limit {
-            subject,
+            subject: read_subject(r)?,
             period: Period::from_code(r.byte("a limit's period")?)?,
             amount: r.micros("a limit's amount")?,
             since: r.time("a limit's period")?,
             used: r.micros("a limit's use")?,
         })
     }
+}
+
+pub(crate) fn write_subject(w: &mut Writer, subject: &Subject) {
+    let (code, text) = match subject {
+        Subject::Workspace => (0, String::new()),
+        Subject::Member(member) => (1, member.to_string()),
+        Subject::Worker(worker) => (2, worker.to_string()),
+        Subject::Operation(operation) => (3, operation.to_string()),
+        Subject::ApiKey(key) => (4, key.to_string()),
+    };
+    w.byte(code);
+    w.text(&text);
+}
+
+pub(crate) fn read_subject(r: &mut Reader) -> Result<Subject, Malformed> {
+    let code = r.byte("a limit's subject")?;
+    let text = r.text("a limit's subject")?;
+    Ok(match code {
+        // The workspace has no name here: one limit has one encoding.
+        0 if text.is_empty() => Subject::Workspace,
+        1 => Subject::Member(MemberId::known(text)),
+        2 => Subject::Worker(WorkerId::known(text)),
+        3 => Subject::Operation(OperationId::known(text)),
+        4 => Subject::ApiKey(text.parse().map_err(|()| Malformed("a limit's subject"))?),
+        _ => return Err(Malformed("a limit's subject")),
+    })
 }
 
 /// The limits of a workspace.

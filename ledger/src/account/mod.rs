@@ -13,6 +13,7 @@ pub(crate) mod claw_back;
 pub(crate) mod grant;
 pub mod invariants;
 pub(crate) mod limit;
+pub(crate) mod notice;
 pub(crate) mod profile;
 pub(crate) mod spender;
 pub(crate) mod usage;
@@ -23,9 +24,9 @@ use self::invariants::Sums;
 use crate::journal::disagreement::{Violation, assert_no_violation, ensure};
 use crate::journal::entry::sum;
 use crate::{
-    Actor, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grant, GrantId,
+    Actor, Alert, Alerts, Balance, ClawBack, ClawBacks, Disagreement, Draw, Entry, EntryBody, Grant, GrantId,
     GrantLoss, Grants, Hash, IdempotencyKey, LedgerAccount, Limit, Limits, LostPart, Micros, PaymentChange,
-    Payments, PeriodWindows, Profile, Spender, Team, Threshold, Timestamp, Totals, WorkspaceId, bounds, hex,
+    Payments, PeriodWindows, Profile, Spender, Team, Timestamp, Totals, WorkspaceId, bounds, hex,
 };
 
 /// The end of the hash chain of a journal, to which the next entry is linked (i02).
@@ -56,7 +57,7 @@ pub struct Account {
     pub grants: Grants,
     /// The spending limits and what was used of them.
     pub limits: Limits,
-    /// The low-balance thresholds.
+    /// The low-balance thresholds, and what was noted for the admins.
     pub alerts: Alerts,
     /// The lost payments that were not restored.
     pub claw_backs: ClawBacks,
@@ -152,6 +153,10 @@ impl Account {
         let before = self.totals;
         if let Some((_, Some(opening_entry))) = body.charge() {
             assert!(opening_entry < n, "i02: an entry about a charge must follow the one that opened it");
+        }
+        if let EntryBody::Alert(Alert::Low(crossing)) = &body {
+            let is_low = self.alerts.is_low(crossing.line());
+            assert!(!is_low, "i09: an alert fired twice, and the balance did not recover between");
         }
         assert_no_violation(self.apply_checked(&body, n, decided_at));
         assert_no_violation(invariants::payment_once(&body, key.as_ref()));
@@ -301,9 +306,11 @@ impl Account {
             EntryBody::Payment(change) => self.pay(change, decided_at)?,
             EntryBody::LimitsSet(limits) => self.set_limits(limits)?,
             EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
-                self.set_alerts(thresholds, *cooldown_seconds)?;
+                self.alerts.set(thresholds, *cooldown_seconds)?;
             }
-            EntryBody::BalanceLow { threshold } => self.alerts.fire(*threshold, decided_at)?,
+            EntryBody::Alert(alert) => {
+                self.alerts.apply(alert, self.balance.available, &self.limits, decided_at)?;
+            }
             EntryBody::ChargeSettled(_)
             | EntryBody::ChargeExtended { .. }
             | EntryBody::PricesSet(_)
@@ -407,6 +414,7 @@ impl Account {
         ensure(limits.len() <= bounds::LIMITS_MAX, "a workspace has more limits than it may have")?;
         ensure(limits.iter().all(in_range), "a limit is out of range or counts more than was spent")?;
         self.limits = Limits(limits.to_vec());
+        self.alerts.keep_limits(&self.limits);
         Ok(())
     }
 
@@ -483,25 +491,6 @@ impl Account {
     fn take_back(&mut self, draws: &[Draw]) -> Result<(), Violation> {
         self.grants.take(draws)?;
         self.totals.clawed_back += draws.iter().map(|draw| draw.amount).sum();
-        Ok(())
-    }
-
-    /// Replaces the thresholds. A threshold that stays keeps the time of its last alert, so that
-    /// saving the settings again does not repeat the alert.
-    fn set_alerts(&mut self, amounts: &[Micros], cooldown_seconds: i64) -> Result<(), Violation> {
-        ensure(amounts.len() <= bounds::THRESHOLDS_MAX, "a workspace has more thresholds than it may have")?;
-        ensure(
-            amounts.is_sorted_by(|low, high| low < high),
-            "i09: a threshold is set twice or out of order",
-        )?;
-        ensure(cooldown_seconds >= 0, "i09: a cooldown is negative")?;
-        let fired_at = |amount| {
-            let old = self.alerts.thresholds.iter().find(|threshold| threshold.amount == amount);
-            old.map_or(Timestamp::ZERO, |threshold| threshold.fired_at)
-        };
-        let thresholds =
-            amounts.iter().map(|&amount| Threshold { amount, fired_at: fired_at(amount) }).collect();
-        self.alerts = Alerts { thresholds, cooldown_seconds };
         Ok(())
     }
 }

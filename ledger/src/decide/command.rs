@@ -8,9 +8,10 @@ use super::workspace::check_limits;
 use crate::account::grant::payment_key;
 use crate::payments::top_up::TopUp;
 use crate::{
-    Account, Actor, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros, OperationId,
-    PaymentCommand, Period, PersonalText, Plan, PlatformSettings, ProviderCommand, Source, Subject,
-    SubscriptionCommand, TeamCommand, Timestamp, UnmatchedPayment, WorkerId, WorkspaceId,
+    Account, Actor, AlertLine, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros,
+    OperationId, PaymentCommand, Period, PersonalText, Plan, PlatformSettings, ProviderCommand,
+    RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp, UnmatchedPayment, WorkerId,
+    WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -68,10 +69,26 @@ pub enum Command {
     SetLimits(Vec<(Subject, Period, Micros)>),
     /// Replaces the low-balance thresholds.
     SetAlerts {
-        /// The balances below which an alert fires.
-        thresholds: Vec<Micros>,
+        /// The lines below which an alert fires.
+        thresholds: Vec<AlertLine>,
         /// Seconds after an alert in which its threshold does not fire again.
         cooldown_seconds: i64,
+    },
+    /// Fires the alerts that are due while the balance does not move; sent by the server.
+    CheckAlerts {
+        /// Days of runway, and the credit that they need by the forecast of now.
+        lines: Vec<(u16, Micros)>,
+    },
+    /// Notes that charges were refused for lack of credit; sent by the server after a refusal.
+    NoteRefused(RefusedCharge),
+    /// Notes that a limit refused a charge; sent by the server after a refusal.
+    NoteLimit {
+        /// Whose spending the limit caps.
+        subject: Subject,
+        /// The period of the limit.
+        period: Period,
+        /// The end of the period in which it refused.
+        resets_at: Timestamp,
     },
     /// Changes members, API keys or portal sessions.
     Team(TeamCommand),

@@ -13,13 +13,14 @@ use crate::account::grant::payment_of_key;
 use crate::journal::disagreement::{Violation, ensure};
 use crate::payments::subscription::Cause;
 use crate::{
-    Account, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand, Charge,
-    ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, CollectedCommand, Command, Entry, EntryBody,
-    GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros,
+    Account, Alert, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand,
+    Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, CollectedCommand, Command, Entry,
+    EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros,
     OperationPrice, Outcome, PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PlanId,
-    PortalSession, PriceVersion, Profile, Provider, ProviderChange, ProviderCommand, Refund, RefundReason,
-    Settlement, Source, Spender, Submission, Subscription, SubscriptionChange, SubscriptionCommand,
-    TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
+    PortalSession, PriceVersion, Profile, Provider, ProviderChange, ProviderCommand, ReachedLimit, Refund,
+    RefundReason, Settlement, Source, Spender, Submission, Subscription, SubscriptionChange,
+    SubscriptionCommand, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay,
+    WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -139,6 +140,7 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
             Command::SetAlerts { thresholds: thresholds.clone(), cooldown_seconds: *cooldown_seconds }
         }
+        EntryBody::Alert(alert) => alert_command(alert),
         EntryBody::PricesSet(version) => prices(version),
         EntryBody::PlansSet(version) => Command::SetPlans { plans: version.plans.clone() },
         EntryBody::PlatformKeySet { hash } => Command::SetPlatformKey { hash: *hash },
@@ -152,10 +154,27 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::Payment(change) => Command::Payment(payment(change, account, entry.decided_at)?),
         EntryBody::DebtRepaid { .. }
         | EntryBody::ReturnTaken { .. }
-        | EntryBody::ClawBackExchanged { .. }
-        | EntryBody::BalanceLow { .. } => return Err(Violation("no command begins a change with it")),
+        | EntryBody::ClawBackExchanged { .. } => {
+            return Err(Violation("no command begins a change with it"));
+        }
     };
     Ok(command)
+}
+
+/// The command that writes an alert which follows no other entry. Of a check, the entry of one
+/// threshold tells only its own forecast; the entries of others are decided again one by one.
+fn alert_command(alert: &Alert) -> Command {
+    match alert.clone() {
+        Alert::Low(crossing) | Alert::Recovered(crossing) => {
+            let line = crossing.runway_days.map(|days| (days, crossing.amount));
+            Command::CheckAlerts { lines: line.into_iter().collect() }
+        }
+        Alert::Refused(refused) => Command::NoteRefused(*refused),
+        Alert::LimitReached(reached) => {
+            let ReachedLimit { subject, period, amount: _, resets_at } = *reached;
+            Command::NoteLimit { subject, period, resets_at }
+        }
+    }
 }
 
 /// The command that grants what was paid at a provider. The tax is in the entry that follows, and

@@ -7,6 +7,7 @@
 //! come in the order of [`Refusal`]'s variants. Nothing is loaded here and nothing is changed: the
 //! engine has loaded the view, and [`Account::record`](crate::Account::record) applies the change.
 
+mod alerts;
 pub(crate) mod at_provider;
 mod authority;
 mod auto_top_up;
@@ -138,7 +139,12 @@ fn decide_loaded(
         Command::UpdateWorkspace(changes) => workspace::update(view, changes, now)?,
         Command::SetLimits(limits) => workspace::set_limits(view, limits, now)?,
         Command::SetAlerts { thresholds, cooldown_seconds } => {
-            workspace::set_alerts(view, thresholds, cooldown_seconds)?
+            alerts::set(view, thresholds, cooldown_seconds)?
+        }
+        Command::CheckAlerts { lines } => alerts::check(view, &lines, now)?,
+        Command::NoteRefused(refused) => alerts::note_refused(view, refused, now)?,
+        Command::NoteLimit { subject, period, resets_at } => {
+            alerts::note_limit(view, subject, period, (resets_at, now))?
         }
         Command::Team(command) => {
             let change = team::decide(view, command, clocks)?;
@@ -175,8 +181,8 @@ fn decide_existing_charge(
     }
 }
 
-/// The change, and the alerts of the thresholds that the available balance crosses downwards (P13,
-/// i09).
+/// The change, and the alerts and recoveries that follow from it. A workspace without thresholds
+/// pays for one test.
 fn with_alerts(
     view: &View,
     first: EntryBody,
@@ -187,12 +193,9 @@ fn with_alerts(
     if let Some(account) = view.account
         && !account.alerts.thresholds.is_empty()
     {
-        let before = account.balance.available;
-        let bodies = std::iter::once(&first).chain(&rest);
-        let moved: Micros = bodies.map(|body| moved_available(body.legs())).sum();
-        assert!(before + moved >= Micros::ZERO, "i04: a decision must not take more than is available");
-        let crossed = account.alerts.crossed(before, before + moved, now);
-        rest.extend(crossed.map(|threshold| EntryBody::BalanceLow { threshold }));
+        let follows = alerts::after_change(account, &first, &rest, now);
+        let follows: Vec<EntryBody> = follows.collect();
+        rest.extend(follows);
     }
     Decision::Change(Change { first, rest, key })
 }

@@ -1,5 +1,4 @@
-//! Decides what an admin or the platform sets on a workspace: its profile, spending limits and
-//! thresholds.
+//! Decides what an admin or the platform sets on a workspace: its profile and spending limits.
 //!
 //! A new limit needs what was spent before it was set, and a new time zone has other days and
 //! months. The use of both is counted by the engine from the rollups and is handed in as
@@ -7,7 +6,7 @@
 
 use super::view::View;
 use crate::{
-    Account, Alerts, Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, Totals,
+    Account, Balance, EntryBody, Limit, Micros, Period, Profile, Refusal, Subject, Timestamp, Totals,
     WorkspaceChanges, WorkspaceId, bounds,
 };
 
@@ -149,35 +148,4 @@ fn assert_counted(account: &Account, used_by_limit: &[Micros]) {
         assert!(*used <= charged, "i08: a limit must not count more than was charged");
         assert!(*used >= Micros::ZERO, "i08: what was used of a limit must not be negative");
     }
-}
-
-/// Replaces the low-balance thresholds, sorted and each once; no entry if nothing differs.
-///
-/// # Errors
-/// `WorkspaceNotFound`, `InvalidField`.
-pub(super) fn set_alerts(
-    view: &View,
-    mut thresholds: Vec<Micros>,
-    cooldown_seconds: i64,
-) -> Result<Vec<EntryBody>, Refusal> {
-    let account = view.account()?;
-    if thresholds.len() > bounds::THRESHOLDS_MAX {
-        return Err(Refusal::InvalidField { field: "thresholds", why: "must be at most 10" });
-    }
-    if thresholds.iter().any(|line| *line <= Micros::ZERO || *line > Micros::MAX) {
-        return Err(Refusal::InvalidField { field: "amount", why: "must be 1 to 2^53 − 1" });
-    }
-    if !(0..=bounds::ALERT_COOLDOWN_MAX_SECONDS).contains(&cooldown_seconds) {
-        return Err(Refusal::InvalidField { field: "cooldown_hours", why: "must be 0 to a year" });
-    }
-    thresholds.sort_unstable();
-    thresholds.dedup();
-    assert!(thresholds.is_sorted_by(|low, high| low < high), "i09: a threshold must be set once");
-    let Alerts { thresholds: set, cooldown_seconds: cooldown } = &account.alerts;
-    if set.iter().map(|threshold| threshold.amount).eq(thresholds.iter().copied())
-        && *cooldown == cooldown_seconds
-    {
-        return Ok(Vec::new());
-    }
-    Ok(vec![EntryBody::AlertsSet { thresholds, cooldown_seconds }])
 }

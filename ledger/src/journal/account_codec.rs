@@ -11,11 +11,15 @@ use super::codec::{Malformed, Reader, Writer};
 use super::entry_codec::{read_profile, write_profile};
 use crate::{
     Account, Alerts, Balance, ChainEnd, ClawBacks, Grant, GrantId, Grants, Limit, Limits, Micros, Payments,
-    Source, Team, Timestamp, Totals, bounds,
+    Source, Team, Threshold, Timestamp, Totals, bounds,
 };
 
-/// The format of the bytes; a reader refuses any other.
-const FORMAT: u8 = 2;
+/// The format of the bytes.
+const FORMAT: u8 = 3;
+
+/// The format of earlier versions, which knew no recoveries and no notices. A reader refuses any
+/// other.
+const WITHOUT_RECOVERIES: u8 = 2;
 
 impl Account {
     /// Appends the bytes of all but the spent grants, the team and the payments.
@@ -100,7 +104,8 @@ impl Account {
         payments: Option<Arc<Payments>>,
     ) -> Result<Account, Malformed> {
         let mut r = Reader(bytes);
-        if r.byte("an account's format")? != FORMAT {
+        let format = r.byte("an account's format")?;
+        if !matches!(format, FORMAT | WITHOUT_RECOVERIES) {
             return Err(Malformed("an account of another format"));
         }
         let profile = Box::new(read_profile(&mut r)?);
@@ -117,7 +122,10 @@ impl Account {
             }
         }
         let limits = Limits(r.list("the limits", Limit::read)?);
-        let alerts = Alerts::read(&mut r)?;
+        let alerts = match format {
+            WITHOUT_RECOVERIES => Alerts::read_without_recoveries(&mut r)?,
+            _ => Alerts::read(&mut r)?,
+        };
         let claw_backs = ClawBacks::read(&mut r)?;
         r.end("an account")?;
         let account = Account {
@@ -165,8 +173,19 @@ impl Account {
             return Err(Malformed("more limits or thresholds than a workspace can have"));
         }
         let fired_later = thresholds.iter().any(|threshold| threshold.fired_at > chain.at);
-        if fired_later || alerts.cooldown_seconds < 0 {
+        let noted = alerts.notices.as_deref();
+        let noted_later = noted.is_some_and(|noted| noted.refused_at > chain.at);
+        if fired_later || noted_later || alerts.cooldown_seconds < 0 {
             return Err(Malformed("an alert in the future, or a negative cooldown"));
+        }
+        let in_range = |threshold: &Threshold| (Micros::ZERO..=Micros::MAX).contains(&threshold.amount);
+        let low_without_alert =
+            |threshold: &Threshold| threshold.is_low && threshold.fired_at == Timestamp::ZERO;
+        if !thresholds.iter().all(in_range) || thresholds.iter().any(low_without_alert) {
+            return Err(Malformed("a threshold"));
+        }
+        if noted.is_some_and(|noted| noted.reached.len() > limits.0.len()) {
+            return Err(Malformed("more limits that were reached than there are"));
         }
         Ok(())
     }

@@ -6,9 +6,9 @@
 
 use super::kind::Kind;
 use crate::{
-    Actor, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash, IdempotencyKey, Limit,
-    Micros, PaymentChange, Payments, PlanVersion, PlatformSettings, PriceVersion, Profile, Refund,
-    Settlement, TeamChange, Timestamp, UnmatchedPayment,
+    Actor, Alert, AlertLine, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash,
+    IdempotencyKey, Limit, Micros, PaymentChange, Payments, PlanVersion, PlatformSettings, PriceVersion,
+    Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment,
 };
 
 /// A line of the journal.
@@ -160,16 +160,13 @@ pub enum EntryBody {
     LimitsSet(Vec<Limit>),
     /// The low-balance thresholds were replaced.
     AlertsSet {
-        /// The balances below which an alert fires, ascending.
-        thresholds: Vec<Micros>,
+        /// The lines below which an alert fires, ascending.
+        thresholds: Vec<AlertLine>,
         /// Seconds after an alert in which its threshold does not fire again.
         cooldown_seconds: i64,
     },
-    /// The available balance fell below a threshold (i09).
-    BalanceLow {
-        /// The threshold.
-        threshold: Micros,
-    },
+    /// Something that the admins are to know: a low balance, or a refusal (i09).
+    Alert(Alert),
     /// The price book has a new version.
     PricesSet(PriceVersion),
     /// The plans have a new version.
@@ -278,7 +275,7 @@ impl EntryBody {
             EntryBody::ChargeExtended { .. } => Kind::ChargeExtended,
             EntryBody::LimitsSet(_) => Kind::LimitsSet,
             EntryBody::AlertsSet { .. } => Kind::AlertsSet,
-            EntryBody::BalanceLow { .. } => Kind::BalanceLow,
+            EntryBody::Alert(alert) => alert.kind(),
             EntryBody::PricesSet(_) => Kind::PricesSet,
             EntryBody::PlansSet(_) => Kind::PlansSet,
             EntryBody::PlatformKeySet { .. } => Kind::PlatformKeySet,
@@ -320,7 +317,7 @@ impl EntryBody {
             | EntryBody::ClawBackExchanged { .. }
             | EntryBody::LimitsSet(_)
             | EntryBody::AlertsSet { .. }
-            | EntryBody::BalanceLow { .. }
+            | EntryBody::Alert(_)
             | EntryBody::PricesSet(_)
             | EntryBody::PlansSet(_)
             | EntryBody::PlatformKeySet { .. }
@@ -438,7 +435,6 @@ impl EntryBody {
                 EntryBody::DebtRepaid { .. }
                     | EntryBody::ReturnTaken { .. }
                     | EntryBody::ClawBackExchanged { .. }
-                    | EntryBody::BalanceLow { .. }
             )
     }
 }

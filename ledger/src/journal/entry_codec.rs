@@ -9,10 +9,10 @@ use super::kind::Kind;
 use super::payment_codec;
 use crate::prices::price_book::read_seconds;
 use crate::{
-    Actor, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry, EntryBody, Grant,
-    GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome, PeriodWindows, PlanVersion,
-    PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason, SessionId, Settlement,
-    Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WorkspaceId,
+    Actor, Alert, AlertLine, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry,
+    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome,
+    PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
+    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -169,10 +169,10 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         }
         EntryBody::LimitsSet(limits) => w.list(limits, |w, limit| limit.write(w)),
         EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
-            w.list(thresholds, |w, line| w.micros(*line));
+            w.list(thresholds, |w, line| line.write(w));
             w.signed(*cooldown_seconds);
         }
-        EntryBody::BalanceLow { threshold } => w.micros(*threshold),
+        EntryBody::Alert(alert) => alert.write(w),
         EntryBody::PricesSet(version) => version.write(w),
         EntryBody::PlansSet(version) => version.write(w),
         EntryBody::PlatformKeySet { hash } => w.raw(hash),
@@ -211,10 +211,12 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         },
         Kind::LimitsSet => EntryBody::LimitsSet(r.list("the limits", Limit::read)?),
         Kind::AlertsSet => EntryBody::AlertsSet {
-            thresholds: r.list("the thresholds", |r| r.micros("a threshold"))?,
+            thresholds: r.list("the thresholds", AlertLine::read)?,
             cooldown_seconds: r.signed("a cooldown")?,
         },
-        Kind::BalanceLow => EntryBody::BalanceLow { threshold: r.micros("a threshold")? },
+        Kind::BalanceLow | Kind::BalanceRecovered | Kind::BalanceRefused | Kind::LimitReached => {
+            EntryBody::Alert(Alert::read(r, kind)?)
+        }
         Kind::PricesSet => EntryBody::PricesSet(PriceVersion::read(r)?),
         Kind::PlansSet => EntryBody::PlansSet(PlanVersion::read(r)?),
         Kind::PlatformKeySet => EntryBody::PlatformKeySet { hash: r.hash("a key's hash")? },

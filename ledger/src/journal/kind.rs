@@ -9,7 +9,7 @@ use super::codec::coded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     missing_docs,
-    reason = "each is a variant of EntryBody, TeamChange, PaymentChange or SubscriptionChange, where it is described"
+    reason = "each is a variant of EntryBody, Alert, TeamChange, PaymentChange or SubscriptionChange, where it is described"
 )]
 pub enum Kind {
     WorkspaceCreated,
@@ -75,6 +75,9 @@ pub enum Kind {
     SubscriptionEnded,
     SubscriptionPlaced,
     SubscriptionPeriodPaid,
+    BalanceRecovered,
+    BalanceRefused,
+    LimitReached,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -141,6 +144,9 @@ coded!(Kind, "an entry's kind", {
     SubscriptionResumed = 61 "subscription.resumed",
     SubscriptionEnded = 62 "subscription.ended",
     SubscriptionPeriodPaid = 63 "subscription.period_paid",
+    BalanceRecovered = 64 "balance.recovered",
+    BalanceRefused = 65 "balance.refused",
+    LimitReached = 66 "limit.reached",
 });
 
 impl Kind {

@@ -33,6 +33,11 @@ grant promotional 1_000 reason=welcome
 limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k1/day=90_000
 alerts 4_000 2_000
 charge message x3 worker=w member=ada by=k1 ref=r meta={} key=c1
+refused render 90_000 3_000 x7
+reached member:ada/month
+alerts 4_000 2_000 7d
+check 7d=90_000
+check 7d=3_000
 charge render await timeout=30
 heartbeat c2 60
 succeed c2

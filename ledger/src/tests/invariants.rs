@@ -4,8 +4,8 @@
 use super::world::{World, acme};
 use crate::account::invariants;
 use crate::{
-    Account, Actor, ChargeState, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey, Micros, Outcome,
-    Refund, Source, Status, Timestamp, Totals, UsageSums,
+    Account, Actor, Alert, ChargeState, Crossing, Draw, Entry, EntryBody, Grant, GrantId, Id, IdempotencyKey,
+    Micros, Outcome, Refund, Source, Status, Timestamp, Totals, UsageSums,
 };
 
 fn micros(amount: i64) -> Micros {
@@ -227,14 +227,15 @@ fn i08_rollups_cover_every_refund() {
 fn i09_an_alert_fires_once() {
     let mut world =
         super::check("grant promotional 1_000\nalerts 800\ncharge message => charged 500 g1:500, low 800");
-    let low = EntryBody::BalanceLow { threshold: micros(800) };
+    let low = EntryBody::Alert(Alert::Low(Crossing { amount: micros(800), runway_days: None }));
     world.account.record(low, None, Actor::System, world.now);
 }
 
 #[test]
 #[should_panic(expected = "i09: an alert fires for a threshold that is not set")]
 fn i09_an_alert_has_its_threshold() {
-    record(&mut acme_with_a_charge().account, EntryBody::BalanceLow { threshold: micros(7) });
+    let low = Alert::Low(Crossing { amount: micros(7), runway_days: None });
+    record(&mut acme_with_a_charge().account, EntryBody::Alert(low));
 }
 
 #[test]

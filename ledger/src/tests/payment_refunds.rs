@@ -172,7 +172,7 @@ fn a_refund_that_a_person_sends_has_succeeded_at_once() {
         loss t1 0 key=a => no idempotency_key_reused path
         top_up 60 key=a => no idempotency_key_reused path
         balance => 40000
-        bounced r1 => bounced, given back g1:60000
+        bounced r1 => bounced, given back g1:60000, recovered 60000
         ",
     );
 }

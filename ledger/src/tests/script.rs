@@ -5,7 +5,8 @@
 //! charge OPERATION [xN await timeout= worker= member= ref= meta= key=]
 //! succeed cN [xN]   fail cN system|user [detail=]   heartbeat cN SECONDS   time_out cN
 //! refund cN [AMOUNT] [reason= key=]                      lost gN CENTS [evidence= key=]
-//! limits SUBJECT/PERIOD=AMOUNT …                        alerts AMOUNT … [cooldown=SECONDS]
+//! limits SUBJECT/PERIOD=AMOUNT …           alerts AMOUNT|DAYSd … [cooldown=SECONDS]
+//! check [DAYSd=AMOUNT …]    refused OPERATION REQUIRED AVAILABLE [xN]    reached SUBJECT/PERIOD
 //! prices OPERATION=PRICE[/TIMEOUT] … [in=SECONDS]       platform_key BYTE
 //! plans ID=CENTS/CREDITS/month|year[/NAME] …            settings DAYS          restored
 //! top_up CENTS [min= max= key=]       confirm tN            unpaid tN FAILURE
@@ -33,6 +34,7 @@
 //! grouped by `_`. Any command may have `by=kN` or `by=NAME`, the caller; without it the platform
 //! is the caller.
 
+mod alerts;
 mod payments;
 pub(super) mod subscriptions;
 
@@ -209,10 +211,7 @@ fn command(world: &World, words: &Words) -> Command {
             let lines = words.named.iter().map(|(line, cap)| limit(world, line, cap));
             Command::SetLimits(lines.collect())
         }
-        "alerts" => Command::SetAlerts {
-            thresholds: words.bare[1..].iter().map(|line| micros(line)).collect(),
-            cooldown_seconds: words.number("cooldown").unwrap_or(86_400),
-        },
+        "alerts" | "check" | "refused" | "reached" => alerts::command(world, words),
         "prices" => prices(world, words),
         "plans" => plans(words),
         "platform_key" => Command::SetPlatformKey {
@@ -508,10 +507,8 @@ fn happened(world: &World, entry: &Entry) -> String {
             format!("due {}", later(state.deadline.expect("an extended charge is pending"), world.now))
         }
         EntryBody::LimitsSet(limits) => format!("{} limits", limits.len()),
-        EntryBody::AlertsSet { thresholds, .. } => {
-            format!("alerts{}", thresholds.iter().map(|line| format!(" {line}")).collect::<String>())
-        }
-        EntryBody::BalanceLow { threshold } => format!("low {threshold}"),
+        EntryBody::AlertsSet { thresholds, .. } => alerts::set(thresholds),
+        EntryBody::Alert(alert) => alerts::happened(world, alert),
         EntryBody::PricesSet(version) => format!("prices {}", version.version),
         EntryBody::PlansSet(version) => format!("plans {}", version.version),
         EntryBody::PlatformKeySet { .. } => "platform key".to_owned(),

@@ -250,6 +250,11 @@ impl World {
             .max(Micros::ZERO)
     }
 
+    /// The day and month around the present, in the time zone of the workspace.
+    pub fn windows(&self) -> PeriodWindows {
+        windows(&self.account.profile.timezone, self.account.present(self.now))
+    }
+
     /// What is left of the grant with this index in the order of their making.
     pub fn remaining(&self, index: usize) -> Micros {
         self.account.grants.find(self.grants[index].id).map_or(Micros::ZERO, |grant| grant.remaining)

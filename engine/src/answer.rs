@@ -47,7 +47,12 @@ impl Asked {
             Command::SetPrices { effective_at, .. } => Asked::Prices(*effective_at),
             Command::SetPlans { .. } => Asked::Plans,
             Command::SetSettings(_) => Asked::Settings,
-            Command::SetAlerts { .. } | Command::SetLost { .. } | Command::Payment(_) => Asked::Nothing,
+            Command::SetAlerts { .. }
+            | Command::CheckAlerts { .. }
+            | Command::NoteRefused(_)
+            | Command::NoteLimit { .. }
+            | Command::SetLost { .. }
+            | Command::Payment(_) => Asked::Nothing,
             _ => Asked::Current,
         }
     }

@@ -15,8 +15,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Charge, ChargeId, Hash, Limits, MemberId, Payments, PeriodWindows, Profile, Team, Timestamp, UsageKey,
-    UsageSums, WorkspaceId,
+    Alerts, Charge, ChargeId, Hash, Limits, MemberId, Payments, PeriodWindows, Profile, Team, Timestamp,
+    UsageKey, UsageSums, WorkspaceId,
 };
 
 use crate::{
@@ -70,6 +70,11 @@ pub enum Query {
         workspace: WorkspaceId,
         /// The instant whose day and month are wanted.
         now: Timestamp,
+    },
+    /// The low-balance thresholds of a workspace and what was noted for its admins.
+    Alerts {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
     },
     /// One charge with its draws and refunds.
     Charge {
@@ -127,6 +132,7 @@ impl Query {
             | Query::Payments { .. }
             | Query::PersonalTexts { .. }
             | Query::Limits { .. }
+            | Query::Alerts { .. }
             | Query::Charge { .. } => false,
             Query::Balance { at, .. } => at.is_some(),
             Query::Workspaces { .. }
@@ -149,6 +155,7 @@ impl Query {
             | Query::Payments { workspace }
             | Query::PersonalTexts { workspace, .. }
             | Query::Limits { workspace, .. }
+            | Query::Alerts { workspace }
             | Query::Charge { workspace, .. }
             | Query::Charges { workspace, .. }
             | Query::Grants { workspace, .. }
@@ -175,6 +182,8 @@ pub enum QueryResult {
     PersonalTexts(Vec<Option<Box<str>>>),
     /// The limits, and the day and month they count in; `None` if there is no such workspace.
     Limits(Option<(Limits, PeriodWindows)>),
+    /// The thresholds and notices; `None` if there is no such workspace.
+    Alerts(Option<Alerts>),
     /// The charge; `None` if there is no such charge in that workspace.
     Charge(Option<Box<ChargeRecord>>),
     /// A page of charges; `None` if there is no such workspace.
@@ -262,6 +271,11 @@ pub trait Reads: Engine {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<(Limits, PeriodWindows)>, Error>> + Send {
         ask!(self, Limits { workspace: id.clone(), now: now })
+    }
+
+    /// Asks [`Query::Alerts`].
+    fn alerts(&self, id: &WorkspaceId) -> impl Future<Output = Result<Option<Alerts>, Error>> + Send {
+        ask!(self, Alerts { workspace: id.clone() })
     }
 
     /// Asks [`Query::Charge`].

@@ -6,6 +6,7 @@
 //! with the facts of the model, and its hashes are recomputed. Then all derived state is compared:
 //! grants, charges, the team, counted limits, usage, past balances, due charges and payments.
 
+mod alerts;
 mod due_payments;
 mod searches;
 
@@ -213,6 +214,7 @@ impl Differential {
             self.compare_team(engine, id, &pool)?;
             self.compare_payments(engine, id, &pool)?;
             self.compare_limits(engine, id, &pool)?;
+            self.compare_alerts(engine, id, &pool)?;
             let what = format!("the usage of {id}");
             let mut usage = self.read(&what, engine.usage(id, i64::MIN..i64::MAX))?;
             usage.iter_mut().for_each(|(key, _)| self.names.usage_for_model(id, key));

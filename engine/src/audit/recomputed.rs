@@ -5,8 +5,8 @@
 //! as [`Sketch`]es, to be compared with the stored rows.
 
 use tollkeeper_ledger::{
-    Account, Charge, Disagreement, Entry, EntryBody, Grant, GrantId, Hash, Micros, PaymentChange, Usage,
-    WorkspaceId,
+    Account, Alert, Charge, Disagreement, Entry, EntryBody, Grant, GrantId, Hash, Micros, PaymentChange,
+    Usage, WorkspaceId,
 };
 
 use super::rules::Follower;
@@ -96,7 +96,7 @@ impl Recomputed {
                 | EntryBody::ChargeSettled(_)
                 | EntryBody::ChargeRefunded(_)
                 | EntryBody::ChargeExtended { .. }
-                | EntryBody::BalanceLow { .. }
+                | EntryBody::Alert(Alert::Low(_) | Alert::Recovered(_))
         )
     }
 

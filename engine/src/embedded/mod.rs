@@ -197,6 +197,9 @@ impl Embedded {
             Query::Limits { workspace: id, now } => {
                 core.read(move |core| core.limits(&id, now)).await.map(QueryResult::Limits)
             }
+            Query::Alerts { workspace: id } => {
+                core.read(move |core| core.alerts(&id)).await.map(QueryResult::Alerts)
+            }
             Query::Charge { workspace: id, charge } => {
                 let read = move |reader: &Reader, id: &_| reader.charge(id, charge);
                 let found = point_readers.read(id, read).await?;

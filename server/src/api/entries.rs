@@ -12,16 +12,16 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
+    Actor, Alert, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
     IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, Paid, PaymentChange, PaymentRefundChange,
     Placement, Provider, ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, hex,
 };
 use utoipa::ToSchema;
 
-use super::PAGE;
 use super::api_keys::ApiKeyJson;
 use super::members::MemberJson;
 use super::payment_method::PaymentMethodJson;
+use super::{PAGE, alert_details};
 use crate::access::Rule::Workspace;
 use crate::http::call::{Call, PersonalTexts, existing, json};
 use crate::http::problem::Problem;
@@ -262,6 +262,9 @@ fn about(body: &EntryBody) -> About<'_> {
             api_key: refund.spender.api_key,
             ..nothing
         },
+        EntryBody::Alert(Alert::Refused(refused)) => {
+            About { operation: Some(refused.operation.as_str()), ..nothing }
+        }
         EntryBody::Payment(change) => about_payment(change),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
@@ -288,7 +291,7 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::ChargeExtended { .. }
         | EntryBody::LimitsSet(_)
         | EntryBody::AlertsSet { .. }
-        | EntryBody::BalanceLow { .. }
+        | EntryBody::Alert(Alert::Low(_) | Alert::Recovered(_) | Alert::LimitReached(_))
         | EntryBody::PricesSet(_)
         | EntryBody::PlansSet(_)
         | EntryBody::PlatformKeySet { .. }
@@ -377,11 +380,10 @@ fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
             };
             Some(json_value!({ "limits": limits.iter().map(line).collect::<Vec<_>>() }))
         }
-        EntryBody::AlertsSet { thresholds, cooldown_seconds } => Some(json_value!({
-            "thresholds": thresholds.iter().map(|line| line.get()).collect::<Vec<_>>(),
-            "cooldown_seconds": cooldown_seconds,
-        })),
-        EntryBody::BalanceLow { threshold } => Some(json_value!({ "threshold": threshold.get() })),
+        EntryBody::AlertsSet { thresholds, cooldown_seconds } => {
+            Some(alert_details::thresholds(thresholds, *cooldown_seconds))
+        }
+        EntryBody::Alert(alert) => Some(alert_details::of(alert)),
         EntryBody::ClawBackIncreased { lost, owed: debt, .. }
         | EntryBody::ClawBackReduced { lost, forgiven: debt, .. } => Some(json_value!({
             "lost_cents": lost.lost_cents,

@@ -3,6 +3,8 @@
 //! A file per resource has its routes, its JSON types and its handlers. Here they are only
 //! concatenated. `openapi` describes them, `docs` serves the description.
 
+mod alert_details;
+mod alerts;
 mod api_keys;
 mod auto_top_up;
 mod batch;
@@ -83,6 +85,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Limits",
         description: "Spending limits per day or month: for the workspace, a member, a worker, an operation or an API key.",
         routes: &[limits::ROUTES],
+    },
+    Resource {
+        name: "Alerts",
+        description: "Low-balance thresholds: amounts of credit, or days that the credit is to last.",
+        routes: &[alerts::ROUTES],
     },
     Resource {
         name: "Journal",

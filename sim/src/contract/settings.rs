@@ -2,8 +2,8 @@
 
 use tollkeeper_engine::{ChargeFilter, Output, Page, Reads, WorkspaceFilter};
 use tollkeeper_ledger::{
-    ChargeCommand, ChargeId, Command, Interval, Kind, Micros, Plan, PlanId, PlanVersion, PlatformSettings,
-    WorkspaceChanges, WorkspaceId,
+    AlertLine, ChargeCommand, ChargeId, Command, Interval, Kind, Micros, Plan, PlanId, PlanVersion,
+    PlatformSettings, WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
@@ -176,7 +176,7 @@ pub(super) fn an_epoch_is_an_entry_of_the_platform(store: &dyn Store) {
 
 pub(super) fn an_alert_is_an_entry(store: &dyn Store) {
     let client = TestClient::with_credit(store, 2_000);
-    let thresholds = vec![Micros::new(1_000), Micros::new(1_600)];
+    let thresholds = [1_000, 1_600].map(|amount| AlertLine::Amount(Micros::new(amount))).to_vec();
     client.accepted(Command::SetAlerts { thresholds, cooldown_seconds: 3_600 });
     client.charge("one", charge("message", 1));
     client.charge("two", charge("message", 2));

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{
-    Balance, Card, Charge, ChargeDetails, ChargeState, Customer, Draw, GrantId, Hash, Kind, Micros, Outcome,
-    PaymentRefundStatus, Period, Profile, Source, Status, StopReason, Subject, TeamChange, Timestamp,
-    TopUpFailure, TopUpWay, WorkspaceChanges, WorkspaceId,
+    Alert, AlertLine, Balance, Card, Charge, ChargeDetails, ChargeState, Customer, Draw, GrantId, Hash, Kind,
+    Micros, Outcome, PaymentRefundStatus, Period, Profile, Source, Status, StopReason, Subject, TeamChange,
+    Timestamp, TopUpFailure, TopUpWay, WorkspaceChanges, WorkspaceId,
 };
 
 use tollkeeper_engine::GrantRecord;
@@ -95,12 +95,12 @@ pub enum Fact {
     /// The thresholds were replaced.
     Alerts {
         /// The thresholds in ascending order, without duplicates.
-        thresholds: Vec<Micros>,
+        thresholds: Vec<AlertLine>,
         /// The time after an alert in which its threshold fires no other.
         cooldown_seconds: i64,
     },
-    /// The balance fell below this threshold, and an alert fired.
-    Low(Micros),
+    /// An alert fired, the balance recovered, or a refusal was noted.
+    Alert(Alert),
     /// Members, API keys, links or sessions changed.
     Team(TeamChange),
     /// A top-up was opened.
@@ -278,7 +278,7 @@ impl Fact {
             Fact::Extended { .. } => Kind::ChargeExtended,
             Fact::Limits(_) => Kind::LimitsSet,
             Fact::Alerts { .. } => Kind::AlertsSet,
-            Fact::Low(_) => Kind::BalanceLow,
+            Fact::Alert(alert) => alert.kind(),
             Fact::Team(change) => change.kind(),
             Fact::TopUpOpened { .. } => Kind::TopUpOpened,
             Fact::TopUpPaid { .. } => Kind::TopUpSucceeded,

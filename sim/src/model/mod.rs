@@ -11,6 +11,7 @@
 //! decisions or its accounts. Not here: the source of the steps (`workload`), the comparison
 //! (`differential`).
 
+mod alerts;
 mod at_provider;
 mod auto_top_ups;
 mod charges;
@@ -178,7 +179,7 @@ impl Model {
             return Ok(output);
         }
         let pool = self.pools.get_mut(id).ok_or(Refusal::WorkspaceNotFound)?;
-        let before = pool.balance().available;
+        let (before, known) = (pool.balance().available, pool.lines.len());
         let (now, asked_at) = (pool.present(now), now);
         let answer = match command {
             Command::Charge(request) => {
@@ -212,6 +213,11 @@ impl Model {
             Command::SetAlerts { thresholds, cooldown_seconds } => {
                 pool.set_alerts(thresholds, *cooldown_seconds, now)
             }
+            Command::CheckAlerts { lines } => pool.check_alerts(lines, now),
+            Command::NoteRefused(refused) => pool.note_refused(refused, now),
+            Command::NoteLimit { subject, period, resets_at } => {
+                pool.note_limit(subject, *period, (*resets_at, now))
+            }
             Command::CreateWorkspace(_)
             | Command::SetPrices { .. }
             | Command::SetPlans { .. }
@@ -220,7 +226,7 @@ impl Model {
             | Command::MarkRestored
             | Command::ReportUnmatched(_) => unreachable!("answered above"),
         }?;
-        pool.fire_alerts(before, now);
+        pool.follow_with_alerts(known, before, now);
         Ok(answer)
     }
 

@@ -1,4 +1,4 @@
-//! The rules of profiles, thresholds with their alerts, plans, and price lists.
+//! The rules of profiles, plans, and price lists.
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
@@ -7,11 +7,10 @@ use tollkeeper_ledger::{
 };
 
 use super::charges::invalid;
-use super::facts::{Fact, Pool, is_ahead};
+use super::facts::{Fact, Pool};
 
 /// The largest amount in a request, 2^53 − 1.
 pub(super) const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);
-const YEAR_SECONDS: i64 = 366 * 86_400;
 
 impl Pool {
     pub(super) fn update(&mut self, changes: &WorkspaceChanges, now: Timestamp) -> Output {
@@ -31,68 +30,6 @@ impl Pool {
             self.add(now, Fact::Limits(state));
         }
         Output::Workspace(Box::new(new))
-    }
-
-    pub(super) fn set_alerts(
-        &mut self,
-        thresholds: &[Micros],
-        cooldown_seconds: i64,
-        now: Timestamp,
-    ) -> Result<Output, Refusal> {
-        if thresholds.len() > 10 {
-            return Err(invalid("thresholds"));
-        }
-        if thresholds.iter().any(|line| *line <= Micros::ZERO || *line > AMOUNT_MAX) {
-            return Err(invalid("amount"));
-        }
-        if !(0..=YEAR_SECONDS).contains(&cooldown_seconds) {
-            return Err(invalid("cooldown_hours"));
-        }
-        let mut thresholds = thresholds.to_vec();
-        thresholds.sort();
-        thresholds.dedup();
-        if self.alerts().unwrap_or((Vec::new(), 86_400)) != (thresholds.clone(), cooldown_seconds) {
-            self.add(now, Fact::Alerts { thresholds, cooldown_seconds });
-        }
-        Ok(Output::Done)
-    }
-
-    /// Fires an alert for each threshold that the command has crossed downwards; `before` is the
-    /// balance before it.
-    pub(super) fn fire_alerts(&mut self, before: Micros, now: Timestamp) {
-        let after = self.balance().available;
-        let Some((thresholds, cooldown_seconds)) = self.alerts() else {
-            return;
-        };
-        for threshold in thresholds {
-            let crossed = before >= threshold && after < threshold;
-            let quiet = |last: Timestamp| now < last.plus_seconds(cooldown_seconds) && !is_ahead(last, now);
-            if crossed && !self.last_alert(threshold).is_some_and(quiet) {
-                self.add(now, Fact::Low(threshold));
-            }
-        }
-    }
-
-    /// The thresholds in force, and the seconds after an alert in which its threshold fires no
-    /// other.
-    pub(crate) fn alerts(&self) -> Option<(Vec<Micros>, i64)> {
-        self.lines.iter().rev().find_map(|line| match &line.fact {
-            Fact::Alerts { thresholds, cooldown_seconds } => Some((thresholds.clone(), *cooldown_seconds)),
-            _ => None,
-        })
-    }
-
-    /// The time of a threshold's last alert; `None` if the threshold was removed since.
-    fn last_alert(&self, threshold: Micros) -> Option<Timestamp> {
-        let mut last = None;
-        for line in &self.lines {
-            match &line.fact {
-                Fact::Low(fired) if *fired == threshold => last = Some(line.decided_at),
-                Fact::Alerts { thresholds, .. } if !thresholds.contains(&threshold) => last = None,
-                _ => {}
-            }
-        }
-        last
     }
 }
 

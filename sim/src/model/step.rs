@@ -101,6 +101,9 @@ impl Names {
                     }
                 }
             }
+            Command::NoteLimit { subject: Subject::ApiKey(key), .. } => {
+                key.0 = known(&named.keys, key.0)?;
+            }
             Command::Team(TeamCommand::RevokeKey(key) | TeamCommand::RecordKeyUse(key)) => {
                 key.0 = known(&named.keys, key.0)?;
             }
@@ -139,6 +142,9 @@ impl Names {
             | Command::Payment(_)
             | Command::Charge(_)
             | Command::SetAlerts { .. }
+            | Command::CheckAlerts { .. }
+            | Command::NoteRefused(_)
+            | Command::NoteLimit { .. }
             | Command::Team(_)
             | Command::SetPrices { .. }
             | Command::SetPlans { .. }
@@ -296,7 +302,8 @@ impl Names {
         ApiKeyId(learn(&mut self.of(workspace).keys, key.0))
     }
 
-    fn subject_for_model(&mut self, workspace: &WorkspaceId, subject: &mut Subject) {
+    /// Replaces the id in the subject of a limit.
+    pub fn subject_for_model(&mut self, workspace: &WorkspaceId, subject: &mut Subject) {
         if let Subject::ApiKey(key) = subject {
             *key = self.key_for_model(workspace, *key);
         }

@@ -214,6 +214,7 @@ impl Pool {
                 ..
             } => false,
             Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
+            Command::CheckAlerts { .. } | Command::NoteRefused(_) | Command::NoteLimit { .. } => false,
             Command::Payment(
                 PaymentCommand::ConfirmTopUp(_)
                 | PaymentCommand::FailTopUp { .. }

@@ -19,6 +19,7 @@ use crate::model::step::{Step, nth, unknown_id};
 use crate::model::{Fact, Model, Pool, gives_up_at, unheard_at};
 use crate::random::Random;
 
+mod alerts;
 mod hostile;
 mod payments;
 mod team;
@@ -331,7 +332,7 @@ impl Workload {
             800..855 => self.lost(pool),
             855..875 => Command::VoidGrant { grant: self.some_grant(pool), reason: None },
             875..920 => self.limits(pool),
-            920..950 => self.alerts(),
+            920..950 => self.alerts(pool),
             _ => self.update(),
         }
     }
@@ -457,17 +458,6 @@ impl Workload {
         Command::SetLimits(limits.collect())
     }
 
-    fn alerts(&mut self) -> Command {
-        let count = self.random.index(4);
-        let thresholds = (0..count).map(|_| {
-            // From a small set, so that a threshold is often set again and keeps its last alert.
-            Micros::new(*self.random.pick(&[0, 500, 1_000, 5_000, 20_000, 100_000]))
-        });
-        let thresholds = thresholds.filter(|line| *line > Micros::ZERO).collect();
-        let cooldown_seconds = *self.random.pick(&[-1, 0, 60, 3_600, 86_400, 86_400, 40_000_000]);
-        Command::SetAlerts { thresholds, cooldown_seconds }
-    }
-
     fn update(&mut self) -> Command {
         let zone = self.random.chance(self.shape.zone_changes).then(|| (*self.random.pick(&ZONES)).into());
         Command::UpdateWorkspace(WorkspaceChanges {
@@ -565,7 +555,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
             .flatten()
             .collect();
         let cooldown = pool.alerts().map_or(0, |(_, cooldown_seconds)| cooldown_seconds);
-        let fired = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Low(_)));
+        let fired = pool.lines.iter().filter(|line| matches!(line.fact, Fact::Alert(_)));
         turns.extend(fired.map(|line| line.decided_at.plus_seconds(cooldown)));
         if let Some(AutoTopUp { state: AutoTopUpState::Paused { until }, .. }) = pool.rule() {
             turns.push(until);

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Balance, ChargeId, GrantId, Limits, Payments, PeriodWindows, Profile, Team, Timestamp, WorkspaceId,
+    Alerts, Balance, ChargeId, GrantId, Limits, Payments, PeriodWindows, Profile, Team, Timestamp,
+    WorkspaceId,
 };
 
 use super::Core;
@@ -134,6 +135,16 @@ impl Core {
         let machine = self.ensure_loaded()?;
         let index = machine.find_workspace(id)?;
         Ok(index.map(|index| calendar::limits(&machine.accounts.get(index).account, now)))
+    }
+
+    /// Answers [`Query::Alerts`](crate::Query::Alerts).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alerts(&mut self, id: &WorkspaceId) -> Result<Option<Alerts>, Error> {
+        let machine = self.ensure_loaded()?;
+        let index = machine.find_workspace(id)?;
+        Ok(index.map(|index| machine.accounts.get(index).account.alerts.clone()))
     }
 
     /// Answers [`Query::JournalHead`](crate::Query::JournalHead).

@@ -47,6 +47,10 @@ pub(crate) async fn answer(
             let account = point::account(session, workspace).await?;
             QueryResult::Limits(account.map(|account| calendar::limits(&account, *now)))
         }
+        Query::Alerts { workspace } => {
+            let account = point::account(session, workspace).await?;
+            QueryResult::Alerts(account.map(|account| account.alerts))
+        }
         Query::Charge { workspace, charge } => {
             QueryResult::Charge(point::charge(session, workspace, *charge).await?.map(Box::new))
         }

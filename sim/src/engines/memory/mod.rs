@@ -200,7 +200,12 @@ impl State {
             _ if matches!(command, Command::SetSettings(_)) => Output::Settings(self.platform.settings),
             _ if matches!(
                 command,
-                Command::SetAlerts { .. } | Command::SetLost { .. } | Command::Payment(_)
+                Command::SetAlerts { .. }
+                    | Command::CheckAlerts { .. }
+                    | Command::NoteRefused(_)
+                    | Command::NoteLimit { .. }
+                    | Command::SetLost { .. }
+                    | Command::Payment(_)
             ) =>
             {
                 Output::Done

@@ -122,6 +122,9 @@ impl State {
                     tollkeeper_engine::period_windows(&profile.timezone, stored.account.present(*now)),
                 )
             })),
+            Query::Alerts { workspace } => {
+                QueryResult::Alerts(self.open(workspace).map(|stored| stored.account.alerts.clone()))
+            }
             Query::Charge { workspace, charge } => {
                 let record = self.open(workspace).and_then(|stored| stored.charge_record(*charge));
                 QueryResult::Charge(record.map(Box::new))

@@ -4,9 +4,9 @@
 use clap::CommandFactory;
 
 use crate::commands::{
-    audit, auto_top_up, backup, balance, charge, clock, completions, entries, grant, key, limits, man,
-    mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report, serve, settings,
-    subscription, top_up, transfer, workspace,
+    alerts, audit, auto_top_up, backup, balance, charge, clock, completions, entries, grant, key, limits,
+    man, mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report, serve,
+    settings, subscription, top_up, transfer, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -60,6 +60,8 @@ enum Command {
     #[command(subcommand)]
     Limits(limits::Command),
     #[command(subcommand)]
+    Alerts(alerts::Command),
+    #[command(subcommand)]
     Portal(portal::Command),
     #[command(subcommand)]
     Grant(grant::Command),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Member(command) => member::run(command),
             Command::Key(command) => key::run(command),
             Command::Limits(command) => limits::run(command),
+            Command::Alerts(command) => alerts::run(command),
             Command::Portal(command) => portal::run(command),
             Command::Grant(command) => grant::run(command),
             Command::TopUp(command) => top_up::run(command),

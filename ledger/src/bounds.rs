@@ -240,8 +240,8 @@ pub const RUNWAY_DAYS_MAX: u16 = 365;
 /// Without the margin a balance that hovers at the line would recover again and again.
 pub const RECOVERY_ONE_OF: i64 = 20;
 
-/// The shortest time between two notices of refused charges, also with a shorter cooldown: a refusal
-/// costs the caller nothing, and an entry stays for ever.
+/// The shortest time between two notices of refused charges, also with a shorter cooldown: a
+/// refusal costs the caller nothing, and an entry stays for ever.
 pub const REFUSED_COOLDOWN_MIN_SECONDS: i64 = 3_600;
 
 /// How long an alert stays quiet after it fired, unless the workspace chose otherwise.

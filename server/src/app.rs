@@ -12,6 +12,7 @@ use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos};
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::Metrics;
+use crate::observe::refusals::Refusals;
 use crate::payments::settings::PaymentSettings;
 use crate::payments::stripe::provider::Stripe;
 
@@ -26,6 +27,7 @@ pub struct App {
     pub(crate) clock_watch: ClockWatch,
     pub(crate) access: Arc<Access>,
     pub(crate) metrics: Metrics,
+    pub(crate) refusals: Refusals,
     pub(crate) large_bodies: Arc<LargeBodies>,
     /// The address of the server from outside, if the settings name it.
     pub(crate) public_url: Option<String>,

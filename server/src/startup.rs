@@ -31,6 +31,7 @@ use crate::jobs::renewals::Renewals;
 use crate::jobs::time_outs::TimeOuts;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
+use crate::observe::refusals::Refusals;
 use crate::payments::stripe::provider::Stripe;
 use crate::payments::stripe::webhook;
 use crate::settings::Settings;
@@ -88,6 +89,7 @@ impl App {
             clock,
             monotonic,
             metrics: Metrics::new(labels(&site())),
+            refusals: Refusals::default(),
             large_bodies: LargeBodies::new(),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),

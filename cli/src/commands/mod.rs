@@ -2,7 +2,7 @@
 //! fields of the answer are shown.
 //!
 //! ```text
-//! data commands   workspace, member, key, limits, portal, grant, top_up, auto_top_up,
+//! data commands   workspace, member, key, limits, alerts, portal, grant, top_up, auto_top_up,
 //!                 payment_method, subscription, charge, balance, entries, report, prices, plans,
 //!                 settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
@@ -15,6 +15,7 @@
 //!
 //! `demo` and `bench` have folders of their own.
 
+pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod auto_top_up;
 pub(crate) mod backup;

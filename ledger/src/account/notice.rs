@@ -3,8 +3,8 @@
 //!
 //! A refusal writes nothing, and many may come at once. So a notice is written by a command of its
 //! own: for lack of credit once in a cooldown, with the number of refusals, and for a limit once in
-//! each of its periods (i09). Here is what was noted; `decide::alerts` decides, and the server sends
-//! the command.
+//! each of its periods (i09). Here is what was noted. `decide::alerts` decides, and the server
+//! sends the command.
 
 use super::alert::is_over;
 use super::limit::{read_subject, write_subject};

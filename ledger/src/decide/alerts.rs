@@ -1,5 +1,5 @@
-//! Decides alerts (P13, i09): the thresholds, what follows when the balance moves, the hourly check,
-//! and the notices of refusals.
+//! Decides alerts (P13, i09): the thresholds, what follows when the balance moves, the hourly
+//! check, and the notices of refusals.
 //!
 //! What the balance crosses is written in the change that moves it ([`after_change`]), so no alert
 //! is lost and none is written twice. [`check`] finds what no change brings about: a cooldown that

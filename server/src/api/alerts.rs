@@ -95,7 +95,7 @@ pub struct ThresholdIn {
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$", example = "20.00")]
     amount_usd: Option<Dollars>,
-    /// The days that the balance is to last by the forecast. An alert fires when it lasts for fewer.
+    /// The days that the balance is to last by the forecast. An alert fires if it lasts for fewer.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false, minimum = 1, maximum = 365, example = 7)]
     runway_days: Option<i64>,

@@ -4,7 +4,7 @@
 //! A batch can be sent again whole: charges that were made get their first answer again, and
 //! refused ones are decided again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
@@ -21,9 +21,11 @@ use super::charges::{CHARGE_BYTES, ChargeIn, ChargeJson};
 use crate::access::Rule::AnyWorkspace;
 use crate::access::large::Tenant;
 use crate::http::call::{Call, json, wrong_output};
+use crate::http::notices::{self, Refused};
 use crate::http::problem::{Problem, ProblemJson};
 use crate::http::refusal;
 use crate::http::route::{Route, of};
+use crate::observe::refusals::Cause;
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::read::{Bounded, Object, ShortText, maybe_word, read, word};
@@ -155,8 +157,9 @@ pub struct ResultJson<'a> {
     problem: Option<Problem>,
 }
 
-/// An item that was read and may be charged, by its workspace; else the problem of the item.
-type Item = Result<WorkspaceId, Problem>;
+/// An item that was read and may be charged, by its workspace and operation; else the problem of
+/// the item.
+type Item = Result<(WorkspaceId, OperationId), Problem>;
 
 /// `POST /v1/charges/batch`.
 async fn open(mut call: Call) -> Result<Response, Problem> {
@@ -167,8 +170,8 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let mut submissions = Vec::with_capacity(requests.len());
     for request in requests {
         match request.and_then(|request| submission(&call, request)) {
-            Ok(submission) => {
-                items.push(Ok(submission.workspace.clone()));
+            Ok((submission, operation)) => {
+                items.push(Ok((submission.workspace.clone(), operation)));
                 submissions.push(submission);
             }
             Err(problem) => items.push(Err(problem)),
@@ -187,7 +190,7 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     if let Some(problem) = ended_before(&call, &items, &decided) {
         return Err(problem);
     }
-    buy_credit(&call, &items, &decided).await;
+    after_refusals(&call, &items, &decided).await;
     let (large, tenant) = (Arc::clone(&call.app.large_bodies), Tenant::of(&call.caller));
     let capacity = items.len() * CHARGE_BYTES + 64;
     let mut response = large.work(&tenant, capacity, move || answer(&call, &items, &decided)).await?;
@@ -197,16 +200,19 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// Buys credit for the workspaces whose charges were refused for lack of it, once for each.
-async fn buy_credit(call: &Call, items: &[Item], decided: &[Ran]) {
-    let mut asked: HashSet<&WorkspaceId> = HashSet::new();
-    for (workspace, result) in items.iter().flatten().zip(decided) {
-        if let Ok(Err(refused)) = result
-            && matches!(refused, Refusal::InsufficientCredits { buys_credit: true, .. })
-            && asked.insert(workspace)
+/// Does what follows from the refused charges of a batch, once for each workspace and cause.
+async fn after_refusals(call: &Call, items: &[Item], decided: &[Ran]) {
+    let mut refused: HashMap<(&WorkspaceId, Cause), Refused<'_>> = HashMap::new();
+    for ((workspace, operation), result) in items.iter().flatten().zip(decided) {
+        if let Ok(Err(refusal)) = result
+            && let Some(cause) = notices::cause(refusal)
         {
-            call.buy_credit(workspace, refused).await;
+            let first = Refused { workspace, operation, refusal, count: 0 };
+            refused.entry((workspace, cause)).or_insert(first).add(operation, refusal);
         }
+    }
+    for refused in refused.into_values() {
+        call.after_refusal(refused).await;
     }
 }
 
@@ -216,7 +222,7 @@ fn answer(call: &Call, items: &[Item], decided: &[Ran]) -> Result<Response, Prob
     let mut results = Vec::with_capacity(items.len());
     for item in items {
         results.push(match item {
-            Ok(workspace) => {
+            Ok((workspace, _)) => {
                 let next = decided.next();
                 let result = next.ok_or_else(|| refusal::internal(&"the engine left out a result"))?;
                 result_of(call, workspace, result)
@@ -242,7 +248,7 @@ fn ended_before(call: &Call, items: &[Item], decided: &[Ran]) -> Option<Problem>
     }
     let refusal =
         refusals.find_map(|refusal| refusal.filter(|refusal| **refusal == Refusal::Unauthenticated))?;
-    let workspace = items.iter().find_map(|item| item.as_ref().ok())?;
+    let (workspace, _) = items.iter().find_map(|item| item.as_ref().ok())?;
     Some(call.refused(workspace, refusal.clone()))
 }
 
@@ -267,7 +273,8 @@ fn read_items(bytes: &[u8]) -> Result<Vec<Result<BatchItemIn, Problem>>, Problem
     Ok(items)
 }
 
-fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
+/// The submission of an item, and its operation.
+fn submission(call: &Call, item: BatchItemIn) -> Result<(Submission, OperationId), Problem> {
     let BatchItemIn {
         workspace,
         idempotency_key,
@@ -286,7 +293,9 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<Submission, Problem> {
     }
     let charge =
         ChargeIn { operation, quantity, worker, member, await_outcome, timeout_seconds, reference, metadata };
-    call.submission(workspace, Some(key), Command::Charge(charge.request(&call.caller)?))
+    let request = charge.request(&call.caller)?;
+    let operation = request.operation.clone();
+    Ok((call.submission(workspace, Some(key), Command::Charge(request))?, operation))
 }
 
 fn result_of<'a>(call: &Call, workspace: &'a WorkspaceId, result: &'a Ran) -> ResultJson<'a> {

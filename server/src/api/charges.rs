@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use crate::access::Caller;
 use crate::access::Rule::Workspace;
 use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
+use crate::http::notices::Refused;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
@@ -393,12 +394,15 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let key = call.idempotency_key()?;
     let request = call.json::<ChargeIn>().await?.request(&call.caller)?;
+    let operation = request.operation.clone();
     let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request))?;
     let result = call.app.engine().run_or_shed(submission, call.now).await?;
     let answer = match result {
         Ok(answer) => answer,
         Err(refused) => {
-            call.buy_credit(&workspace, &refused).await;
+            let refused_once =
+                Refused { workspace: &workspace, operation: &operation, refusal: &refused, count: 1 };
+            call.after_refusal(refused_once).await;
             return Err(call.refused(&workspace, refused));
         }
     };

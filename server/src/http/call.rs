@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    Actor, AutoTopUpCommand, ChargeId, Command, GrantId, Hash, IdempotencyKey, Member, PaymentCommand,
-    Refusal, Submission, Team, TeamChange, TeamCommand, Timestamp, TopUpId, WorkspaceId,
+    ChargeId, Command, GrantId, Hash, IdempotencyKey, Member, Refusal, Submission, Team, TeamChange,
+    TeamCommand, Timestamp, TopUpId, WorkspaceId,
 };
 
 use super::body::{self, Media};
@@ -298,20 +298,6 @@ impl Call {
         match self.caller.actor() {
             Some(actor) => Ok(Submission { workspace, key, actor, command }),
             None => Err(refusal::internal(&"a public route submitted a command for an anonymous caller")),
-        }
-    }
-
-    /// Buys credit for a charge that was refused for lack of it, if the rule of the workspace
-    /// allows it now. The refusal stands in any case; the next one asks again.
-    pub async fn buy_credit(&self, workspace: &WorkspaceId, refused: &Refusal) {
-        if !matches!(refused, Refusal::InsufficientCredits { buys_credit: true, .. }) {
-            return;
-        }
-        let command = Command::Payment(PaymentCommand::AutoTopUp(AutoTopUpCommand::OpenIfLow));
-        let workspace = workspace.clone();
-        let submission = Submission { workspace, key: None, actor: Actor::System, command };
-        if let Err(error) = self.app.engine().run(submission, self.now).await {
-            tracing::warn!(%error, "an automatic top-up could not be opened");
         }
     }
 

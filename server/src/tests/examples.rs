@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 26] = [
+const IN_ORDER: [(&str, &str); 27] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),
@@ -17,6 +17,7 @@ const IN_ORDER: [(&str, &str); 26] = [
     ("POST", "/v1/workspaces/{workspace}/portal-sessions"),
     ("POST", "/v1/workspaces/{workspace}/grants"),
     ("PUT", "/v1/workspaces/{workspace}/limits"),
+    ("PUT", "/v1/workspaces/{workspace}/alerts"),
     ("POST", "/v1/workspaces/{workspace}/top-ups"),
     ("POST", "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm"),
     ("PUT", "/v1/workspaces/{workspace}/auto-top-up"),

@@ -3,6 +3,7 @@
 //! Each test opens a world: a data directory, a server and one workspace. It sends requests as a
 //! client does, and checks what a client sees.
 
+mod alerts;
 mod anonymous;
 mod api_page;
 mod auto_top_ups;

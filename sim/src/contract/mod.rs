@@ -5,6 +5,7 @@
 //! it is. The rules of credit are tested in the ledger and beside the model; here they are only
 //! touched.
 
+mod alerts;
 mod auto_top_ups;
 mod charges;
 mod clocks;
@@ -48,7 +49,11 @@ pub const CLAUSES: &[Clause] = &[
         settings::the_refund_window_is_a_setting_of_the_platform,
     ),
     ("an epoch is an entry of the platform", settings::an_epoch_is_an_entry_of_the_platform),
-    ("an alert is an entry of the journal", settings::an_alert_is_an_entry),
+    ("an alert is an entry of the journal", alerts::an_alert_is_an_entry),
+    ("a balance recovers, and falls again", alerts::a_balance_recovers_and_falls_again),
+    ("days of runway are checked by a command", alerts::days_of_runway_are_checked),
+    ("refused charges are noted once a cooldown", alerts::refused_charges_are_noted_once_a_cooldown),
+    ("a reached limit is noted once a period", alerts::a_reached_limit_is_noted_once_a_period),
     ("limits are enforced and count earlier charges", limits::limits_are_enforced),
     ("limits show their usage, and refunds reduce it", limits::limits_show_their_usage),
     ("a limit worth fifty charges lets fifty pass", limits::a_limit_worth_fifty_lets_fifty_pass),

@@ -1,9 +1,9 @@
-//! Clauses about workspaces, prices, plans, platform keys and alerts.
+//! Clauses about workspaces, prices, plans, and platform keys.
 
 use tollkeeper_engine::{ChargeFilter, Output, Page, Reads, WorkspaceFilter};
 use tollkeeper_ledger::{
-    AlertLine, ChargeCommand, ChargeId, Command, Interval, Kind, Micros, Plan, PlanId, PlanVersion,
-    PlatformSettings, WorkspaceChanges, WorkspaceId,
+    ChargeCommand, ChargeId, Command, Interval, Micros, Plan, PlanId, PlanVersion, PlatformSettings,
+    WorkspaceChanges, WorkspaceId,
 };
 
 use super::Store;
@@ -172,21 +172,4 @@ pub(super) fn an_epoch_is_an_entry_of_the_platform(store: &dyn Store) {
     let client = client.restarted(store);
     client.accepted_by_platform(Command::MarkRestored);
     assert_eq!(head(&client).epoch, 3);
-}
-
-pub(super) fn an_alert_is_an_entry(store: &dyn Store) {
-    let client = TestClient::with_credit(store, 2_000);
-    let thresholds = [1_000, 1_600].map(|amount| AlertLine::Amount(Micros::new(amount))).to_vec();
-    client.accepted(Command::SetAlerts { thresholds, cooldown_seconds: 3_600 });
-    client.charge("one", charge("message", 1));
-    client.charge("two", charge("message", 2));
-    let entries = pages(50, |page| {
-        block_on(client.engine.entries(&acme(), page)).expect("the engine reads").expect("it exists")
-    });
-    let low: Vec<u64> = entries
-        .iter()
-        .filter(|record| record.entry.body.kind() == Kind::BalanceLow)
-        .map(|record| record.entry.n)
-        .collect();
-    assert_eq!(low, [7, 5], "one after each charge that crossed a threshold");
 }

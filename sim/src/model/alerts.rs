@@ -1,7 +1,7 @@
 //! The rules of thresholds, alerts, recoveries and notices, read from the facts.
 //!
-//! No threshold has a state here: whether it is low, and when it last fired, is found by reading the
-//! facts since it was set.
+//! No threshold has a state here: whether it is low, and when it last fired, is found by reading
+//! the facts since it was set.
 
 use std::collections::BTreeMap;
 

@@ -95,15 +95,9 @@ impl Names {
                 grant.0 = known(&named.grants, grant.0)?;
             }
             Command::SetLimits(limits) => {
-                for (subject, _, _) in limits {
-                    if let Subject::ApiKey(key) = subject {
-                        key.0 = known(&named.keys, key.0)?;
-                    }
-                }
+                limits.iter_mut().try_for_each(|(subject, _, _)| name_subject(named, subject))?;
             }
-            Command::NoteLimit { subject: Subject::ApiKey(key), .. } => {
-                key.0 = known(&named.keys, key.0)?;
-            }
+            Command::NoteLimit { subject, .. } => name_subject(named, subject)?,
             Command::Team(TeamCommand::RevokeKey(key) | TeamCommand::RecordKeyUse(key)) => {
                 key.0 = known(&named.keys, key.0)?;
             }
@@ -144,7 +138,6 @@ impl Names {
             | Command::SetAlerts { .. }
             | Command::CheckAlerts { .. }
             | Command::NoteRefused(_)
-            | Command::NoteLimit { .. }
             | Command::Team(_)
             | Command::SetPrices { .. }
             | Command::SetPlans { .. }
@@ -384,6 +377,14 @@ fn renewed_by(payment: &str) -> Option<(SubscriptionId, &str)> {
 
 fn known(names: &[Id], id: Id) -> Option<Id> {
     if id == unknown_id() { Some(id) } else { names.get(index_of(id)).copied() }
+}
+
+/// Gives the subject of a limit the engine's id.
+fn name_subject(named: &Named, subject: &mut Subject) -> Option<()> {
+    if let Subject::ApiKey(key) = subject {
+        key.0 = known(&named.keys, key.0)?;
+    }
+    Some(())
 }
 
 /// The engine's name of a payment.

@@ -121,6 +121,20 @@ fn directory(name: &str) -> Scratch {
     scratch
 }
 
+/// The kinds and contents of the records of an export. The header before them has the version of
+/// the program that wrote it, and the checksum after each covers that.
+fn records(stream: &[u8]) -> Vec<&[u8]> {
+    let header = "tollkeeper ledger\n".len() + 4;
+    let (mut records, mut rest) = (Vec::new(), &stream[header..]);
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (record, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        records.push(record);
+        rest = &after[4..];
+    }
+    assert!(records.len() > 100, "an export of a history has many records");
+    records
+}
+
 /// A server opens the directory of an earlier release once: it builds the state file again.
 fn upgrade(path: &Path) {
     let engine = Embedded::open(path, Options::default()).expect("the directory opens");
@@ -144,7 +158,7 @@ fn a_directory_of_an_earlier_release_gives_the_same_answers() {
     let (scratch, expected) = (directory("directory/closed"), expected("directory/expected.txt"));
     let mut stream = Vec::new();
     embedded::export(scratch.path(), &mut stream).expect("the directory can be read");
-    assert!(stream == bytes("directory/ledger.export"), "the export stream has changed");
+    assert!(records(&stream) == records(&bytes("directory/ledger.export")), "the export has changed");
     let refused = Embedded::open_read_only(scratch.path()).map(drop).expect_err("its state file is older");
     assert!(refused.hint().is_some_and(|hint| hint.contains("start a server")), "{refused:?}");
     upgrade(scratch.path());
@@ -167,7 +181,7 @@ fn an_export_of_an_earlier_release_is_imported_into_a_directory() {
         assert_eq!(imported.written, imported.stream.entries);
         let mut again = Vec::new();
         embedded::export(scratch.path(), &mut again).expect("the directory can be read");
-        assert!(again == stream, "{from}: the export stream has changed");
+        assert!(records(&again) == records(&stream), "{from}: the export has changed");
         check_directory(scratch.path(), &expected(&format!("{from}/expected.txt")));
     }
 }
@@ -192,7 +206,7 @@ fn a_database_of_an_earlier_release_gives_the_same_answers() {
     database.load(&format!("SET ROLE tollkeeper;\n{dump}"));
     let mut stream = Vec::new();
     postgres::export(&database.url(), &mut stream).expect("the database can be read");
-    assert!(stream == bytes("database/ledger.export"), "the export stream has changed");
+    assert!(records(&stream) == records(&bytes("database/ledger.export")), "the export has changed");
     check_database(&database, &expected("database/expected.txt"));
 }
 

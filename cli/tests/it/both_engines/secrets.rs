@@ -103,11 +103,11 @@ fn use_keys(recorder: &mut Recorder, [pays, sees, manages]: [&str; 3]) {
     ]});
     recorder.send_with(pays, "POST", "/v1/charges/batch", batch).expect(200);
     recorder.send_with(pays, "GET", charges, Value::Null).expect(403);
-    for path in ["", "/balance", "/charges", "/entries?limit=200", "/limits"] {
+    for path in ["", "/balance", "/charges", "/entries?limit=200", "/limits", "/alerts"] {
         recorder.send_with(sees, "GET", &format!("/v1/workspaces/acme{path}"), Value::Null).expect(200);
     }
     recorder.send_with(sees, "GET", "/v1/workspaces/other/balance", Value::Null).expect(404);
-    for path in ["/members", "/members/ada", "/api-keys", "/limits"] {
+    for path in ["/members", "/members/ada", "/api-keys", "/limits", "/alerts"] {
         recorder.send_with(manages, "GET", &format!("/v1/workspaces/acme{path}"), Value::Null).expect(200);
     }
     let limits = json!({"limits": [{"subject": "member", "id": "ada", "period": "day", "amount": 1}]});

@@ -188,6 +188,32 @@ fn limits_are_set_shown_replaced_and_cleared() {
 }
 
 #[test]
+fn thresholds_are_set_shown_replaced_and_cleared() {
+    everywhere(|target| {
+        with_ada(target);
+        assert_eq!(target.text(&["alerts", "show", "acme"]), "", "no thresholds print nothing to stdout");
+        target.text(&["grant", "create", "acme", "--usd", "1", "--reason", "welcome"]);
+        let set = target.json(&["alerts", "set", "acme", "7d", "0.90", "0.20", "--cooldown-hours", "1"]);
+        let rows = set["thresholds"].as_array().expect("the answer has thresholds");
+        assert_eq!((rows.len(), &set["cooldown_hours"]), (3, &json!(1)));
+        assert_eq!((&rows[0]["amount"], &rows[2]["runway_days"]), (&json!(20_000), &json!(7)));
+        target.text(&["charge", "create", "acme", "virtual_try_on", "--key", "1"]);
+        let table = target.text(&["alerts", "show", "acme"]);
+        let low: Vec<&str> = table.lines().filter(|line| line.contains("  low  ")).collect();
+        assert!(low.len() == 1 && low[0].trim_start().starts_with("90,000 (0.90 USD)"), "{table}");
+        let set = target.json(&["alerts", "set", "acme", "0.90"]);
+        let rows = set["thresholds"].as_array().expect("the answer has thresholds");
+        assert_eq!((rows.len(), &rows[0]["state"], &set["cooldown_hours"]), (1, &json!("low"), &json!(24)));
+        for wrong in ["0", "366d", "7days", "1.000001"] {
+            let stderr = target.refused(&["alerts", "set", "acme", wrong], 2);
+            assert!(stderr.starts_with("error: invalid value "), "{stderr}");
+        }
+        refused(target, &["alerts", "show", "nobody"], 1, "workspace_not_found");
+        assert_eq!(target.json(&["alerts", "clear", "acme"])["thresholds"], json!([]));
+    });
+}
+
+#[test]
 fn a_link_is_created_and_sessions_are_ended() {
     everywhere(|target| {
         with_ada(target);

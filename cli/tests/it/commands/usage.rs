@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 86] = [
+pub const COMMANDS: [&[&str]; 90] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -30,6 +30,10 @@ pub const COMMANDS: [&[&str]; 86] = [
     &["limits", "show"],
     &["limits", "set"],
     &["limits", "clear"],
+    &["alerts"],
+    &["alerts", "show"],
+    &["alerts", "set"],
+    &["alerts", "clear"],
     &["portal"],
     &["portal", "link"],
     &["portal", "end"],
@@ -161,6 +165,7 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["key", "create", "acme", "--name", "n", "--scope", "charge,spend"],
         &["key", "revoke", "acme"],
         &["limits", "set", "acme"],
+        &["alerts", "set", "acme"],
         &["limits", "set", "acme", "member:ada=5"],
         &["limits", "set", "acme", "member:ada/month"],
         &["portal", "link", "acme"],

@@ -78,6 +78,7 @@
 //! calendar       where a day and a month begin in a time zone
 //! clock          which clock an engine trusts
 //! rollups        rows of hourly usage
+//! usage_report   usage added up by operation, worker, member, API key and local time
 //! hash           SHA-256
 //! personal       texts about a person, which are stored beside the journal
 //! error          why an engine could not run a command or answer a query
@@ -102,6 +103,7 @@ mod request_queue;
 mod restored;
 mod rollups;
 pub mod transfer;
+mod usage_report;
 mod vital_thread;
 mod workspace_search;
 
@@ -119,6 +121,10 @@ pub use personal::personal_text;
 pub use postgres::Postgres;
 pub use query::{Query, QueryResult, Reads};
 pub use report::{Month, Report, ReportTime};
+pub use usage_report::{
+    GroupBy, Named, TimeStep, USAGE_DAYS_MAX, USAGE_ROWS_MAX, UsageAnswer, UsageFilter, UsageGroup,
+    UsageRefusal, UsageReport, UsageRequest,
+};
 pub use workspace_search::{NameQuery, WorkspaceFilter, WorkspaceRecord};
 
 /// The Rust example of the README, compiled as a documentation test.

@@ -21,7 +21,7 @@ use tollkeeper_ledger::{
 
 use crate::{
     BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, JournalHead, Listing,
-    Page, Report, ReportTime, WorkspaceFilter, WorkspaceRecord,
+    Page, Report, ReportTime, UsageAnswer, UsageRequest, WorkspaceFilter, WorkspaceRecord,
 };
 
 /// A question about committed state, described once, here; [`Reads`] has a method for each, and
@@ -113,6 +113,13 @@ pub enum Query {
         /// Whole hours since 1970-01-01 UTC, from the first to before the last.
         hours: Range<i64>,
     },
+    /// The use of a workspace, added up as the request asks.
+    UsageReport {
+        /// The workspace that is asked about.
+        workspace: WorkspaceId,
+        /// What is asked.
+        request: UsageRequest,
+    },
     /// The end of the journal of all workspaces.
     JournalHead {},
     /// What all workspaces sold, used and owe at the beginning and at the end of a time. It reads
@@ -140,6 +147,7 @@ impl Query {
             | Query::Grants { .. }
             | Query::Entries { .. }
             | Query::Usage { .. }
+            | Query::UsageReport { .. }
             | Query::JournalHead {}
             | Query::Report { .. } => true,
         }
@@ -160,7 +168,8 @@ impl Query {
             | Query::Charges { workspace, .. }
             | Query::Grants { workspace, .. }
             | Query::Entries { workspace, .. }
-            | Query::Usage { workspace, .. } => Some(workspace),
+            | Query::Usage { workspace, .. }
+            | Query::UsageReport { workspace, .. } => Some(workspace),
         }
     }
 }
@@ -194,6 +203,8 @@ pub enum QueryResult {
     Entries(Option<Listing<EntryRecord>>),
     /// Rows of usage, one per key, in the order of their keys; empty if there is no such workspace.
     Usage(Vec<(UsageKey, UsageSums)>),
+    /// The sums, or why there are none; `None` if there is no such workspace.
+    UsageReport(Option<Box<UsageAnswer>>),
     /// The end of the journal.
     JournalHead(JournalHead),
     /// The numbers.
@@ -323,6 +334,16 @@ pub trait Reads: Engine {
         hours: Range<i64>,
     ) -> impl Future<Output = Result<Vec<(UsageKey, UsageSums)>, Error>> + Send {
         ask!(self, Usage { workspace: id.clone(), hours: hours })
+    }
+
+    /// Asks [`Query::UsageReport`].
+    fn usage_report(
+        &self,
+        id: &WorkspaceId,
+        request: UsageRequest,
+    ) -> impl Future<Output = Result<Option<UsageAnswer>, Error>> + Send {
+        let answer = ask!(self, UsageReport { workspace: id.clone(), request: request });
+        async move { answer.await.map(|answer: Option<Box<UsageAnswer>>| answer.map(|answer| *answer)) }
     }
 
     /// Asks [`Query::JournalHead`].

@@ -9,6 +9,7 @@
 mod alerts;
 mod due_payments;
 mod searches;
+mod usage_reports;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -220,6 +221,7 @@ impl Differential {
             usage.iter_mut().for_each(|(key, _)| self.names.usage_for_model(id, key));
             usage.sort_by(|a, b| a.0.cmp(&b.0));
             self.expect_equal(&what, usage, pool.usage().into_iter().collect())?;
+            self.compare_usage_reports(engine, id, &pool)?;
         }
         self.compare_searches(engine)?;
         self.compare_reports(engine)?;

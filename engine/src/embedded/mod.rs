@@ -222,6 +222,11 @@ impl Embedded {
                 let report = report_readers.read(WorkspaceId::platform(), read).await?;
                 Ok(QueryResult::Report(Box::new(report)))
             }
+            Query::UsageReport { workspace: id, request } => {
+                let read = move |reader: &Reader, id: &_| reader.usage_report(id, &request);
+                let answer = readers.read(id, read).await?;
+                Ok(QueryResult::UsageReport(answer.map(Box::new)))
+            }
             Query::Usage { workspace: id, hours } => {
                 readers.read(id, move |reader, id| reader.usage(id, hours)).await.map(QueryResult::Usage)
             }

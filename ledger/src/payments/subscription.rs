@@ -205,6 +205,17 @@ impl Subscription {
         Some(due_at)
     }
 
+    /// When it brings credit the next time, if what is due is paid in time; `None` if that is not
+    /// known: it waits for a payment, or ends before.
+    #[must_use]
+    pub fn next_grant_at(&self) -> Option<Timestamp> {
+        let next = self.month_start(self.months_granted).filter(|_| self.ended_at.is_none())?;
+        let is_paid = self.months_granted < self.months_paid;
+        let waits = self.is_past_due && !is_paid;
+        let ends_before = self.cancels_at.is_some_and(|end| end <= next);
+        (!waits && !ends_before).then_some(next)
+    }
+
     /// True if a period is past due that is paid as soon as periods count as paid when they begin.
     #[must_use]
     pub fn waits_to_renew(&self) -> bool {

@@ -120,6 +120,7 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         "on" => world.now = Timestamp::midnight(words.bare[1]),
         "ticks" => return subscriptions::ticks(world, line),
         "subscription" => return subscriptions::show(world),
+        "next" => return subscriptions::next_grant(world),
         "balance" => return balance(world),
         "show" => return show(world.charges[index(words.bare[1])].state, world.now),
         "grants" => return grants(world),

@@ -486,6 +486,53 @@ fn due_at_is_the_first_time_at_which_a_tick_writes() {
 }
 
 #[test]
+fn the_next_grant_is_known_unless_it_waits_for_a_payment_or_the_end_comes_first() {
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        plan year => started year
+        next grant => none
+        pay first => granted 1000000, month 0 for 833 cents
+        next grant => 2026-02-28
+        on 2026-02-28
+        next grant => 2026-02-28
+        ticks => granted 1000000, month 1 for 833 cents
+        next grant => 2026-03-31
+        cancel => ends 2027-01-31
+        next grant => 2026-03-31
+        "
+    ));
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        plan basic => started basic
+        pay first => granted 3000000, month 0 for 3000 cents
+        next grant => 2026-02-28
+        cancel => ends 2026-02-28
+        next grant => none
+        plan basic => resumed
+        next grant => 2026-02-28
+        on 2026-02-28
+        ticks => past due
+        next grant => none
+        pay second => granted 3000000, month 1 for 3000 cents
+        next grant => 2026-03-31
+        "
+    ));
+    check(&format!(
+        "{PLANS}
+        on 2026-01-31
+        plan free => started free
+        next grant => 2026-01-31
+        ticks => granted 100000, month 0 for 0 cents
+        next grant => 2026-02-28
+        cancel => ends 2026-02-28
+        next grant => none
+        "
+    ));
+}
+
+#[test]
 fn damaged_subscriptions_never_panic() {
     for script in
         ["plan year\npay one\nplan years", "plan basic\npay one\nplan free", "plan free\nticks\ncancel"]

@@ -21,6 +21,7 @@ mod subscriptions;
 mod team;
 mod test_client;
 mod usage_days;
+mod usage_reports;
 
 use std::sync::Arc;
 
@@ -162,6 +163,18 @@ pub const CLAUSES: &[Clause] = &[
     ("new rows do not shift pages", lists::new_rows_do_not_shift_pages),
     ("a past balance does not change", lists::a_past_balance_does_not_change),
     ("usage is counted by the hour", lists::usage_is_counted_by_the_hour),
+    ("use is added up by each key", usage_reports::use_is_added_up_by_each_key),
+    ("a range of use is widened to whole hours", usage_reports::a_range_is_widened_to_whole_hours),
+    ("a day has the hours of its time zone", usage_reports::a_day_has_the_hours_of_its_time_zone),
+    ("days of use are those of the time zone now", usage_reports::days_are_those_of_the_time_zone_now),
+    (
+        "a day of use that begins within an hour is exact",
+        usage_reports::a_day_that_begins_within_an_hour_is_exact,
+    ),
+    (
+        "a request for use that cannot be answered says why",
+        usage_reports::a_request_that_cannot_be_answered_says_why,
+    ),
     ("workspaces are found by the words of their names", search::workspaces_are_found_by_name),
     ("workspaces are found by suspension and debt", search::workspaces_are_found_by_suspension_and_debt),
     ("workspaces are found by their last use", search::workspaces_are_found_by_their_last_use),

@@ -28,10 +28,12 @@ mod spendings;
 pub mod step;
 mod subscriptions;
 mod team;
+mod usage;
 
 pub use facts::{Fact, Line, Pool};
 pub use payment_refunds::unheard_at;
 pub use payments::gives_up_at;
+pub use usage::{usage_report, used_by};
 
 use std::collections::BTreeMap;
 

@@ -89,7 +89,7 @@ impl Reader {
     /// Runs `read` on one snapshot of the state file, with what is missing in it; `None` if there
     /// is no such workspace. `look` reads in the snapshot first and says what is wanted of what is
     /// missing.
-    fn with_delta<F, T>(
+    pub(super) fn with_delta<F, T>(
         &self,
         id: &WorkspaceId,
         look: impl Fn(&Self, u32) -> Result<(Wanted, F), Error>,

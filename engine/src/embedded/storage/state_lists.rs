@@ -120,45 +120,37 @@ impl StateFile {
         account_index: u32,
         hours: Range<i64>,
     ) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
+        let mut usage = Vec::new();
+        self.each_usage(account_index, hours, |key, used| usage.push((key, used)))?;
+        Ok(usage)
+    }
+
+    /// Calls `visit` with each row of the usage of a workspace, in the order of keys. They may be
+    /// too many to be held. `hours`: whole hours since 1970-01-01 UTC. What `visit` saw is complete
+    /// if no error follows.
+    pub(crate) fn each_usage(
+        &self,
+        account_index: u32,
+        hours: Range<i64>,
+        mut visit: impl FnMut(UsageKey, UsageSums),
+    ) -> Result<(), Error> {
         let linked = self.account_head(account_index)?.linked;
         let read = if linked.has_displaced_usage { i64::MIN..i64::MAX } else { hours.clone() };
         let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
-        let (mut usage, mut total) = (Vec::new(), 0);
+        let mut total = 0;
         self.each_usage_row(account_index, read, |key, used, crc| {
             total = state_rows::usage_crc_sum(total, crc);
             let sum = sums.entry(key.hour).or_default();
             *sum = state_rows::usage_crc_sum(*sum, crc);
-            usage.push((key, used));
-        })?;
-        if linked.has_displaced_usage {
-            usage.retain(|(key, _)| hours.contains(&key.hour));
-            let is_whole = total == linked.usage;
-            return if is_whole { Ok(usage) } else { Err(self.damaged("the usage is not complete")) };
-        }
-        self.check_hour_sums(account_index, hours, sums)?;
-        Ok(usage)
-    }
-
-    /// Calls `visit` with each row of the usage of a workspace. They may be too many to be held.
-    pub(crate) fn each_usage(
-        &self,
-        account_index: u32,
-        mut visit: impl FnMut(UsageKey, UsageSums),
-    ) -> Result<(), Error> {
-        let linked = self.account_head(account_index)?.linked;
-        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
-        let mut total = 0;
-        self.each_usage_row(account_index, i64::MIN..i64::MAX, |key, used, crc| {
-            total = state_rows::usage_crc_sum(total, crc);
-            let sum = sums.entry(key.hour).or_default();
-            *sum = state_rows::usage_crc_sum(*sum, crc);
-            visit(key, used);
+            if hours.contains(&key.hour) {
+                visit(key, used);
+            }
         })?;
         if linked.has_displaced_usage {
             let is_whole = total == linked.usage;
             return if is_whole { Ok(()) } else { Err(self.damaged("the usage is not complete")) };
         }
-        self.check_hour_sums(account_index, i64::MIN..i64::MAX, sums)
+        self.check_hour_sums(account_index, hours, sums)
     }
 
     /// Compares the checksum of the usage of each hour with the one in the row of the hour.

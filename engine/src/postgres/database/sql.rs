@@ -74,6 +74,7 @@ pub(crate) enum Sql {
     LatestChargeStates,
     GrantsBefore,
     UsageOf,
+    UsageBySlot,
     UsageForLimits,
     ClaimDueCharges,
     DueCharges,
@@ -109,7 +110,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 64] = [
+pub(crate) const ALL: [(Sql, &str); 65] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -432,6 +433,34 @@ pub(crate) const ALL: [(Sql, &str); 64] = [
          UNION ALL
          SELECT NULL, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute, until
          FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3",
+    ),
+    (
+        Sql::UsageBySlot,
+        // The account's current hour first (its slot is NULL), then sums by the slots in which
+        // their rows begin and end, counted from 1. $4 has the beginnings of the slots in minutes.
+        // A name that is not asked for ($5 to $8) is empty. $9 to $12 are names that must be equal,
+        // or NULL.
+        "SELECT usage, NULL::integer AS slot, NULL::integer AS last, NULL::text AS operation, NULL::text AS worker,
+                NULL::text AS member, NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity,
+                NULL::bigint AS charged, NULL::bigint AS refunded
+         FROM account WHERE workspace = $1
+         UNION ALL (
+             SELECT NULL, u.slot, u.last, u.operation, u.worker, u.member, u.api_key, sum(u.runs)::bigint,
+                    sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint
+             FROM (
+                 SELECT width_bucket(hour * 60 + minute, $4::bigint[]) AS slot,
+                        width_bucket(hour * 60 + until - 1, $4::bigint[]) AS last,
+                        CASE WHEN $5::boolean THEN operation ELSE '' END AS operation,
+                        CASE WHEN $6::boolean THEN worker ELSE '' END AS worker,
+                        CASE WHEN $7::boolean THEN member ELSE '' END AS member,
+                        CASE WHEN $8::boolean THEN api_key
+                             ELSE '00000000-0000-0000-0000-000000000000' END AS api_key,
+                        runs, quantity, charged, refunded
+                 FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3
+                     AND ($9::text IS NULL OR operation = $9) AND ($10::text IS NULL OR worker = $10)
+                     AND ($11::text IS NULL OR member = $11) AND ($12::uuid IS NULL OR api_key = $12)
+             ) AS u GROUP BY u.slot, u.last, u.operation, u.worker, u.member, u.api_key LIMIT $13
+         )",
     ),
     (
         Sql::UsageForLimits,

@@ -49,7 +49,7 @@ fn start(cursor: Option<i64>, last: u64) -> Result<i64, Error> {
 }
 
 /// At most `limit` entries of a workspace with numbers below `before`, newest first.
-async fn entries_before(
+pub(super) async fn entries_before(
     session: &DbSession,
     id: &WorkspaceId,
     before: i64,

@@ -4,6 +4,7 @@
 //! point      a workspace, a balance, a team, one charge, due charges
 //! lists      entries, charges, grants and usage
 //! workspaces lists and searches of workspaces
+//! usage_report  the use of a workspace, added up by the database
 //! report     a report of all workspaces, on a thread and a connection of its own
 //! readers    the connections for queries, apart from those of the lanes
 //! ```
@@ -12,6 +13,7 @@ pub(crate) mod lists;
 pub(crate) mod point;
 pub(crate) mod readers;
 pub(crate) mod report;
+mod usage_report;
 mod workspaces;
 
 use super::database::failure::Failure;
@@ -68,6 +70,10 @@ pub(crate) async fn answer(
         }
         Query::Report { .. } => {
             return Err(Error::bug("a report is read on a connection of its own").into());
+        }
+        Query::UsageReport { workspace, request } => {
+            let answer = usage_report::usage_report(session, workspace, request).await?;
+            QueryResult::UsageReport(answer.map(Box::new))
         }
         Query::Usage { workspace, hours } => {
             QueryResult::Usage(lists::usage(session, workspace, hours.clone()).await?)

@@ -100,6 +100,13 @@ pub(super) fn show(world: &World) -> String {
     text
 }
 
+/// When the subscription brings credit the next time.
+pub(super) fn next_grant(world: &World) -> String {
+    let payments = world.account.payments.as_deref();
+    let subscription = payments.and_then(|payments| payments.subscription.as_deref());
+    subscription.and_then(|subscription| subscription.next_grant_at()).map_or("none".to_owned(), date)
+}
+
 /// The day of a time, without the time if it is midnight.
 fn date(at: Timestamp) -> String {
     at.rfc3339().trim_end_matches("T00:00:00.000Z").to_owned()

@@ -11,6 +11,7 @@ use tollkeeper_ledger::{
 };
 
 use super::{State, StoredWorkspace};
+use crate::model::{usage_report, used_by};
 
 /// One page of a complete list, newest first. A cursor is the number of rows from there to the
 /// oldest row, so that new rows do not shift it.
@@ -143,6 +144,13 @@ impl State {
             }
             Query::JournalHead {} => QueryResult::JournalHead(self.journal_head()),
             Query::Report { time } => QueryResult::Report(Box::new(self.report(*time))),
+            Query::UsageReport { workspace, request } => {
+                let answer = self.open(workspace).map(|stored| {
+                    let used = stored.entries().filter_map(used_by);
+                    Box::new(usage_report(&stored.account.profile.timezone, request, used))
+                });
+                QueryResult::UsageReport(answer)
+            }
             Query::Usage { workspace, hours } => {
                 let rows = self.open(workspace).map_or(Vec::new(), |stored| stored.usage.rows());
                 let wanted = rows.into_iter().filter(|(key, _)| hours.contains(&key.hour));

@@ -32,7 +32,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         &[
             "error clock",
             "report",
-            "contract query workspace_search calendar hash vital_thread",
+            "contract query workspace_search usage_report calendar hash vital_thread",
             "reply",
             "answer request_queue restored rollups audit personal",
             "transfer",
@@ -74,6 +74,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "payments/stripe/observe payments/stripe/customer payments/stripe/place payments/stripe/webhook \
              payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back \
              payments/stripe/receipts payments/stripe/subscribe",
+            "reports",
             "api",
             "dashboard",
             "jobs",

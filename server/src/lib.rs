@@ -8,6 +8,7 @@
 //! startup     builds the state and the table of routes, serves, ends
 //! settings    one file and the environment, composed of the folders' own settings
 //! api         the resources of the API: routes, JSON types, handlers; OpenAPI and /docs
+//! reports     figures of use that are shown in several places
 //! dashboard   the pages for members, served under /portal: sign-in, overview
 //! jobs        the polling job
 //! http        the HTTP layer, which every request passes: router, body, query, problems
@@ -28,6 +29,7 @@ mod http;
 mod jobs;
 mod observe;
 mod payments;
+mod reports;
 pub mod settings;
 mod startup;
 mod wire;

@@ -30,6 +30,7 @@ mod settings;
 mod subscriptions;
 mod top_ups;
 mod unmatched;
+mod usage;
 mod workspaces;
 
 use crate::http::route::Resource;
@@ -80,6 +81,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Subscriptions",
         description: "A subscription is a plan that runs. Each month brings its credit once, after its payment.",
         routes: &[subscriptions::ROUTES],
+    },
+    Resource {
+        name: "Usage",
+        description: "What a workspace used by operation, worker, member, API key and time, and how long its credit lasts.",
+        routes: &[usage::ROUTES],
     },
     Resource {
         name: "Limits",

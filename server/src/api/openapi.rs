@@ -224,12 +224,44 @@ pub fn query_parameter(name: &str) -> Parameter {
         "limit" => (count, "The most rows on a page."),
         "cursor" => (text, "The `next_cursor` of the page before; absent for the first page."),
         "at" => (time, "A past time. If it is absent or in the future, the current balance is returned."),
-        "from" => (time, "Only charges made at this time or later."),
-        "to" => (time, "Only charges made before this time."),
+        "from" => (
+            time,
+            "Only what happened at this time or later. The use of a workspace also takes a date, the beginning of its day.",
+        ),
+        "to" => (
+            time,
+            "Only what happened before this time. The use of a workspace also takes a date, the beginning of its day.",
+        ),
         "status" => (status, "Only charges that have this status now."),
         "operation" => (text, "Only charges of this operation."),
-        "worker" => (text, "Only charges by this worker."),
-        "member" => (text, "Only those of this member."),
+        "worker" => (
+            json!({ "type": "string" }),
+            "Only charges by this worker. The use of a workspace also takes an empty text: without a worker.",
+        ),
+        "member" => (
+            json!({ "type": "string" }),
+            "Only those of this member. The use of a workspace also takes an empty text: without a member.",
+        ),
+        "api_key" => (
+            json!({ "type": "string" }),
+            "Only charges that this API key opened; an empty text: those that none opened.",
+        ),
+        "group_by" => (
+            json!({ "type": "string", "example": "operation,day" }),
+            "The keys of the rows, separated by commas: `operation`, `worker`, `member`, `api_key`, and of times one of `hour`, `day` and `month`.",
+        ),
+        "timezone" => (
+            json!({ "type": "string", "example": "Europe/Berlin" }),
+            "The IANA time zone of dates, days and months; the workspace's if it is absent.",
+        ),
+        "raw" => (
+            flag,
+            "`true`: texts in comma-separated values are not guarded against spreadsheets, which would run some as formulas.",
+        ),
+        "window_days" => (
+            json!({ "type": "integer", "minimum": 1, "maximum": 90, "default": 30 }),
+            "The most complete days that the average counts.",
+        ),
         "reference" => (text, "Only charges with this reference."),
         "name" => (
             text,

@@ -164,6 +164,10 @@ codes! {
         "A field of the body is missing, has the wrong type, or a value out of range. `field` names it.",
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key belongs to another request" false
         "The key was used for a different request. `field` names the first field that differs. Use a new key.",
+    TimezoneNotCounted = 422 "timezone_not_counted" "Use is not counted by the days of this time zone" false
+        "Days of the time zone begin within hours that were counted whole, and there are too many of them. Ask for at most 31 days, or in the workspace's time zone, which `timezone` names.",
+    UsageTooLarge = 422 "usage_too_large" "The answer has too many rows" false
+        "The answer would have more rows than `max_rows`. Ask for a shorter range, for longer periods, or for fewer keys.",
     HeadersTooLarge = 431 "headers_too_large" "The headers are too large" false
         "The request has more headers, or longer ones, than the server reads.",
     RateLimited = 429 "rate_limited" "Too many requests" true

@@ -46,6 +46,7 @@ mod stripe_top_ups;
 mod subscriptions;
 mod teams;
 mod top_ups;
+mod usage;
 mod webhooks;
 
 use std::path::Path;

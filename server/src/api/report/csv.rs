@@ -1,15 +1,15 @@
 //! The report as comma-separated values: one number a row, so that a new number is a new row and
 //! no column moves.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 
 use super::{AccountJson, AgedJson, CreditJson, DebtJson, ReportJson, RevenueJson, UnmatchedJson};
+use crate::http::csv::Csv;
 
-/// The report of a month. No field needs quotes: all of them are names of this program, months and
-/// numbers.
-pub(super) fn text(report: &ReportJson) -> String {
-    let mut rows =
-        Rows(String::from("month,section,name,detail,item,value,unit\r\n"), report.month.0.to_string());
+/// The report of a month. All fields are names of this program, months, currencies and numbers.
+pub(super) fn csv(report: &ReportJson) -> Csv {
+    let columns = ["month", "section", "name", "detail", "item", "value", "unit"];
+    let mut rows = Rows(Csv::new(&columns, true), report.month.0.to_string());
     for line in &report.revenue {
         rows.money("revenue", line);
     }
@@ -55,14 +55,16 @@ pub(super) fn text(report: &ReportJson) -> String {
     rows.0
 }
 
-/// The text so far, and the month.
-struct Rows(String, String);
+/// The rows so far, and the month.
+struct Rows(Csv, String);
 
 impl Rows {
     fn add(&mut self, section: &str, [name, detail]: [&str; 2], item: &str, value: impl Display, unit: &str) {
-        let Rows(text, month) = self;
-        let written = write!(text, "{month},{section},{name},{detail},{item},{value},{unit}\r\n");
-        written.expect("a string takes every text");
+        let Rows(csv, month) = self;
+        [month, section, name, detail, item].into_iter().for_each(|field| csv.text(field));
+        csv.value(value);
+        csv.text(unit);
+        csv.end_row();
     }
 
     fn credit(&mut self, section: &str, names: [&str; 2], items: &[(&str, &i128)]) {

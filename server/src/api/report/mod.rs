@@ -8,9 +8,7 @@ mod csv;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use axum::body::Body;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Serialize, Serializer};
 use tollkeeper_engine::report::{ACCOUNTS, Aged, Debt, Line, Movement, Unmatched};
@@ -20,6 +18,7 @@ use utoipa::ToSchema;
 
 use crate::access::Rule::Platform;
 use crate::http::call::{Call, json};
+use crate::http::csv::wants_csv;
 use crate::http::problem::Problem;
 use crate::http::route::{Route, of};
 use crate::wire::write::{Text, Time};
@@ -379,18 +378,10 @@ async fn report(call: Call) -> Result<Response, Problem> {
     if !wants_csv(call.headers()) {
         return Ok(json(StatusCode::OK, REPORT_BYTES, &report));
     }
-    let mut response = Response::new(Body::from(csv::text(&report)));
-    let media_type = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-    response.headers_mut().insert(CONTENT_TYPE, media_type);
-    Ok(response)
+    Ok(csv::csv(&report).into_response())
 }
 
 /// True if no server can write an entry of the month any more, as far as their clocks may differ.
 fn is_over(month: Month, now: Timestamp) -> bool {
     month.end().plus_seconds(bounds::CLOCK_TOLERANCE_SECONDS) <= now
-}
-
-fn wants_csv(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/csv"))
 }

@@ -1,0 +1,17 @@
+//! What is shown of the use of a workspace, everywhere alike: in the API, as comma-separated
+//! values, on the command line, on pages and in mails.
+//!
+//! ```text
+//! usage       the use of a range, by operation, worker, member, API key and time (P11, P16)
+//! burn_rate   the average use, and how long the credit lasts (P12)
+//! forecast    the use of each day to come, from the use of the days before
+//! local_time  dates and hours of a time zone
+//! ```
+//!
+//! The engine adds up; here the sums become figures and texts. Nothing here is stored, and nothing
+//! decides about credit. The routes are in `api`.
+
+pub mod burn_rate;
+pub mod forecast;
+mod local_time;
+pub mod usage;

@@ -4,9 +4,9 @@
 use clap::CommandFactory;
 
 use crate::commands::{
-    alerts, audit, auto_top_up, backup, balance, charge, clock, completions, entries, grant, key, limits,
-    man, mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report, serve,
-    settings, subscription, top_up, transfer, workspace,
+    alerts, audit, auto_top_up, backup, balance, burn_rate, charge, clock, completions, entries, grant, key,
+    limits, man, mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report,
+    serve, settings, subscription, top_up, transfer, usage, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -76,6 +76,8 @@ enum Command {
     #[command(subcommand)]
     Charge(charge::Command),
     Balance(balance::Args),
+    Usage(usage::Args),
+    BurnRate(burn_rate::Args),
     Entries(entries::Args),
     Report(report::Args),
     #[command(subcommand)]
@@ -118,6 +120,8 @@ impl Cli {
             Command::Subscription(command) => subscription::run(command),
             Command::Charge(command) => charge::run(command),
             Command::Balance(args) => balance::run(args),
+            Command::Usage(args) => usage::run(args),
+            Command::BurnRate(args) => burn_rate::run(args),
             Command::Entries(args) => entries::run(args),
             Command::Report(args) => report::run(args),
             Command::Prices(command) => prices::run(command),

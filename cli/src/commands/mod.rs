@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! data commands   workspace, member, key, limits, alerts, portal, grant, top_up, auto_top_up,
-//!                 payment_method, subscription, charge, balance, entries, report, prices, plans,
-//!                 settings, clock
+//!                 payment_method, subscription, charge, balance, usage, burn_rate, entries, report,
+//!                 prices, plans, settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -20,6 +20,7 @@ pub(crate) mod audit;
 pub(crate) mod auto_top_up;
 pub(crate) mod backup;
 pub(crate) mod balance;
+pub(crate) mod burn_rate;
 pub(crate) mod charge;
 pub(crate) mod clock;
 pub(crate) mod completions;
@@ -42,4 +43,5 @@ pub(crate) mod settings;
 pub(crate) mod subscription;
 pub(crate) mod top_up;
 pub(crate) mod transfer;
+pub(crate) mod usage;
 pub(crate) mod workspace;

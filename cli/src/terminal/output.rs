@@ -12,7 +12,7 @@ use tollkeeper_ledger::Micros;
 use super::failure::{Exit, Failure};
 
 /// The names of JSON fields that hold micro-units; they are shown in both units.
-const AMOUNTS: [&str; 19] = [
+const AMOUNTS: [&str; 23] = [
     "amount",
     "available",
     "charged",
@@ -20,9 +20,13 @@ const AMOUNTS: [&str; 19] = [
     "credits",
     "credits_now",
     "credits_per_month",
+    "daily_average",
     "debt",
     "granted",
     "limit",
+    "monthly_average",
+    "net",
+    "next_30_days",
     "pending",
     "refundable",
     "refunded",

@@ -101,6 +101,10 @@ fn hint(code: &str) -> Option<&'static str> {
         "forbidden" => {
             "tollkeeper key list WORKSPACE shows the scopes of each key and the member or worker it is bound to"
         }
+        "usage_too_large" => "ask for a shorter range (--from, --to) or for fewer keys (--by)",
+        "timezone_not_counted" => {
+            "leave out --timezone, or name one whose days begin with a whole hour of UTC"
+        }
         "rate_limited" => "nothing was done: wait that long, then repeat the command",
         "overloaded" => "nothing was done: try again in a few seconds",
         "not_found" => {
@@ -124,7 +128,7 @@ mod tests {
                    refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid nothing_to_refund top_up_not_found \
                    plan_not_found subscription_not_found subscription_exists plan_interval_differs nothing_due \
                    payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
-                   member_exists last_admin api_key_not_found idempotency_key_reused unauthenticated forbidden \
+                   member_exists last_admin usage_too_large timezone_not_counted api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded payment_provider_unavailable invalid_field invalid_parameter unknown_field malformed_json \
                    body_too_large not_found";
         let without_hint: Vec<&str> = codes.split_whitespace().filter(|code| hint(code).is_none()).collect();

@@ -3,6 +3,7 @@
 
 mod data;
 mod database;
+mod reports;
 mod safety;
 mod shell;
 mod target;

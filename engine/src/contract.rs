@@ -15,7 +15,7 @@ use tollkeeper_ledger::{
     Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
 };
 
-use crate::{Error, Query, QueryResult, TrustedClock};
+use crate::{Error, Query, QueryResult, TrustedClock, Watch};
 
 /// The future of an engine's answer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -282,6 +282,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Answers a query from committed state; [`crate::Reads`] has a typed method for each.
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>>;
+
+    /// Watches the journal of a workspace: wakes after commits that may have added entries. Commits
+    /// of other servers on the same database wake it within a second.
+    fn watch(&self, workspace: &WorkspaceId) -> Watch;
 
     /// The price book, settings, platform keys and epoch, as last committed. Cheap enough for every
     /// request.

@@ -66,6 +66,8 @@
 //! ```text
 //! contract       Engine, and the shapes of its answers
 //! query          Query, Reads: what can be asked
+//! follow         the entries of a workspace behind a number
+//! watch          who waits for new entries, and how a commit wakes them
 //! embedded       the default engine; its head has a diagram of threads and files
 //! postgres       the engine for many servers on one database
 //! request_queue  the queue in front of the embedded engine's thread
@@ -93,6 +95,7 @@ mod clock;
 mod contract;
 pub mod embedded;
 mod error;
+mod follow;
 mod hash;
 mod personal;
 pub mod postgres;
@@ -105,6 +108,7 @@ mod rollups;
 pub mod transfer;
 mod usage_report;
 mod vital_thread;
+mod watch;
 mod workspace_search;
 
 pub use audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings};
@@ -116,6 +120,7 @@ pub use contract::{
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};
+pub use follow::{Follow, Followed};
 pub use hash::digest;
 pub use personal::personal_text;
 pub use postgres::Postgres;
@@ -125,6 +130,7 @@ pub use usage_report::{
     GroupBy, Named, TimeStep, USAGE_DAYS_MAX, USAGE_ROWS_MAX, UsageAnswer, UsageFilter, UsageGroup,
     UsageRefusal, UsageReport, UsageRequest,
 };
+pub use watch::{Watch, Watchers};
 pub use workspace_search::{NameQuery, WorkspaceFilter, WorkspaceRecord};
 
 /// The Rust example of the README, compiled as a documentation test.

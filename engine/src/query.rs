@@ -20,8 +20,9 @@ use tollkeeper_ledger::{
 };
 
 use crate::{
-    BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, GrantRecord, JournalHead, Listing,
-    Page, Report, ReportTime, UsageAnswer, UsageRequest, WorkspaceFilter, WorkspaceRecord,
+    BalanceAt, ChargeFilter, ChargeRecord, Engine, EntryRecord, Error, Follow, Followed, GrantRecord,
+    JournalHead, Listing, Page, Report, ReportTime, UsageAnswer, UsageRequest, WorkspaceFilter,
+    WorkspaceRecord,
 };
 
 /// A question about committed state, described once, here; [`Reads`] has a method for each, and
@@ -106,6 +107,13 @@ pub enum Query {
         /// The part of the list that is wanted.
         page: Page,
     },
+    /// The journal of a workspace behind an entry, oldest entry first.
+    EntriesAfter {
+        /// The workspace whose journal is asked for.
+        workspace: WorkspaceId,
+        /// The entries that are wanted.
+        follow: Follow,
+    },
     /// The hourly usage of a workspace.
     Usage {
         /// The workspace that is asked about.
@@ -146,6 +154,7 @@ impl Query {
             | Query::Charges { .. }
             | Query::Grants { .. }
             | Query::Entries { .. }
+            | Query::EntriesAfter { .. }
             | Query::Usage { .. }
             | Query::UsageReport { .. }
             | Query::JournalHead {}
@@ -168,6 +177,7 @@ impl Query {
             | Query::Charges { workspace, .. }
             | Query::Grants { workspace, .. }
             | Query::Entries { workspace, .. }
+            | Query::EntriesAfter { workspace, .. }
             | Query::Usage { workspace, .. }
             | Query::UsageReport { workspace, .. } => Some(workspace),
         }
@@ -201,6 +211,8 @@ pub enum QueryResult {
     Grants(Option<Listing<GrantRecord>>),
     /// A page of entries; `None` if there is no such workspace.
     Entries(Option<Listing<EntryRecord>>),
+    /// The entries behind the one that was named; `None` if there is no such workspace.
+    EntriesAfter(Option<Followed>),
     /// Rows of usage, one per key, in the order of their keys; empty if there is no such workspace.
     Usage(Vec<(UsageKey, UsageSums)>),
     /// The sums, or why there are none; `None` if there is no such workspace.
@@ -325,6 +337,15 @@ pub trait Reads: Engine {
         page: Page,
     ) -> impl Future<Output = Result<Option<Listing<EntryRecord>>, Error>> + Send {
         ask!(self, Entries { workspace: id.clone(), page: page })
+    }
+
+    /// Asks [`Query::EntriesAfter`].
+    fn entries_after(
+        &self,
+        id: &WorkspaceId,
+        follow: Follow,
+    ) -> impl Future<Output = Result<Option<Followed>, Error>> + Send {
+        ask!(self, EntriesAfter { workspace: id.clone(), follow: follow })
     }
 
     /// Asks [`Query::Usage`].

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod due_payments;
+mod following;
 mod searches;
 mod usage_reports;
 
@@ -210,6 +211,7 @@ impl Differential {
             let what = format!("the profile of {id}");
             self.expect_equal(&what, self.existing(&what, engine.workspace(id))?, pool.profile())?;
             self.compare_entries(engine, id, &pool)?;
+            self.compare_following(engine, id, &pool)?;
             self.compare_grants(engine, id, &pool)?;
             self.compare_charges(engine, id, &pool)?;
             self.compare_team(engine, id, &pool)?;

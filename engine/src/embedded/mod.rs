@@ -58,12 +58,12 @@ pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, Disagreemen
 
 use self::core_handle::{CoreHandle, StateToPublish};
 use self::scan::lists::Reader;
-use self::scan::readers::{LONG_READS, POINT_READS, REPORTS, Readers};
+use self::scan::readers::{FOLLOWERS, LONG_READS, POINT_READS, REPORTS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
     BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock,
-    vital_thread,
+    Watch, Watchers, vital_thread,
 };
 
 /// The default length of the queue: some tens of milliseconds of work.
@@ -86,8 +86,11 @@ pub struct Embedded {
     readers: Readers,
     /// For reads of a few entries, which never wait for a list.
     point_readers: Readers,
+    /// For those who follow a journal.
+    follow_readers: Readers,
     /// For reports, which read every entry.
     report_readers: Readers,
+    watchers: Arc<Watchers>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// See [`TrustedClock::Caller`].
     last_entry_at: Option<Timestamp>,
@@ -115,8 +118,9 @@ impl Embedded {
         core.refuse_unfinished_import()?;
         let readers = Readers::start(path, &handle, LONG_READS)?;
         let point_readers = Readers::start(path, &handle, POINT_READS)?;
+        let follow_readers = Readers::start(path, &handle, FOLLOWERS)?;
         let report_readers = Readers::start(path, &handle, REPORTS)?;
-        Embedded::start(core, [readers, point_readers, report_readers], handle, jobs)
+        Embedded::start(core, [readers, point_readers, follow_readers, report_readers], handle, jobs)
     }
 
     /// Opens a data directory for reading, beside the process that holds it or without one. It
@@ -130,22 +134,33 @@ impl Embedded {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
         let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
-        Embedded::start(core, [readers.clone(), readers.clone(), readers], handle, jobs)
+        Embedded::start(core, std::array::from_fn(|_| readers.clone()), handle, jobs)
     }
 
     fn start(
         mut core: Core,
-        [readers, point_readers, report_readers]: [Readers; 3],
+        [readers, point_readers, follow_readers, report_readers]: [Readers; 4],
         handle: CoreHandle,
         jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
         let last_entry_at = core.last_entry_at()?;
         published.publish(StateToPublish::of(&core));
-        let body = move || writer::run(core, published, jobs, wake);
+        let watchers = Arc::<Watchers>::default();
+        let watched = Arc::clone(&watchers);
+        let body = move || writer::run(core, (published, watched), jobs, wake);
         let writer = vital_thread::spawn("tollkeeper-writer", body)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Embedded { core: handle, readers, point_readers, report_readers, writer, last_entry_at })
+        Ok(Embedded {
+            core: handle,
+            readers,
+            point_readers,
+            follow_readers,
+            report_readers,
+            watchers,
+            writer,
+            last_entry_at,
+        })
     }
 }
 
@@ -168,7 +183,7 @@ fn core_options(options: &Options) -> CoreOptions {
 impl Embedded {
     /// What is in memory is answered by the writer thread; what is in the files by the readers.
     async fn answer(&self, query: Query) -> Result<QueryResult, Error> {
-        let Embedded { core, readers, point_readers, report_readers, .. } = self;
+        let Embedded { core, readers, point_readers, follow_readers, report_readers, .. } = self;
         match query {
             Query::Workspace { workspace: id } => {
                 core.read(move |core| core.workspace(&id)).await.map(QueryResult::Workspace)
@@ -215,6 +230,10 @@ impl Embedded {
             Query::Entries { workspace: id, page } => {
                 readers.read(id, move |reader, id| reader.entries(id, &page)).await.map(QueryResult::Entries)
             }
+            Query::EntriesAfter { workspace: id, follow } => {
+                let read = move |reader: &Reader, id: &_| reader.entries_after(id, &follow);
+                follow_readers.read(id, read).await.map(QueryResult::EntriesAfter)
+            }
             Query::JournalHead {} => core.read(Core::journal_head).await.map(QueryResult::JournalHead),
             Query::Report { time } => {
                 // It is a read of no workspace, and counted as one of the platform.
@@ -253,6 +272,10 @@ impl Engine for Embedded {
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
         Box::pin(self.answer(query))
+    }
+
+    fn watch(&self, workspace: &WorkspaceId) -> Watch {
+        self.watchers.watch(workspace)
     }
 
     fn platform(&self) -> Arc<Platform> {

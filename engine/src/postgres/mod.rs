@@ -65,7 +65,7 @@ use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
 use crate::{
     BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran,
-    TrustedClock, restored,
+    TrustedClock, Watch, restored,
 };
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
@@ -186,6 +186,7 @@ impl Postgres {
             clock: DatabaseClock::new(compare_clocks),
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
+            watchers: Arc::default(),
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
         });
@@ -260,6 +261,10 @@ impl Engine for Postgres {
                 _ => answered,
             }
         })
+    }
+
+    fn watch(&self, workspace: &WorkspaceId) -> Watch {
+        self.shared.watchers.watch(workspace)
     }
 
     fn platform(&self) -> Arc<Platform> {

@@ -21,6 +21,7 @@ use super::batch::queue::LaneQueue;
 use super::database::blocking::single_thread_runtime;
 use super::database::failure::Failure;
 use super::database::session::DbSession;
+use super::query::follow;
 use super::query::readers::Readers;
 use super::shared::SharedState;
 use crate::{CommandResult, Error, Ran, vital_thread};
@@ -155,6 +156,7 @@ impl ReaderThread {
                 tokio::select! {
                     () = refreshed.refresh_periodically() => {}
                     () = refreshed.repair_when_asked() => {}
+                    () = follow::wake_after_others(&refreshed) => {}
                     _ = stopped => {}
                 }
             });

@@ -1,6 +1,7 @@
 //! What the lanes and the readers of one server share: where the database is, the platform
 //! snapshot, the counters and the options. Servers share nothing but the database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::DatabaseClock;
@@ -10,6 +11,7 @@ use super::long_reads::LongReads;
 use super::platform::PlatformCell;
 use super::repairs::Repairs;
 use super::teams_seen::TeamsSeen;
+use crate::Watchers;
 
 /// Shared by all lanes and readers of one server.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct SharedState {
     pub clock: DatabaseClock,
     pub teams_seen: TeamsSeen,
     pub long_reads: LongReads,
+    pub watchers: Arc<Watchers>,
     /// How long a batch or a read is retried while the database cannot be reached.
     pub retry_for: Duration,
     /// Accounts that one lane keeps in memory between batches.

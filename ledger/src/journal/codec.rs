@@ -280,6 +280,11 @@ macro_rules! coded {
             pub const fn as_str(self) -> &'static str {
                 match self { $($type::$variant => $text),+ }
             }
+            /// The value with this name in the API.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($text => Some($type::$variant),)+ _ => None }
+            }
         }
     };
 }

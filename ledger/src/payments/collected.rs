@@ -227,12 +227,6 @@ impl Terms {
     }
 }
 
-impl Interval {
-    fn named(text: &str) -> Option<Interval> {
-        [Interval::Month, Interval::Year].into_iter().find(|interval| interval.as_str() == text)
-    }
-}
-
 impl Placement {
     /// True if it can be what a provider knows.
     pub(crate) fn is_possible(&self) -> bool {

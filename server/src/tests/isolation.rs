@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use tollkeeper_engine::embedded::{Core, CoreOptions};
 use tollkeeper_engine::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, Watch,
 };
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
@@ -61,6 +61,10 @@ impl Engine for Faulty {
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
         self.engine.query(query)
+    }
+
+    fn watch(&self, workspace: &WorkspaceId) -> Watch {
+        self.engine.watch(workspace)
     }
 
     fn platform(&self) -> Arc<Platform> {

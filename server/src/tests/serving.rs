@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tollkeeper_engine::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, Watch,
 };
 use tollkeeper_ledger::{ChargeId, Platform, Submission, WorkspaceId};
 
@@ -18,7 +18,7 @@ use crate::http::serve::until;
 use crate::serve;
 
 /// Serves until the sender sends; returns the address, the sender and the running server.
-async fn serving(
+pub(super) async fn serving(
     app: Arc<App>,
 ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), crate::Error>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -308,6 +308,7 @@ impl Engine for Broken {
     fn run_or_shed(&self, _: Submission, _: Timestamp) -> BoxFuture<'_, Result<CommandResult, Error>> { panic!("{BUG}") }
     fn run_each(&self, _: Vec<Submission>, _: Timestamp) -> BoxFuture<'_, Result<Vec<Ran>, Error>> { panic!("{BUG}") }
     fn query(&self, _: Query) -> BoxFuture<'_, Result<QueryResult, Error>> { panic!("{BUG}") }
+    fn watch(&self, _: &WorkspaceId) -> Watch { panic!("{BUG}") }
     fn platform(&self) -> Arc<Platform> { panic!("{BUG}") }
     fn due(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { panic!("{BUG}") }
     fn due_payments(&self, _: Timestamp, _: Option<DuePlace>, _: usize) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> { panic!("{BUG}") }

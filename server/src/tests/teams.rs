@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tollkeeper_engine::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, Watch,
 };
 use tollkeeper_ledger::{ChargeId, Platform, Scope, Submission, WorkspaceId};
 
@@ -495,6 +495,7 @@ impl Engine for WithoutTexts {
         let is_refused = matches!(query, Query::PersonalTexts { .. }) && self.refuses.load(Ordering::Relaxed);
         if is_refused { self.closed.query(query) } else { self.inner.query(query) }
     }
+    fn watch(&self, workspace: &WorkspaceId) -> Watch { self.inner.watch(workspace) }
     fn platform(&self) -> Arc<Platform> { self.inner.platform() }
     fn due(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<Vec<(WorkspaceId, ChargeId)>, Error>> { self.inner.due(now, most) }
     fn due_payments(&self, now: Timestamp, after: Option<DuePlace>, most: usize) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> { self.inner.due_payments(now, after, most) }

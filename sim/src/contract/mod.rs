@@ -9,6 +9,7 @@ mod alerts;
 mod auto_top_ups;
 mod charges;
 mod clocks;
+mod following;
 mod limits;
 mod lists;
 mod payment_refunds;
@@ -178,6 +179,10 @@ pub const CLAUSES: &[Clause] = &[
     ("workspaces are found by the words of their names", search::workspaces_are_found_by_name),
     ("workspaces are found by suspension and debt", search::workspaces_are_found_by_suspension_and_debt),
     ("workspaces are found by their last use", search::workspaces_are_found_by_their_last_use),
+    ("a journal is followed without a gap", following::a_journal_is_followed_without_a_gap),
+    ("only entries of some kinds are followed", following::only_some_kinds_are_followed),
+    ("a position that is not in the journal is named", following::a_position_that_is_not_there_is_named),
+    ("a commit wakes those who watch", following::a_commit_wakes_those_who_watch),
     ("the journal is a hash chain", lists::the_journal_is_a_hash_chain),
     ("a clock that was ahead freezes nothing", clocks::a_clock_that_was_ahead_freezes_nothing),
     ("usage is counted by the present hour", clocks::usage_is_counted_by_the_present_hour),

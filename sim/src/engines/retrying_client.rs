@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tollkeeper_engine::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, Watch,
 };
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
@@ -170,6 +170,10 @@ impl Engine for RetryingClient {
             let query = query.clone();
             async move { engine.query(query).await }
         }))
+    }
+
+    fn watch(&self, workspace: &WorkspaceId) -> Watch {
+        self.next().watch(workspace)
     }
 
     fn platform(&self) -> Arc<Platform> {

@@ -35,6 +35,16 @@ pub(crate) enum ChargeChanges {
     Entries(Vec<u64>),
 }
 
+/// The last entry of a workspace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChainEnd {
+    pub account_index: u32,
+    /// Its sequence number.
+    pub seq: u64,
+    /// Its number in the workspace.
+    pub n: u64,
+}
+
 /// The workspaces that a search does not find as they are in the state file.
 #[derive(Debug)]
 pub(crate) struct Unlisted {
@@ -206,6 +216,14 @@ impl Core {
         let due: Vec<(Timestamp, u64)> = machine.due_payments.due_behind(now, after).take(most).collect();
         let place = |(due_at, index)| Ok(DuePlace { due_at, workspace: machine.workspace_at(index)? });
         due.into_iter().map(place).collect()
+    }
+
+    /// Where the journal of a workspace ends; `None` if there is no such workspace.
+    pub(crate) fn chain_end(&mut self, id: &WorkspaceId) -> Result<Option<ChainEnd>, Error> {
+        let machine = self.ensure_loaded()?;
+        let Some(account_index) = machine.find_workspace(id)? else { return Ok(None) };
+        let slot = machine.accounts.get(account_index);
+        Ok(Some(ChainEnd { account_index, seq: slot.head, n: slot.account.chain.n }))
     }
 
     /// The account index of a workspace; `None` if there is no such workspace.

@@ -202,25 +202,36 @@ impl Reader {
     }
 
     /// Searches an account's entries from `seq` back to its first for an entry that is later than
-    /// `at` and as old as can be found quickly; `seq` if none was found. It halves the journal
-    /// before `seq` as long as it finds entries of the account there. Where they are sparse, there
-    /// are few to walk over.
+    /// `at` and as old as can be found quickly; `seq` if none was found.
     fn search_later_than(&self, at: Timestamp, account_index: u32, seq: u64) -> Result<u64, Error> {
-        let (mut low, mut high) = (0, seq);
+        self.search_back(account_index, (0, seq), |stored| Ok(stored.entry()?.at > at))
+    }
+
+    /// Searches an account's entries between two sequence numbers for the first that is beyond
+    /// something, as all after it are. Returns the sequence number of one that is as old as can be
+    /// found quickly; the higher of the two if none was found. It halves the journal as long as it
+    /// finds entries of the account there. Where they are sparse, there are few to walk over.
+    pub(super) fn search_back(
+        &self,
+        account_index: u32,
+        (mut low, seq): (u64, u64),
+        mut is_beyond: impl FnMut(&Stored) -> Result<bool, Error>,
+    ) -> Result<u64, Error> {
+        let mut high = seq;
         let near = BLOCK_ENTRIES as u64;
         while high - low > 2 * near {
             let middle = low + (high - low) / 2;
             let mut found = None;
             for block in 0..BLOCKS_SEARCHED {
-                let seen = |stored: Stored| Ok((stored.header.seq, stored.entry()?.at));
+                let seen = |stored: Stored| Ok((stored.header.seq, is_beyond(&stored)?));
                 found = self.journal.first_of_account(middle + block * near, account_index, seen)?;
                 if found.is_some() {
                     break;
                 }
             }
             match found {
-                Some((seq, time)) if time > at && seq < high => high = seq,
-                Some((seq, time)) if time <= at && seq > low => low = seq,
+                Some((seq, true)) if seq < high => high = seq,
+                Some((seq, false)) if seq > low => low = seq,
                 _ => break,
             }
         }

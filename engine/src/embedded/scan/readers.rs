@@ -33,6 +33,11 @@ pub(crate) const LONG_READS: Places = Places { threads: 2, waiting: 256, of_work
 /// Each takes well below a millisecond.
 pub(crate) const POINT_READS: Places = Places { threads: 1, waiting: 1_024, of_workspace: 256 };
 
+/// Threads of their own, so that followers do not delay other reads; two, because each read waits
+/// for the writer thread. A follower waits for its answer, so the more there are, the less often
+/// each of them reads.
+pub(crate) const FOLLOWERS: Places = Places { threads: 2, waiting: 4_096, of_workspace: 64 };
+
 /// One at a time, because each reads the whole journal. Few may wait.
 pub(crate) const REPORTS: Places = Places { threads: 1, waiting: 4, of_workspace: 4 };
 

@@ -29,7 +29,8 @@ use crate::embedded::core::Core;
 use crate::embedded::core_handle::{CoreJob, DeliverRead, Job, PublishedState, Read, StateToPublish};
 use crate::reply::Reply;
 use crate::request_queue::{OpenRequest, Request};
-use crate::{Error, Ran};
+use crate::watch::{self, Waker};
+use crate::{Error, Ran, Watchers};
 
 /// The most commands in one commit; the rest goes into the next.
 const BATCH_COMMANDS: usize = 8_192;
@@ -62,6 +63,8 @@ struct Undelivered {
     results: Vec<Ran>,
     replies: Vec<Reply>,
     reads: Vec<DeliverRead>,
+    /// Those who watch the workspaces of the commands.
+    watches: Vec<Waker>,
 }
 
 impl Undelivered {
@@ -80,6 +83,8 @@ impl Undelivered {
             Err(error) => self.replies.into_iter().for_each(|reply| reply.fail(error)),
         }
         self.reads.into_iter().for_each(|deliver| deliver(result));
+        // Also after an error: the batch may be on disk.
+        watch::wake_all(&self.watches);
     }
 }
 
@@ -87,6 +92,7 @@ impl Undelivered {
 struct Writer {
     core: Core,
     published: Arc<PublishedState>,
+    watchers: Arc<Watchers>,
     /// `None` if the directory is open for reading only, or if the system could not start it: then
     /// this thread appends.
     committer: Option<Committer>,
@@ -128,12 +134,18 @@ impl Retry {
 }
 
 /// Runs until the engine is closed or its last handle is dropped.
-pub(crate) fn run(core: Core, published: Arc<PublishedState>, queue: mpsc::Receiver<Job>, wake: Wake) {
+pub(crate) fn run(
+    core: Core,
+    (published, watchers): (Arc<PublishedState>, Arc<Watchers>),
+    queue: mpsc::Receiver<Job>,
+    wake: Wake,
+) {
     let appender = if core.is_read_only() { None } else { core.appender().ok() };
     let committer = appender.and_then(|appender| Committer::start(appender, wake).ok());
     let mut writer = Writer {
         core,
         published,
+        watchers,
         committer,
         queue,
         received: VecDeque::new(),
@@ -383,6 +395,10 @@ impl Writer {
     fn decide(&mut self, commands: Vec<(Submission, Timestamp)>) -> Result<(), Error> {
         // One allocation for all turns of the batch.
         let to_come = self.open.iter().map(OpenRequest::remaining).sum::<usize>() + commands.len();
+        if !self.watchers.is_empty() {
+            let workspaces = commands.iter().map(|(submission, _)| &submission.workspace);
+            self.undelivered.watches.extend(self.watchers.wakers_of(workspaces));
+        }
         let results = &mut self.undelivered.results;
         results.reserve(to_come.min(BATCH_COMMANDS.saturating_sub(results.len())));
         self.core.decide(commands, results)

@@ -396,6 +396,7 @@ impl Lane {
             }
             return Err(failure);
         }
+        writes.wake(&self.accounts, &self.shared.watchers);
         self.accounts.mark_committed();
         self.shared.platform.publish(platform);
         self.shared.counters.add(writes.committed());
@@ -553,6 +554,7 @@ mod tests {
             clock: DatabaseClock::new(false),
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
+            watchers: Arc::default(),
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,
         };

@@ -9,12 +9,12 @@ use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums, Workspa
 
 use super::accounts::Accounts;
 use super::texts::TextWrites;
-use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::seal::sealed;
 use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
+use crate::{CommandResult, Watchers};
 
 /// An entry of an account, identified within the current batch. Ordered by account, then by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +137,14 @@ impl BatchWrites {
         assert_eq!(recorded, self.entries.len() as u64, "i02: every number of every account has its entry");
         let end = self.entries.last().map_or(0, |entry| entry.end);
         assert_eq!(end, self.bytes.len(), "all encoded bytes belong to an entry");
+    }
+
+    /// Wakes those who watch the workspaces of the batch, after its commit.
+    pub(crate) fn wake(&self, accounts: &Accounts, watchers: &Watchers) {
+        if !watchers.is_empty() {
+            let workspace = |entry: &EntryRow| &accounts.get(entry.account_index).account.profile.id;
+            watchers.wake(self.entries.iter().map(workspace));
+        }
     }
 
     /// What to look for in the database if the result of COMMIT does not arrive, with the answers

@@ -55,6 +55,7 @@ pub(crate) enum Sql {
     UpdatePlatform,
     CheckGuard,
     Account,
+    EntryNumbers,
     Team,
     Payments,
     Texts,
@@ -329,6 +330,7 @@ pub(crate) const ALL: [(Sql, &str); 65] = [
              AND $5 = (SELECT n FROM platform WHERE min_version <= $VERSION) THEN 1 ELSE 0 END",
     ),
     (Sql::Account, "SELECT data FROM account WHERE workspace = $1"),
+    (Sql::EntryNumbers, "SELECT workspace, n FROM account WHERE workspace = ANY($1::text[])"),
     (
         Sql::Team,
         // The version of a team, and unless it is $2 the team itself and the account that names it.

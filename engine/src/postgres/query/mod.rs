@@ -3,12 +3,14 @@
 //! ```text
 //! point      a workspace, a balance, a team, one charge, due charges
 //! lists      entries, charges, grants and usage
+//! follow     the entries behind a number, and what other servers have committed
 //! workspaces lists and searches of workspaces
 //! usage_report  the use of a workspace, added up by the database
 //! report     a report of all workspaces, on a thread and a connection of its own
 //! readers    the connections for queries, apart from those of the lanes
 //! ```
 
+pub(crate) mod follow;
 pub(crate) mod lists;
 pub(crate) mod point;
 pub(crate) mod readers;
@@ -64,6 +66,9 @@ pub(crate) async fn answer(
         }
         Query::Entries { workspace, page } => {
             QueryResult::Entries(lists::entries(session, workspace, page).await?)
+        }
+        Query::EntriesAfter { workspace, follow } => {
+            QueryResult::EntriesAfter(follow::entries_after(session, workspace, follow).await?)
         }
         Query::JournalHead {} => {
             QueryResult::JournalHead(point::journal_head(session, &shared.platform).await?)

@@ -34,7 +34,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// A fixed number of connections, used in turn.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    shared: Arc<SharedState>,
+    pub(super) shared: Arc<SharedState>,
     sessions: Vec<Mutex<Option<Arc<DbSession>>>>,
     next: AtomicUsize,
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
     Answer, BoxFuture, CommandResult, DuePlace, Engine, EngineStats, EntryRecord, Error, GrantRecord, Output,
-    Query, QueryResult, Ran,
+    Query, QueryResult, Ran, Watch, Watchers,
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
@@ -46,6 +46,7 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Memory {
     state: Mutex<State>,
+    watchers: Arc<Watchers>,
 }
 
 impl Memory {
@@ -55,7 +56,10 @@ impl Memory {
 
     /// Runs one command.
     pub fn run_now(&self, submission: Submission, now: Timestamp) -> CommandResult {
-        self.state().run(submission, now)
+        let workspace = submission.workspace.clone();
+        let result = self.state().run(submission, now);
+        self.watchers.wake(std::iter::once(&workspace));
+        result
     }
 }
 
@@ -348,6 +352,10 @@ impl Engine for Memory {
 
     fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryResult, Error>> {
         now(self.state().answer(&query))
+    }
+
+    fn watch(&self, workspace: &WorkspaceId) -> Watch {
+        self.watchers.watch(workspace)
     }
 
     fn platform(&self) -> Arc<Platform> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tollkeeper_engine::{
-    BalanceAt, ChargeFilter, ChargeRecord, DuePlace, GrantRecord, JournalHead, Listing, Page, Query,
-    QueryResult, RefundRecord, Report, ReportTime, WorkspaceRecord,
+    BalanceAt, ChargeFilter, ChargeRecord, DuePlace, Follow, Followed, GrantRecord, JournalHead, Listing,
+    Page, Query, QueryResult, RefundRecord, Report, ReportTime, WorkspaceRecord,
 };
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
@@ -53,6 +53,18 @@ impl StoredWorkspace {
             balance: self.account.balance,
             charge,
         })
+    }
+
+    /// The entries behind a number.
+    fn entries_after(&self, follow: &Follow) -> Followed {
+        let last = self.account.chain.n;
+        let end = follow.through(last);
+        let looked_at =
+            self.journal.iter().filter(|record| (follow.after + 1..=end).contains(&record.entry.n));
+        let mut wanted = looked_at.filter(|record| follow.admits(record.entry.body.kind()));
+        let data: Vec<_> = wanted.by_ref().take(follow.limit).cloned().collect();
+        let through = wanted.next().map_or(end, |next| next.entry.n - 1);
+        Followed { data, through, last }
     }
 
     /// The charges that pass the filter, newest first.
@@ -141,6 +153,9 @@ impl State {
                 QueryResult::Entries(
                     self.stored.get(workspace).map(|stored| paged(newest_first(stored), page)),
                 )
+            }
+            Query::EntriesAfter { workspace, follow } => {
+                QueryResult::EntriesAfter(self.open(workspace).map(|stored| stored.entries_after(follow)))
             }
             Query::JournalHead {} => QueryResult::JournalHead(self.journal_head()),
             Query::Report { time } => QueryResult::Report(Box::new(self.report(*time))),

@@ -32,7 +32,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         &[
             "error clock",
             "report",
-            "contract query workspace_search usage_report calendar hash vital_thread",
+            "contract query workspace_search usage_report calendar hash vital_thread follow watch",
             "reply",
             "answer request_queue restored rollups audit personal",
             "transfer",

@@ -5,9 +5,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tollkeeper_engine::Engine;
 use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
+use crate::access::followers::Followers;
 use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos};
 use crate::observe::clock_watch::{ClockWatch, Reading};
@@ -29,6 +31,9 @@ pub struct App {
     pub(crate) metrics: Metrics,
     pub(crate) refusals: Refusals,
     pub(crate) large_bodies: Arc<LargeBodies>,
+    pub(crate) followers: Arc<Followers>,
+    /// One simulation of prices runs at a time.
+    pub(crate) simulations: Semaphore,
     /// The address of the server from outside, if the settings name it.
     pub(crate) public_url: Option<String>,
     /// The URL where credits are added, with `{workspace}` for the id of a workspace.

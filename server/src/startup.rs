@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tollkeeper_engine::Engine;
 use tollkeeper_ledger::{
     Actor, Command, IdempotencyKey, Micros, OperationId, OperationPrice, Refusal, Submission, Timestamp,
     WorkspaceId,
 };
 
+use crate::access::followers::Followers;
 use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos, secret};
 use crate::api;
@@ -22,7 +24,7 @@ use crate::dashboard;
 use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
-use crate::http::{router, serve};
+use crate::http::{connections, router, serve};
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::losses::Losses;
 use crate::jobs::polling::Polling;
@@ -91,6 +93,8 @@ impl App {
             metrics: Metrics::new(labels(&site())),
             refusals: Refusals::default(),
             large_bodies: LargeBodies::new(),
+            followers: Followers::new(connections::most() / 2),
+            simulations: Semaphore::new(1),
             public_url,
             add_credits_url: settings.http.add_credits_url.clone(),
             stripe: settings.payments.uses_stripe.then(|| Stripe::new(&settings.payments.stripe)),
@@ -181,6 +185,7 @@ pub async fn serve(
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
             () = Losses::default().run(&app, app.poll_interval) => {}
         }
+        app.followers.end_all();
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;
     app.engine().close().await?;

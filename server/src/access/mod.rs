@@ -1,4 +1,5 @@
-//! Who may do what, and how much of it at once: API keys, sessions, rate limits, large bodies.
+//! Who may do what, and how much of it at once: API keys, sessions, rate limits, large bodies,
+//! followers of journals.
 //!
 //! `admit` checks the rule of every route; no handler checks it again. This folder knows neither a
 //! route nor a resource: it gets a [`Rule`] and the headers of a request, and returns a [`Caller`]
@@ -8,6 +9,7 @@ mod admit;
 mod caller;
 pub(crate) mod cookie;
 mod denied;
+pub(crate) mod followers;
 pub(crate) mod large;
 mod rate;
 pub(crate) mod secret;

@@ -14,17 +14,21 @@ use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
     Actor, Alert, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
     IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, Paid, PaymentChange, PaymentRefundChange,
-    Placement, Provider, ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, hex,
+    Placement, Provider, ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, WorkspaceId,
+    hex,
 };
 use utoipa::ToSchema;
 
+use super::alert_details;
 use super::api_keys::ApiKeyJson;
+use super::follow;
 use super::members::MemberJson;
 use super::payment_method::PaymentMethodJson;
-use super::{PAGE, alert_details};
+use crate::access::Caller;
 use crate::access::Rule::Workspace;
-use crate::http::call::{Call, PersonalTexts, existing, json};
-use crate::http::problem::Problem;
+use crate::app::App;
+use crate::http::call::{Call, PersonalTexts, existing, json, personal_texts};
+use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, list_of};
 use crate::wire::page::ListJson;
 use crate::wire::subject::SubjectFields;
@@ -40,9 +44,14 @@ pub const ROUTES: &[Route] = &[Route::new(
 )
 .description(
     "Lists the journal of a workspace, newest first. Entries are never changed or deleted. Their numbers have no gaps, \
-     and each entry has the hash of the one before.",
+     and each entry has the hash of the one before.\n\n\
+     With `after`, the entries behind that position are listed, oldest first, and `next_cursor` is null. The answer has \
+     one more member, `after`: the position up to which entries were looked at, to be sent with the next request. \
+     With `wait`, a request without an entry to list waits for the next one; the list is empty if none came. \
+     A number alone is one of the current epoch. An epoch begins when the ledger is restored from a copy: \
+     a number can then be that of another entry, so keep the whole position.",
 )
-.parameters(PAGE)
+.parameters(&["limit", "cursor", "after", "kinds", "wait"])
 .response(
     200,
     list_of::<EntryJson>,
@@ -56,10 +65,11 @@ pub const ROUTES: &[Route] = &[Route::new(
             "debt": 0, "debt_usd": "0.00"},
         "hash": "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8551",
         "previous_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}"#,
-)];
+)
+.problems(&[Code::PositionLost, Code::TooManyFollowers])];
 
 /// About the size of one entry in JSON.
-const ENTRY_BYTES: usize = 768;
+pub(super) const ENTRY_BYTES: usize = 768;
 
 /// An entry of the journal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -184,7 +194,7 @@ impl From<Balance> for BalanceAfterJson {
 
 impl<'a> EntryJson<'a> {
     /// An entry. Details about the team and its card are only written if `shows_team`.
-    fn of(
+    pub(super) fn of(
         EntryRecord { entry, hash }: &'a EntryRecord,
         shows_team: bool,
         texts: &PersonalTexts,
@@ -483,16 +493,37 @@ fn member_of(body: &EntryBody) -> Option<&Member> {
     }
 }
 
+/// Whether e-mail addresses, scopes and cards are shown: only to callers who may list them.
+pub(super) fn shows_team(caller: &Caller) -> bool {
+    caller.api_key().is_none_or(|key| key.scopes.contains(Scope::Manage))
+}
+
+/// The texts about persons in entries, if they are shown.
+pub(super) async fn texts(
+    app: &App,
+    workspace: &WorkspaceId,
+    records: &[EntryRecord],
+    shows_team: bool,
+) -> Result<PersonalTexts, Problem> {
+    let members = records.iter().filter(|_| shows_team).filter_map(|record| member_of(&record.entry.body));
+    personal_texts(app, workspace, members).await
+}
+
 /// `GET /v1/workspaces/{workspace}/entries`.
 async fn list(call: Call) -> Result<Response, Problem> {
+    if let Some(after) = call.query().get("after") {
+        return follow::list(&call, after).await;
+    }
+    for name in ["kinds", "wait"] {
+        if call.query().get(name).is_some() {
+            return Err(Problem::parameter(name, "is taken with `after` only"));
+        }
+    }
     let workspace = call.workspace()?;
     let listing = call.app.engine().entries(&workspace, call.query().page()?).await?;
     let listing = existing(&workspace, listing)?;
-    // E-mail addresses, scopes and cards are shown only to callers who may list them.
-    let shows_team = call.caller.api_key().is_none_or(|key| key.scopes.contains(Scope::Manage));
-    let members =
-        listing.data.iter().filter(|_| shows_team).filter_map(|record| member_of(&record.entry.body));
-    let texts = call.personal_texts(&workspace, members).await?;
+    let shows_team = shows_team(&call.caller);
+    let texts = texts(&call.app, &workspace, &listing.data, shows_team).await?;
     let rows = ListJson::of(&listing, |record| EntryJson::of(record, shows_team, &texts));
     Ok(json(StatusCode::OK, ENTRY_BYTES * listing.data.len() + 64, &rows))
 }

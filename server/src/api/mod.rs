@@ -12,6 +12,7 @@ mod charges;
 mod clock;
 pub(crate) mod docs;
 mod entries;
+mod follow;
 mod grants;
 mod health;
 mod journal;
@@ -27,6 +28,8 @@ mod price_book;
 mod quote;
 mod report;
 mod settings;
+mod simulation;
+mod stream;
 mod subscriptions;
 mod top_ups;
 mod unmatched;
@@ -100,7 +103,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "Journal",
         description: "Everything that happened in a workspace: an append-only list of entries, chained by hashes.",
-        routes: &[entries::ROUTES, journal::ROUTES],
+        routes: &[entries::ROUTES, stream::ROUTES, journal::ROUTES],
     },
     Resource {
         name: "Report",
@@ -110,7 +113,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "Price book",
         description: "The operations and their unit prices, in versions. A charge records the version that priced it.",
-        routes: &[price_book::ROUTES],
+        routes: &[price_book::ROUTES, simulation::ROUTES],
     },
     Resource {
         name: "Plans",

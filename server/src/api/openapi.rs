@@ -273,6 +273,18 @@ pub fn query_parameter(name: &str) -> Parameter {
             json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "example": "2026-11" }),
             "The month in UTC; the current one if it is absent.",
         ),
+        "after" => (
+            json!({ "type": "string", "pattern": "^([0-9]{1,16}-)?[0-9]{1,16}$", "example": "1-42" }),
+            "Only entries behind this position, oldest first: the number of an entry, or its epoch and number. 0 begins with the first.",
+        ),
+        "kinds" => (
+            json!({ "type": "string", "minLength": 1, "example": "charge.opened,balance.low" }),
+            "Only entries of these kinds, separated by commas. In the list, it is taken with `after` only.",
+        ),
+        "wait" => (
+            json!({ "type": "integer", "minimum": 0, "maximum": super::follow::WAIT_MAX_SECONDS, "default": 0 }),
+            "The seconds to wait for an entry if there is none; taken with `after` only.",
+        ),
         "unused_since" => (
             time,
             "Only workspaces without a charge at this time or later; one that was never charged counts from its creation.",
@@ -287,6 +299,10 @@ fn responses(route: &Route, schemas: &mut Map<String, Value>) -> Value {
     let mut success = json!({ "description": success_title(route) });
     if let Some(content) = route.success.content {
         success["content"] = media(content, schemas);
+    }
+    if let Some(example) = route.success.events {
+        success["content"] =
+            json!({ "text/event-stream": { "schema": { "type": "string" }, "example": example } });
     }
     if route.requires_idempotency_key {
         success["headers"] = json!({ "Idempotent-Replayed": {

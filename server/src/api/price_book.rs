@@ -222,7 +222,9 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
 }
 
 /// A price of the request, with its index in the list for error messages.
-fn price((index, Object(operation)): (usize, Object<OperationIn>)) -> Result<OperationPrice, ReadError> {
+pub(super) fn price(
+    (index, Object(operation)): (usize, Object<OperationIn>),
+) -> Result<OperationPrice, ReadError> {
     let OperationIn { id, unit_price, unit_price_usd, timeout_seconds } = operation;
     let field = |name| format!("operations[{index}].{name}");
     let (micros, usd) = (field("unit_price"), field("unit_price_usd"));

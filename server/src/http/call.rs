@@ -274,15 +274,7 @@ impl Call {
         workspace: &WorkspaceId,
         members: impl Iterator<Item = &'m Member>,
     ) -> Result<PersonalTexts, Problem> {
-        let texts = members.flat_map(|member| [member.email, member.name].map(|text| (&member.id, text)));
-        let wanted: Vec<_> = texts.map(|(member, digest)| (member.clone(), digest)).collect();
-        if wanted.is_empty() {
-            return Ok(PersonalTexts::new());
-        }
-        let digests: Vec<Hash> = wanted.iter().map(|(_, digest)| *digest).collect();
-        let found = self.app.engine().personal_texts(workspace, wanted).await?;
-        let found = digests.into_iter().zip(found);
-        Ok(found.filter_map(|(digest, text)| Some((digest, text?))).collect())
+        personal_texts(&self.app, workspace, members).await
     }
 
     /// A command in the caller's name.
@@ -309,6 +301,26 @@ impl Call {
 
 /// Texts about persons by their digests.
 pub type PersonalTexts = HashMap<Hash, Box<str>>;
+
+/// See [`Call::personal_texts`].
+///
+/// # Errors
+/// The engine cannot read.
+pub async fn personal_texts<'m>(
+    app: &App,
+    workspace: &WorkspaceId,
+    members: impl Iterator<Item = &'m Member>,
+) -> Result<PersonalTexts, Problem> {
+    let texts = members.flat_map(|member| [member.email, member.name].map(|text| (&member.id, text)));
+    let wanted: Vec<_> = texts.map(|(member, digest)| (member.clone(), digest)).collect();
+    if wanted.is_empty() {
+        return Ok(PersonalTexts::new());
+    }
+    let digests: Vec<Hash> = wanted.iter().map(|(_, digest)| *digest).collect();
+    let found = app.engine().personal_texts(workspace, wanted).await?;
+    let found = digests.into_iter().zip(found);
+    Ok(found.filter_map(|(digest, text)| Some((digest, text?))).collect())
+}
 
 /// The value that was read of a workspace.
 ///

@@ -48,8 +48,7 @@ pub struct Place {
 impl Connections {
     /// As many as the process may have descriptors for.
     pub fn new() -> Arc<Connections> {
-        let most = descriptors().saturating_sub(DESCRIPTORS_KEPT).clamp(16, CONNECTIONS_MAX);
-        Connections::bounded(most)
+        Connections::bounded(most())
     }
 
     /// At most `most`; three quarters of them from one address.
@@ -157,6 +156,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.connections.open().remove(self.number);
     }
+}
+
+/// The most connections of this process.
+pub fn most() -> usize {
+    descriptors().saturating_sub(DESCRIPTORS_KEPT).clamp(16, CONNECTIONS_MAX)
 }
 
 /// The descriptors that the process may have open, as Linux tells it; 1,024 where it does not.

@@ -6,7 +6,7 @@
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod connection;
-mod connections;
+pub(crate) mod connections;
 pub(crate) mod csv;
 pub(crate) mod notices;
 pub(crate) mod problem;

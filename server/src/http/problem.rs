@@ -152,6 +152,8 @@ codes! {
         "The refund is larger than what is left of the charge. `refundable` says how much is left.",
     RefundWindowClosed = 409 "refund_window_closed" "Too late for an automatic refund" false
         "The charge was settled too long ago to be refunded by a late failure. The platform can still refund it by hand.",
+    PositionLost = 409 "position_lost" "The position is not in the journal" false
+        "The position is of an earlier epoch, or behind the last entry: the ledger was restored from a copy, or the position is of another workspace. `last` is the position of the last entry. Read the list again, and compare the hashes of entries with those that you know.",
     PortalLinkExpired = 410 "portal_link_expired" "The link has been used or has expired" false
         "A sign-in link works once and for ten minutes. Ask for a new one.",
     BodyTooLarge = 413 "body_too_large" "The body is too large" false
@@ -172,6 +174,8 @@ codes! {
         "The request has more headers, or longer ones, than the server reads.",
     RateLimited = 429 "rate_limited" "Too many requests" true
         "The key, or all keys of the workspace together, made too many requests; each item of a batch counts. Wait for the seconds in the header `Retry-After`.",
+    TooManyFollowers = 429 "too_many_followers" "Too many streams of the workspace" true
+        "The workspace has as many open streams and waiting requests as it may have. Close one of them.",
     InternalError = 500 "internal_error" "Internal error" true
         "The server has an error. Its log has the details under `id`. A request with an idempotency key can be repeated safely.",
     Overloaded = 503 "overloaded" "The server is overloaded" true

@@ -69,6 +69,8 @@ pub struct Success {
     pub status: u16,
     /// The JSON; `None` if the response has none.
     pub content: Option<Content>,
+    /// The example of a stream of server-sent events; `None` if the response is no stream.
+    pub events: Option<&'static str>,
 }
 
 /// A line of the table of routes.
@@ -133,7 +135,7 @@ impl Route {
             says_charge_status: false,
             refuses_idempotency_key: false,
             body: None,
-            success: Success { status: 200, content: None },
+            success: Success { status: 200, content: None, events: None },
             own_codes: &[],
         }
     }
@@ -203,19 +205,25 @@ impl Route {
 
     /// Answers with JSON.
     pub const fn response(mut self, status: u16, shape: fn() -> Shape, example: &'static str) -> Route {
-        self.success = Success { status, content: Some(Content { shape, example }) };
+        self.success = Success { status, content: Some(Content { shape, example }), events: None };
+        self
+    }
+
+    /// Answers with a stream of server-sent events that does not end by itself.
+    pub const fn events(mut self, example: &'static str) -> Route {
+        self.success = Success { status: 200, content: None, events: Some(example) };
         self
     }
 
     /// Answers 204 without content.
     pub const fn no_content(mut self) -> Route {
-        self.success = Success { status: 204, content: None };
+        self.success = Success { status: 204, content: None, events: None };
         self
     }
 
     /// Answers 303 with a redirection.
     pub const fn redirects(mut self) -> Route {
-        self.success = Success { status: 303, content: None };
+        self.success = Success { status: 303, content: None, events: None };
         self
     }
 

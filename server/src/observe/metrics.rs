@@ -106,6 +106,7 @@ pub struct Metrics {
     failed_walks: AtomicU64,
     reconciled: AtomicU64,
     failing_events: AtomicU64,
+    followers: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +133,7 @@ impl Metrics {
             failed_walks: AtomicU64::new(0),
             reconciled: AtomicU64::new(0),
             failing_events: AtomicU64::new(0),
+            followers: AtomicU64::new(0),
             labels,
         }
     }
@@ -197,6 +199,11 @@ impl Metrics {
         self.failing_events.store(events as u64, Relaxed);
     }
 
+    /// Sets the number of open streams and waiting requests.
+    pub fn set_followers(&self, followers: u64) {
+        self.followers.store(followers, Relaxed);
+    }
+
     /// All metrics in the text format of Prometheus.
     pub fn text(&self, stats: EngineStats, timers_are_held: bool) -> String {
         let mut text = String::with_capacity(16_384);
@@ -223,6 +230,9 @@ impl Metrics {
             writeln!(text, "{REFUSALS}{{code=\"{code}\"}} {}", count.load(Relaxed))?;
         }
         self.write_work(text)?;
+        const FOLLOWERS: &str = "tollkeeper_followers";
+        head(text, FOLLOWERS, "gauge", "Open streams, and requests that wait for an entry.")?;
+        writeln!(text, "{FOLLOWERS} {}", self.followers.load(Relaxed))?;
         const WEBHOOKS: &str = "tollkeeper_stripe_webhooks_total";
         head(text, WEBHOOKS, "counter", "Webhook events of Stripe by what became of them.")?;
         for (label, count) in WebhookResult::LABELS.iter().zip(&self.webhooks) {

@@ -97,6 +97,9 @@ fn print_route(text: &mut String, route: &Route) {
         let title = if shape.is_list { "A row of the response" } else { "Response" };
         line(text, &format!("\n{title}:\n\n```json\n{}\n```", pretty(content.example)));
     }
+    if let Some(events) = success.events {
+        line(text, &format!("\nThe beginning of a response:\n\n```text\n{}\n```", events.trim_end()));
+    }
 }
 
 fn quoted(names: &[&str]) -> String {

@@ -148,7 +148,10 @@ fn every_request_and_every_json_response_has_an_example_that_fits_its_schema() {
             assert_fits(&document, &media["schema"], &media["example"], &format!("{at} request"));
         }
         let media = &described["responses"][route.success.status.to_string()]["content"]["application/json"];
-        let has_json = route.success.status != 204 && route.path != "/metrics";
+        let events = &described["responses"]["200"]["content"]["text/event-stream"]["example"];
+        assert_eq!(events.as_str(), route.success.events, "{at}");
+        let has_no_json = route.success.status == 204 || route.path == "/metrics" || events.is_string();
+        let has_json = !has_no_json;
         assert_eq!(media["example"].is_object(), has_json, "{at}");
         if has_json {
             assert_fits(&document, &media["schema"], &media["example"], &format!("{at} response"));

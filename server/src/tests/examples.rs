@@ -27,6 +27,7 @@ const IN_ORDER: [(&str, &str); 27] = [
     ("POST", "/v1/workspaces/{workspace}/charges/{charge}/outcome"),
     ("POST", "/v1/workspaces/{workspace}/charges/{charge}/refund"),
     ("POST", "/v1/charges/batch"),
+    ("POST", "/v1/price-book/simulate"),
     ("POST", "/v1/workspaces/{workspace}/quote"),
     ("POST", "/v1/workspaces/{workspace}/grants/{grant}/void"),
     ("PUT", "/v1/price-book"),

@@ -14,6 +14,7 @@ mod conventions;
 mod credit;
 mod description;
 mod examples;
+mod follow;
 mod isolation;
 mod limits;
 mod matrix;
@@ -27,6 +28,7 @@ mod reading;
 mod report;
 mod serving;
 mod settings;
+mod streams;
 mod stripe;
 mod stripe_automatic;
 mod stripe_chaos;
@@ -55,6 +57,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use futures_util::StreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tollkeeper_engine::Embedded;
@@ -171,7 +174,14 @@ impl World {
     async fn send(&self, request: Request<Body>) -> Reply {
         let response = router(Arc::clone(&self.app)).oneshot(request).await.expect("a router always answers");
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("the body is in memory");
+        let is_stream = parts.headers.get("content-type").is_some_and(|media| media == "text/event-stream");
+        let bytes = if is_stream {
+            // It has no end: its beginning is enough.
+            let first = body.into_data_stream().next().await.expect("a stream begins with an event");
+            first.expect("a stream does not break")
+        } else {
+            axum::body::to_bytes(body, usize::MAX).await.expect("the body is in memory")
+        };
         let text = String::from_utf8(bytes.to_vec()).expect("answers are texts");
         Reply { status: parts.status.as_u16(), headers: parts.headers, text }
     }

@@ -131,3 +131,78 @@ async fn a_page_of_large_versions_ends_early_and_says_where_the_next_begins() {
     }
     assert_eq!(seen, (1..=11).rev().map(Some).collect::<Vec<_>>(), "each version once, the newest first");
 }
+
+/// The row of a list with this value of a field.
+fn row<'a>(rows: &'a Value, field: &str, value: &str) -> &'a Value {
+    let rows = rows.as_array().expect("a list of rows");
+    rows.iter().find(|row| row[field] == value).unwrap_or_else(|| panic!("no {value} in {rows:?}"))
+}
+
+fn sums(row: &Value) -> [i64; 5] {
+    ["runs", "quantity", "net", "simulated", "change"].map(|name| row[name].as_i64().expect("an integer"))
+}
+
+#[tokio::test]
+async fn a_draft_is_simulated_with_past_charges_net_of_refunds() {
+    let world = world_with(1_000_000).await;
+    world.post("/v1/workspaces", "", r#"{"id":"other","name":"Other"}"#).await;
+    world.grant("other", "start", 1_000_000).await;
+    let draw = r#"{"operation":"virtual_try_on","quantity":2}"#;
+    let draws = [world.charge("a", draw).await, world.charge("b", draw).await];
+    world.charge("c", r#"{"operation":"support_message","quantity":10}"#).await;
+    world.post("/v1/workspaces/other/charges", "d", r#"{"operation":"smart_pricing","quantity":3}"#).await;
+    let path = format!("/v1/workspaces/acme/charges/{}/refund", draws[1].id());
+    let refund = world.post(&path, "r", r#"{"amount":20000,"reason":"half of it was bad"}"#).await;
+    assert_eq!(refund.status, 200, "{}", refund.text);
+    // 2026-11-23, 15:04 by the clock of the world.
+    let draft = |from: &str, to: &str| {
+        format!(
+            r#"{{"operations":[{{"id":"virtual_try_on","unit_price":30000}},{{"id":"support_message","unit_price_usd":"0.004"}},
+                {{"id":"new","unit_price":7}}],"from":"{from}","to":"{to}"}}"#
+        )
+    };
+    let simulate = async |from, to| world.post("/v1/price-book/simulate", "", &draft(from, to)).await;
+    let answer = simulate("2026-11-23T15:00:00Z", "2026-11-23T16:00:00Z").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let answer = answer.json();
+    let operation = |name: &str| sums(row(&answer["operations"], "operation", name));
+    // 80,000 were charged and a quarter of it went back; so does a quarter of 120,000.
+    assert_eq!(operation("virtual_try_on"), [2, 4, 60_000, 90_000, 30_000]);
+    assert_eq!(operation("support_message"), [1, 10, 5_000, 4_000, -1_000]);
+    assert_eq!(operation("smart_pricing"), [1, 3, 3_000, 0, -3_000], "it is not in the draft");
+    assert_eq!(operation("new"), [0, 0, 0, 0, 0]);
+    let retired = row(&answer["operations"], "operation", "smart_pricing");
+    assert_eq!((&retired["unit_price"], &retired["change_usd"]), (&Value::Null, &"-0.03".into()));
+    let workspaces = &answer["workspaces"];
+    assert_eq!(workspaces[0]["workspace"], "acme", "the largest change comes first");
+    assert_eq!(sums(row(workspaces, "workspace", "acme")), [3, 14, 65_000, 94_000, 29_000]);
+    assert_eq!(sums(row(workspaces, "workspace", "other")), [1, 3, 3_000, 0, -3_000]);
+    assert_eq!(
+        (sums(&answer["total"]), &answer["used_workspaces"]),
+        ([4, 17, 68_000, 94_000, 26_000], &2.into())
+    );
+    let before = simulate("2026-11-23T14:00:00Z", "2026-11-23T15:00:00Z").await.json();
+    assert_eq!((sums(&before["total"]), &before["used_workspaces"]), ([0; 5], &0.into()));
+    assert_eq!(world.get("/v1/price-book").await.json()["version"], 1, "nothing was published");
+}
+
+#[tokio::test]
+async fn a_draft_that_cannot_be_simulated_is_refused() {
+    let world = world().await;
+    let simulate = async |operations: &str, from: &str, to: &str| {
+        let body = format!(r#"{{"operations":[{operations}],"from":"{from}","to":"{to}"}}"#);
+        world.post("/v1/price-book/simulate", "", &body).await.problem(422, "invalid_field")["field"].clone()
+    };
+    let [one, hour, next] = [r#"{"id":"a","unit_price":1}"#, "2026-11-23T15:00:00Z", "2026-11-23T16:00:00Z"];
+    assert_eq!(simulate(one, "2026-11-23T15:00:01Z", next).await, "from");
+    assert_eq!(simulate(one, hour, "2026-11-23T16:30:00Z").await, "to");
+    assert_eq!(simulate(one, hour, hour).await, "to");
+    assert_eq!(simulate(one, hour, "2027-11-25T15:00:00Z").await, "to");
+    assert_eq!(simulate(r#"{"id":"a"}"#, hour, next).await, "operations[0].unit_price");
+    assert_eq!(simulate(&format!("{one},{one}"), hour, next).await, "operations[1].id");
+    let turn = world.app.simulations.try_acquire().expect("nothing is simulated");
+    let body = format!(r#"{{"operations":[{one}],"from":"{hour}","to":"{next}"}}"#);
+    world.post("/v1/price-book/simulate", "", &body).await.problem(503, "overloaded");
+    drop(turn);
+    assert_eq!(world.post("/v1/price-book/simulate", "", &body).await.status, 200);
+}

@@ -14,7 +14,15 @@ const EXAMPLE: &str = "Examples:
   tollkeeper prices show
   tollkeeper prices show --json > prices.json
   tollkeeper prices set prices.json
+  tollkeeper prices simulate prices.json --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z
   tollkeeper prices versions";
+
+const SIMULATE_EXAMPLE: &str =
+    "The use of each workspace is priced anew: quantity times the price of the draft, less the part that
+was refunded of what was charged. Nothing is published.
+
+Example:
+  tollkeeper prices simulate draft.json --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z";
 
 const SET_EXAMPLE: &str = "The file is a JSON object. An operation that it does not list is retired:
   {\"operations\": [{\"id\": \"virtual_try_on\", \"unit_price\": 20000},
@@ -44,6 +52,20 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Price past use by a draft, and compare it with what was charged
+    #[command(after_help = SIMULATE_EXAMPLE)]
+    Simulate {
+        /// The draft, a JSON file as for `prices set`; `-` reads stdin
+        file: PathBuf,
+        /// The beginning of the first hour, such as 2026-11-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// The end of the last hour, at most 366 days later
+        #[arg(long, value_name = "TIME")]
+        to: String,
+        #[command(flatten)]
+        target: Target,
+    },
     /// List all versions, newest first
     #[command(after_help = "Example:\n  tollkeeper prices versions")]
     Versions {
@@ -63,6 +85,18 @@ pub fn run(command: Command) -> Result<(), Failure> {
             let request = Request::write("PUT", path(&["v1", "price-book"]), without_answer_fields(prices));
             target.run(request.with_access(Access::Creates), as_text)
         }
+        Command::Simulate { file, from, to, target } => {
+            let mut draft =
+                without_answer_fields(input::json(&file, "prices", "tollkeeper prices set --help")?);
+            if let Some(draft) = draft.as_object_mut() {
+                draft.remove("effective_at");
+                draft.insert("from".to_owned(), from.into());
+                draft.insert("to".to_owned(), to.into());
+            }
+            let request = Request::write("POST", path(&["v1", "price-book", "simulate"]), draft);
+            let request = Request { is_long: true, ..request.with_access(Access::Reads) };
+            target.run(request, simulation)
+        }
         Command::Versions { paging, target } => {
             let path = path(&["v1", "price-book", "versions"]) + &query(&paging.parameters());
             target.run(Request::get(path), |json| {
@@ -77,6 +111,20 @@ fn as_text(json: &Value) -> String {
     let operations = json["operations"].as_array().map_or(&[][..], Vec::as_slice);
     let head = lines(json, &["version", "effective_at"]);
     format!("{head}\n{}", table(operations, &["id", "unit_price", "timeout_seconds"]))
+}
+
+/// A simulation for users: the total, then the operations, then the workspaces.
+fn simulation(json: &Value) -> String {
+    let rows = |name: &str| json[name].as_array().map_or(&[][..], Vec::as_slice);
+    let sums = ["runs", "quantity", "net", "simulated", "change"];
+    let columns = |first: &[&'static str]| [first, &sums].concat();
+    format!(
+        "{}\n{}\n{}\n{}",
+        lines(json, &["from", "to", "used_workspaces"]),
+        lines(&json["total"], &sums),
+        table(rows("operations"), &columns(&["operation", "unit_price"])),
+        table(rows("workspaces"), &columns(&["workspace"])),
+    )
 }
 
 /// Removes the fields that only answers have, so that the output of `prices show --json` can be

@@ -12,9 +12,10 @@ use tollkeeper_ledger::Micros;
 use super::failure::{Exit, Failure};
 
 /// The names of JSON fields that hold micro-units; they are shown in both units.
-const AMOUNTS: [&str; 23] = [
+const AMOUNTS: [&str; 25] = [
     "amount",
     "available",
+    "change",
     "charged",
     "clawed_back",
     "credits",
@@ -34,18 +35,23 @@ const AMOUNTS: [&str; 23] = [
     "remaining",
     "required",
     "shortfall",
+    "simulated",
     "unit_price",
     "used",
 ];
 
 /// Writes data to stdout and flushes it.
 pub fn data(text: &str) -> Result<(), Failure> {
+    data_if_read(text).map(|_| ())
+}
+
+/// The same; returns false if the reader has closed the pipe.
+pub fn data_if_read(text: &str) -> Result<bool, Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Unavailable, "the output cannot be written").because(why))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(why) => Err(Failure::new(Exit::Unavailable, "the output cannot be written").because(why)),
     }
 }
 

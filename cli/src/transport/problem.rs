@@ -72,6 +72,10 @@ fn hint(code: &str) -> Option<&'static str> {
         "subscription_exists" => {
             "repeat the command in a moment; tollkeeper subscription show WORKSPACE shows it"
         }
+        "position_lost" => {
+            "tollkeeper entries WORKSPACE shows the journal; compare the hashes with those you know"
+        }
+        "too_many_followers" => "end another stream or waiting request of the workspace",
         "nothing_due" => {
             "tollkeeper subscription show WORKSPACE shows what waits; --change confirms a change"
         }
@@ -127,7 +131,7 @@ mod tests {
                    workspace_exists charge_not_found charge_already_settled charge_already_refunded \
                    refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid nothing_to_refund top_up_not_found \
                    plan_not_found subscription_not_found subscription_exists plan_interval_differs nothing_due \
-                   payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
+                   position_lost too_many_followers payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
                    member_exists last_admin usage_too_large timezone_not_counted api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded payment_provider_unavailable invalid_field invalid_parameter unknown_field malformed_json \
                    body_too_large not_found";

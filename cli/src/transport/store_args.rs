@@ -24,8 +24,8 @@ pub struct StoreArgs {
 
 impl StoreArgs {
     /// Returns the store of the options, else of the environment, else the default directory.
-    pub fn store(self) -> Result<Store, Failure> {
-        if let Some(store) = from_options(self.data, self.database_url)? {
+    pub fn store(&self) -> Result<Store, Failure> {
+        if let Some(store) = from_options(self.data.clone(), self.database_url.clone())? {
             return Ok(store);
         }
         let named = Store::in_environment()

@@ -118,13 +118,23 @@ impl Target {
         if json { Ok(()) } else { output::data(&format!("{}\n", output::plain(done))) }
     }
 
+    /// Sends the request and returns its answer, for a command that asks several times.
+    pub fn ask(&self, request: Request) -> Result<Value, Failure> {
+        parse(&self.send(request)?)
+    }
+
+    /// True if the output is the JSON of the API.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// True if the request goes to a running server.
     pub fn is_server(&self) -> bool {
         self.server.is_some()
     }
 
     /// Sends the request; a status of 300 or more is a failure.
-    fn send(self, request: Request) -> Result<Answer, Failure> {
+    fn send(&self, request: Request) -> Result<Answer, Failure> {
         let repeat_hint = request.repeat_hint();
         let answer = match &self.server {
             Some(url) => remote::send(url, request)?,

@@ -239,6 +239,14 @@ fn a_month_is_reported_as_text_json_and_csv() {
     });
 }
 
+/// The beginning of an hour, as many hours from now.
+fn hour(from_now: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
+    let hours = i64::try_from(now.as_secs() / 3_600).expect("it is not so late") + from_now;
+    let at = jiff::Timestamp::from_second(hours * 3_600).expect("it is in range");
+    at.to_string()
+}
+
 #[test]
 fn prices_are_shown_edited_and_set() {
     everywhere(|target| {
@@ -257,6 +265,15 @@ fn prices_are_shown_edited_and_set() {
                 .clone()
         };
         assert_eq!(price(&target.json(&["prices", "show"])), 25_000);
+        target.json(&["grant", "create", "acme", "--usd", "1", "--reason", "welcome"]);
+        target.json(&["charge", "create", "acme", "virtual_try_on"]);
+        std::fs::write(file, shown.to_string()).expect("the file can be used");
+        let time = ["--from", &hour(-1), "--to", &hour(2)];
+        let simulated = target.json(&[&["prices", "simulate", file], &time[..]].concat());
+        assert_eq!(simulated["total"]["change"], -5_000, "the old price was lower");
+        let text = target.text(&[&["prices", "simulate", file], &time[..]].concat());
+        assert!(text.contains("-5,000 (-0.05 USD)") && text.contains("acme"), "{text}");
+        assert_eq!(target.json(&["prices", "versions"])["data"].as_array().map(Vec::len), Some(2));
         let versions = target.json(&["prices", "versions"]);
         assert_eq!(versions["data"].as_array().map(Vec::len), Some(2));
         std::fs::write(file, r#"{"operations": [{"id": "a", "cost": 1}]}"#).expect("the file can be used");

@@ -3,6 +3,7 @@
 
 mod data;
 mod database;
+mod following;
 mod reports;
 mod safety;
 mod shell;

@@ -1,7 +1,7 @@
 //! Runs the same script of commands on a directory, on a database and against a server.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,8 +20,8 @@ pub enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// Runs a command to its end.
-    pub fn run(&self, args: &[&str]) -> Output {
+    /// A command.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = tollkeeper();
         command.args(args);
         match self {
@@ -29,7 +29,12 @@ impl Target<'_> {
             Target::Database(url) => command.args(["--database-url", url]),
             Target::Server(url, key) => command.args(["--server", url]).env("TOLLKEEPER_KEY", key),
         };
-        command.output().expect("the binary runs")
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the binary runs")
     }
 
     /// Runs a command, which must succeed; returns its JSON.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 90] = [
+pub const COMMANDS: [&[&str]; 91] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -78,6 +78,7 @@ pub const COMMANDS: [&[&str]; 90] = [
     &["prices"],
     &["prices", "show"],
     &["prices", "set"],
+    &["prices", "simulate"],
     &["prices", "versions"],
     &["plans"],
     &["plans", "show"],

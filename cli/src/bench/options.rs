@@ -30,6 +30,8 @@ Examples:
   tollkeeper bench --engine postgres --callers 64 --rate 20000
   # Latency of one tenant beside a hostile one, for each of ten attacks
   tollkeeper bench --hostile
+  # A thousand open streams, and the time until they show a charge
+  tollkeeper bench --streams 1000
   tollkeeper bench --hostile --database-url postgres://db/empty")]
 pub struct Args {
     /// Print one JSON object
@@ -79,6 +81,10 @@ pub struct Args {
     /// Measure what a tenant notices of a hostile one, attack by attack
     #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces"])]
     pub hostile: bool,
+    /// Open this many streams, and measure how soon they show charges; use a fresh store
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=2_000),
+          conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces", "hostile"])]
+    pub streams: Option<u64>,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

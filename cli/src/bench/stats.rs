@@ -170,8 +170,18 @@ fn thousandths(value: u64) -> Value {
 
 /// The peak resident memory of this process in MiB; `None` where the system does not report it.
 pub fn peak_rss_mb() -> Option<u64> {
+    memory_mb("VmHWM:")
+}
+
+/// The resident memory of this process now, in MiB.
+pub fn rss_mb() -> Option<u64> {
+    memory_mb("VmRSS:")
+}
+
+/// A line of the memory of this process, in MiB.
+fn memory_mb(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes.div_ceil(1_024))
 }

@@ -69,7 +69,7 @@ pub async fn run(args: &Args, engine: Arc<dyn Engine>) -> Result<(), Failure> {
 }
 
 /// Creates a tenant with credit and an API key, if it is not there; returns a new key.
-async fn tenant(app: &Arc<App>, workspace: &str, scopes: &[&str]) -> Result<String, Failure> {
+pub async fn tenant(app: &Arc<App>, workspace: &str, scopes: &[&str]) -> Result<String, Failure> {
     let create =
         Request::write("POST", path(&["v1", "workspaces"]), json!({"id": workspace, "name": workspace}));
     let created = local::call(Arc::clone(app), PLATFORM_KEY, create).await?;

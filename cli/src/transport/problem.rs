@@ -79,10 +79,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "nothing_due" => {
             "tollkeeper subscription show WORKSPACE shows what waits; --change confirms a change"
         }
-        "payment_method_required" => {
-            "tollkeeper payment-method link WORKSPACE makes a page on which a card is saved"
-        }
-        "payment_method_not_found" => {
+        "payment_method_required" | "payment_method_not_found" => {
             "tollkeeper payment-method link WORKSPACE makes a page on which a card is saved"
         }
         "auto_top_up_not_found" => "set them with tollkeeper auto-top-up set WORKSPACE",

@@ -273,6 +273,19 @@ pub fn query_parameter(name: &str) -> Parameter {
             json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "example": "2026-11" }),
             "The month in UTC; the current one if it is absent.",
         ),
+        "unused_since" => (
+            time,
+            "Only workspaces without a charge at this time or later; one that was never charged counts from its creation.",
+        ),
+        _ => parameter_of_journal(name),
+    };
+    Parameter { schema, description }
+}
+
+/// The schema and the description of a query parameter of those who follow a journal; a text if it
+/// is another one.
+fn parameter_of_journal(name: &str) -> (Value, &'static str) {
+    match name {
         "after" => (
             json!({ "type": "string", "pattern": "^([0-9]{1,16}-)?[0-9]{1,16}$", "example": "1-42" }),
             "Only entries behind this position, oldest first: the number of an entry, or its epoch and number. 0 begins with the first.",
@@ -285,13 +298,8 @@ pub fn query_parameter(name: &str) -> Parameter {
             json!({ "type": "integer", "minimum": 0, "maximum": super::follow::WAIT_MAX_SECONDS, "default": 0 }),
             "The seconds to wait for an entry if there is none; taken with `after` only.",
         ),
-        "unused_since" => (
-            time,
-            "Only workspaces without a charge at this time or later; one that was never charged counts from its creation.",
-        ),
-        _ => (text, ""),
-    };
-    Parameter { schema, description }
+        _ => (json!({ "type": "string", "minLength": 1 }), ""),
+    }
 }
 
 fn responses(route: &Route, schemas: &mut Map<String, Value>) -> Value {

@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 27] = [
+const IN_ORDER: [(&str, &str); 28] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),

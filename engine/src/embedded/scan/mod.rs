@@ -2,9 +2,9 @@
 //!
 //! `lists` walks a workspace's chain of entries backwards; `charge` reads the entries about one
 //! charge; `follow` finds the entries behind a number; `workspaces` lists and searches the
-//! workspaces; `report` reads the whole journal; `usage_report` adds up rows of usage; `readers` has
-//! the threads and their queues. They ask the core for what is not in the files yet, and for the
-//! later entries of charges.
+//! workspaces; `report` reads the whole journal; `usage_report` adds up rows of usage; `readers`
+//! has the threads and their queues. They ask the core for what is not in the files yet, and for
+//! the later entries of charges.
 
 pub(crate) mod charge;
 mod follow;

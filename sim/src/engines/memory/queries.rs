@@ -7,7 +7,8 @@ use tollkeeper_engine::{
     Page, Query, QueryResult, RefundRecord, Report, ReportTime, WorkspaceRecord,
 };
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, Hash, MemberId, Status, Timestamp, WorkspaceId,
+    Account, Balance, Charge, ChargeId, EntryBody, Hash, Limits, MemberId, PeriodWindows, Status, Timestamp,
+    WorkspaceId,
 };
 
 use super::{State, StoredWorkspace};
@@ -53,6 +54,12 @@ impl StoredWorkspace {
             balance: self.account.balance,
             charge,
         })
+    }
+
+    /// The limits, and the day and month around an instant.
+    fn limits_at(&self, now: Timestamp) -> (Limits, PeriodWindows) {
+        let Account { profile, limits, .. } = &self.account;
+        (limits.clone(), tollkeeper_engine::period_windows(&profile.timezone, self.account.present(now)))
     }
 
     /// The entries behind a number.
@@ -128,13 +135,9 @@ impl State {
                 };
                 QueryResult::PersonalTexts(wanted.iter().map(text).collect())
             }
-            Query::Limits { workspace, now } => QueryResult::Limits(self.open(workspace).map(|stored| {
-                let Account { profile, limits, .. } = &stored.account;
-                (
-                    limits.clone(),
-                    tollkeeper_engine::period_windows(&profile.timezone, stored.account.present(*now)),
-                )
-            })),
+            Query::Limits { workspace, now } => {
+                QueryResult::Limits(self.open(workspace).map(|stored| stored.limits_at(*now)))
+            }
             Query::Alerts { workspace } => {
                 QueryResult::Alerts(self.open(workspace).map(|stored| stored.account.alerts.clone()))
             }

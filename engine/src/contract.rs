@@ -12,10 +12,11 @@ use std::sync::Arc;
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
     PaymentRefund, PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status,
-    Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
+    Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WebhookEndpoint, WorkerId, WorkspaceId, bounds,
 };
 
-use crate::{Error, Query, QueryResult, TrustedClock};
+use crate::delivery::nothing::NoDeliveries;
+use crate::{Deliveries, Error, Query, QueryResult, TrustedClock};
 
 /// The future of an engine's answer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -71,6 +72,8 @@ pub enum Output {
     Plans(PlanVersion),
     /// The settings that decide money, after the command.
     Settings(PlatformSettings),
+    /// A webhook endpoint after the command.
+    WebhookEndpoint(Box<WebhookEndpoint>),
     /// The spending limits with what is used of them.
     Limits(Vec<Limit>),
     /// What changed in the team.
@@ -312,6 +315,11 @@ pub trait Engine: Send + Sync + 'static {
         workspaces: Vec<WorkspaceId>,
     ) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
         Box::pin(std::future::ready(Ok(workspaces)))
+    }
+
+    /// What subscribers are sent of the journal. An engine that only passes calls on has none.
+    fn deliveries(&self) -> &dyn Deliveries {
+        &NoDeliveries
     }
 
     /// Numbers for metrics and readiness.

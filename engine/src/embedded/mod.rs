@@ -25,6 +25,7 @@
 //! threads      writer (group commit), committer, checkpoint
 //! storage      the files: journal, blocks, state file, key index, lock
 //! scan         reads of the files, on threads of their own
+//! delivery     how far subscribers have come, in a file of its own
 //! admin        audit, backup, restore, export, import
 //! ```
 //!
@@ -34,6 +35,7 @@
 mod admin;
 pub(crate) mod core;
 pub(crate) mod core_handle;
+mod delivery;
 mod scan;
 mod storage;
 #[cfg(test)]
@@ -57,13 +59,14 @@ pub use storage::journal::holds_ledger;
 pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings};
 
 use self::core_handle::{CoreHandle, StateToPublish};
+use self::delivery::DeliveryFiles;
 use self::scan::lists::Reader;
-use self::scan::readers::{LONG_READS, POINT_READS, REPORTS, Readers};
+use self::scan::readers::{DELIVERIES, LONG_READS, POINT_READS, REPORTS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock,
-    vital_thread,
+    BoxFuture, CommandResult, Deliveries, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+    TrustedClock, vital_thread,
 };
 
 /// The default length of the queue: some tens of milliseconds of work.
@@ -88,6 +91,7 @@ pub struct Embedded {
     point_readers: Readers,
     /// For reports, which read every entry.
     report_readers: Readers,
+    deliveries: DeliveryFiles,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// See [`TrustedClock::Caller`].
     last_entry_at: Option<Timestamp>,
@@ -116,7 +120,9 @@ impl Embedded {
         let readers = Readers::start(path, &handle, LONG_READS)?;
         let point_readers = Readers::start(path, &handle, POINT_READS)?;
         let report_readers = Readers::start(path, &handle, REPORTS)?;
-        Embedded::start(core, [readers, point_readers, report_readers], handle, jobs)
+        let deliveries = Readers::start(path, &handle, DELIVERIES)?;
+        let deliveries = DeliveryFiles::new(path.to_path_buf(), deliveries, false);
+        Embedded::start(core, [readers, point_readers, report_readers], deliveries, (handle, jobs))
     }
 
     /// Opens a data directory for reading, beside the process that holds it or without one. It
@@ -130,14 +136,15 @@ impl Embedded {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
         let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
-        Embedded::start(core, [readers.clone(), readers.clone(), readers], handle, jobs)
+        let deliveries = DeliveryFiles::new(path.to_path_buf(), readers.clone(), true);
+        Embedded::start(core, [readers.clone(), readers.clone(), readers], deliveries, (handle, jobs))
     }
 
     fn start(
         mut core: Core,
         [readers, point_readers, report_readers]: [Readers; 3],
-        handle: CoreHandle,
-        jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
+        deliveries: DeliveryFiles,
+        (handle, jobs): (CoreHandle, tokio::sync::mpsc::Receiver<core_handle::Job>),
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
         let last_entry_at = core.last_entry_at()?;
@@ -145,7 +152,15 @@ impl Embedded {
         let body = move || writer::run(core, published, jobs, wake);
         let writer = vital_thread::spawn("tollkeeper-writer", body)?;
         let writer = Mutex::new(Some(writer));
-        Ok(Embedded { core: handle, readers, point_readers, report_readers, writer, last_entry_at })
+        Ok(Embedded {
+            core: handle,
+            readers,
+            point_readers,
+            report_readers,
+            deliveries,
+            writer,
+            last_entry_at,
+        })
     }
 }
 
@@ -270,6 +285,10 @@ impl Engine for Embedded {
         most: usize,
     ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
         Box::pin(self.core.read(move |core| core.due_payments(now, after.as_ref(), most)))
+    }
+
+    fn deliveries(&self) -> &dyn Deliveries {
+        self
     }
 
     fn stats(&self) -> EngineStats {

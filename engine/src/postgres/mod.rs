@@ -4,6 +4,7 @@
 //! batch/      the path of a command: lane, prefetch, state machine, write
 //! query/      reads: balances, single charges, lists, and the connections for them
 //! database/   connections, statements, failures, decoding, schema
+//! delivery/   what subscribers are sent of the journal
 //! admin/      audit, export and import of a whole database
 //! runtime     starts and stops the threads of lanes and readers
 //! shared      what lanes and readers share
@@ -27,6 +28,7 @@ mod batch;
 mod clock;
 mod counters;
 mod database;
+mod delivery;
 mod ids;
 mod long_reads;
 mod platform;
@@ -54,6 +56,7 @@ use self::database::blocking::block_on;
 use self::database::failure::Failure;
 use self::database::session::DbSession;
 use self::database::{config, schema};
+use self::delivery::connection::DeliveryShared;
 use self::long_reads::LongReads;
 use self::platform::PlatformCell;
 use self::query::point;
@@ -64,8 +67,8 @@ use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
 use crate::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran,
-    TrustedClock, restored,
+    BoxFuture, CommandResult, Deliveries, DuePlace, Engine, EngineStats, Error, JournalHead, Query,
+    QueryResult, Ran, TrustedClock, restored,
 };
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
@@ -186,6 +189,7 @@ impl Postgres {
             clock: DatabaseClock::new(compare_clocks),
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
+            deliveries: DeliveryShared::new()?,
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
         });
@@ -205,6 +209,14 @@ impl Postgres {
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         Box::pin(self.readers.read(read))
+    }
+
+    /// Runs work with transactions of its own on the thread of the readers.
+    fn on_reader_thread<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, Error>> {
+        Box::pin(self.readers.run(work))
     }
 }
 
@@ -303,6 +315,10 @@ impl Engine for Postgres {
             async move { point::claim_payments(&session, now, workspaces).await }
         };
         self.read(claim)
+    }
+
+    fn deliveries(&self) -> &dyn Deliveries {
+        self
     }
 
     fn stats(&self) -> EngineStats {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::clock::DatabaseClock;
 use super::counters::Counters;
 use super::database::config::Address;
+use super::delivery::connection::DeliveryShared;
 use super::long_reads::LongReads;
 use super::platform::PlatformCell;
 use super::repairs::Repairs;
@@ -21,6 +22,7 @@ pub(crate) struct SharedState {
     pub clock: DatabaseClock,
     pub teams_seen: TeamsSeen,
     pub long_reads: LongReads,
+    pub deliveries: DeliveryShared,
     /// How long a batch or a read is retried while the database cannot be reached.
     pub retry_for: Duration,
     /// Accounts that one lane keeps in memory between batches.

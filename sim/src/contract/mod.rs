@@ -9,6 +9,7 @@ mod alerts;
 mod auto_top_ups;
 mod charges;
 mod clocks;
+mod deliveries;
 mod limits;
 mod lists;
 mod payment_refunds;
@@ -191,6 +192,16 @@ pub const CLAUSES: &[Clause] = &[
         payments::payments_are_due_until_their_work_is_done,
     ),
     ("due payments are listed page by page", payments::due_payments_are_listed_page_by_page),
+    ("an endpoint is handed what follows it", deliveries::an_endpoint_is_handed_what_follows_it),
+    (
+        "a place of deliveries survives a restart",
+        deliveries::a_place_survives_a_restart_and_a_part_of_a_portion_counts,
+    ),
+    (
+        "an endpoint of a workspace is handed its own",
+        deliveries::an_endpoint_of_a_workspace_is_handed_its_own,
+    ),
+    ("an endpoint can begin again where it stopped, or now", deliveries::an_endpoint_can_begin_again),
     ("stats count entries, commands and pending charges", store::stats_count_entries_and_commands),
     ("concurrent large batches run each key once", store::concurrent_large_batches_run_each_key_once),
 ];

@@ -8,6 +8,7 @@
 //! Every query may load an account from the state file, or load everything again after a failure.
 //! So every query can fail.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
@@ -206,6 +207,26 @@ impl Core {
         let due: Vec<(Timestamp, u64)> = machine.due_payments.due_behind(now, after).take(most).collect();
         let place = |(due_at, index)| Ok(DuePlace { due_at, workspace: machine.workspace_at(index)? });
         due.into_iter().map(place).collect()
+    }
+
+    /// The sequence number of the platform's last entry; 0 if it has none.
+    pub(crate) fn platform_end(&mut self) -> Result<u64, Error> {
+        Ok(self.ensure_loaded()?.accounts.get(0).head)
+    }
+
+    /// The ids of the workspaces with these account indices, which are in use. Index 0 is the
+    /// platform.
+    pub(crate) fn workspaces_at(&mut self, indices: Vec<u32>) -> Result<BTreeMap<u32, WorkspaceId>, Error> {
+        let machine = self.ensure_loaded()?;
+        let mut ids = BTreeMap::new();
+        for index in indices {
+            if index == 0 {
+                ids.insert(index, WorkspaceId::platform());
+            } else if !ids.contains_key(&index) {
+                ids.insert(index, machine.workspace_at(u64::from(index))?);
+            }
+        }
+        Ok(ids)
     }
 
     /// The account index of a workspace; `None` if there is no such workspace.

@@ -2,10 +2,12 @@
 //!
 //! `lists` walks a workspace's chain of entries backwards; `charge` reads the entries about one
 //! charge; `workspaces` lists and searches the workspaces; `report` reads the whole journal;
-//! `usage_report` adds up rows of usage; `readers` has the threads and their queues. They ask the
-//! core for what is not in the files yet, and for the later entries of charges.
+//! `usage_report` adds up rows of usage; `followed` reads the journal forward for a subscriber;
+//! `readers` has the threads and their queues. They ask the core for what is not in the files yet,
+//! and for the later entries of charges.
 
 pub(crate) mod charge;
+pub(crate) mod followed;
 pub(crate) mod lists;
 pub(crate) mod readers;
 mod report;

@@ -11,6 +11,7 @@ use tollkeeper_ledger::{MemberId, Payments, Spender, Timestamp, UsageKey, UsageS
 use super::accounts::Accounts;
 use super::search_columns::{SearchColumns, assert_lengths};
 use super::texts::TextRow;
+use super::unsent_columns::UnsentColumns;
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::seal::{sealed, sealed_account};
@@ -151,6 +152,7 @@ pub(crate) struct Columns<'a> {
     texts: TextColumns<'a>,
     erased: ErasedColumns<'a>,
     search: SearchColumns<'a>,
+    unsent: UnsentColumns<'a>,
     platform: PlatformColumns,
     accepts: bool,
 }
@@ -185,6 +187,7 @@ impl<'a> Columns<'a> {
             columns.usage.push(id(*account_index), key, used);
         }
         columns.push_texts(writes, accounts);
+        columns.unsent = UnsentColumns::new(writes, accounts, touched);
         columns.assert_lengths();
         columns
     }
@@ -312,6 +315,7 @@ impl<'a> Columns<'a> {
             [workspace.len(), p.len(), q.len(), r.len(), s.len(), begin.len(), end.len()],
         );
         self.search.assert_lengths();
+        self.unsent.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
         let PaymentColumns { workspace, data, due_at } = &self.payments;
         assert_lengths("payments", [workspace.len(), data.len(), due_at.len()]);
@@ -339,7 +343,7 @@ impl<'a> Columns<'a> {
     /// True if the batch only updates accounts and adds entries, as nearly every batch does.
     pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
         let Columns { updated, added, grant_rows, pending, ended, usage, teams, platform, .. } = self;
-        let Columns { payments, texts, erased, search, .. } = self;
+        let Columns { payments, texts, erased, search, unsent, .. } = self;
         !updated.workspace.is_empty()
             && added.workspace.is_empty()
             && grant_rows.workspace.is_empty()
@@ -351,6 +355,7 @@ impl<'a> Columns<'a> {
             && texts.workspace.is_empty()
             && erased.workspace.is_empty()
             && search.is_empty()
+            && unsent.is_empty()
             && platform.before == platform.after
     }
 
@@ -410,7 +415,7 @@ impl<'a> Columns<'a> {
     ) {
         let Columns { updated, added, entries, grant_rows, pending, ended, usage, teams, platform, .. } =
             self;
-        let Columns { payments, texts, erased, search, .. } = self;
+        let Columns { payments, texts, erased, search, unsent, .. } = self;
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
@@ -436,6 +441,9 @@ impl<'a> Columns<'a> {
         }
         if !search.is_empty() {
             statements.push(search.set(session).boxed());
+        }
+        if !unsent.is_empty() {
+            statements.push(unsent.add(session).boxed());
         }
         if !erased.workspace.is_empty() {
             statements.push(erased.erase(session).boxed());

@@ -396,6 +396,9 @@ impl Lane {
             }
             return Err(failure);
         }
+        if !writes.followed.is_empty() {
+            self.shared.deliveries.committed.notify_one();
+        }
         self.accounts.mark_committed();
         self.shared.platform.publish(platform);
         self.shared.counters.add(writes.committed());
@@ -538,6 +541,7 @@ mod tests {
     use crate::postgres::counters::Counters;
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
+    use crate::postgres::delivery::connection::DeliveryShared;
     use crate::postgres::long_reads::LongReads;
     use crate::postgres::platform::PlatformCell;
     use crate::postgres::repairs::Repairs;
@@ -553,6 +557,7 @@ mod tests {
             clock: DatabaseClock::new(false),
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
+            deliveries: DeliveryShared::new().expect("the operating system gives random bytes"),
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,
         };

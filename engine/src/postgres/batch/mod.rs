@@ -32,4 +32,5 @@ mod recount_pauses;
 pub(crate) mod search_columns;
 pub(crate) mod state_machine;
 pub(crate) mod texts;
+mod unsent_columns;
 pub(crate) mod write;

@@ -263,6 +263,9 @@ impl<'a> StateMachine<'a> {
             let other = self.entries_by_key.insert(key, self.writes.entries.len());
             assert!(other.is_none(), "i07: one entry for each idempotency key");
         }
+        if self.platform.platform.followed.contains(entry.body.kind()) {
+            self.writes.followed.insert(account_index);
+        }
         let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);
         self.writes.entries.push(EntryRow { account_index, n: entry.n, key, opening_entry, end });
     }

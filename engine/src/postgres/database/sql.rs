@@ -12,7 +12,7 @@
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 10;
+pub(crate) const VERSION: usize = 11;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub(crate) enum Sql {
     SetSearchRows,
     RemoveSearchWords,
     AddSearchWords,
+    AddUnsent,
     UpdatePlatform,
     CheckGuard,
     Account,
@@ -314,6 +315,11 @@ pub(crate) const ALL: [(Sql, &str); 65] = [
         Sql::AddSearchWords,
         "INSERT INTO search_word (workspace, word, created_at)
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
+    ),
+    (
+        Sql::AddUnsent,
+        "INSERT INTO unsent (workspace, after_n, n) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+         ON CONFLICT (workspace) DO UPDATE SET n = excluded.n",
     ),
     (Sql::UpdatePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
     (

@@ -31,8 +31,10 @@ mod subscriptions;
 mod top_ups;
 mod unmatched;
 mod usage;
+mod webhook_endpoints;
 mod workspaces;
 
+pub(crate) use self::entries::payment_details;
 use crate::http::route::Resource;
 
 /// Every resource of the API.
@@ -106,6 +108,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Report",
         description: "The month for finance: what was sold, what of it is earned, and what is owed to customers.",
         routes: &[report::ROUTES],
+    },
+    Resource {
+        name: "Webhook endpoints",
+        description: "Addresses of the platform that are sent a message about each entry of some types. Messages are signed.",
+        routes: &[webhook_endpoints::ROUTES, webhook_endpoints::DELIVERY_ROUTES],
     },
     Resource {
         name: "Price book",

@@ -3,7 +3,7 @@
 //! A file per resource has its routes, its JSON types and its handlers. Here they are only
 //! concatenated. `openapi` describes them, `docs` serves the description.
 
-mod alert_details;
+pub(crate) mod alert_details;
 mod alerts;
 mod api_keys;
 mod auto_top_up;

@@ -6,11 +6,11 @@
 use serde_json::{Map, Value, json};
 use tollkeeper_engine::{EntryRecord, FollowedEntry};
 use tollkeeper_ledger::{
-    ChargeState, Entry, EntryBody, MessageType, Micros, PaymentChange, TeamChange, WebhookEndpointId,
+    Alert, ChargeState, Entry, EntryBody, MessageType, Micros, TeamChange, WebhookEndpointId,
 };
 
 use super::envelope::{Message, body, id};
-use crate::api::payment_details;
+use crate::api::{alert_details, payment_details};
 use crate::wire::write::{Time, Usd};
 
 /// The most bytes of a message.
@@ -78,13 +78,18 @@ fn facts(entry: &Entry) -> Map<String, Value> {
             set("grant", grant.to_string().into());
             amount(&mut data, "amount", draws.iter().map(|draw| draw.amount).sum());
         }
-        EntryBody::BalanceLow { threshold } => amount(&mut data, "threshold", *threshold),
+        EntryBody::Alert(alert) => {
+            data = object(Some(alert_details::of(alert)));
+            if let Alert::Refused(refused) = alert {
+                data.insert("operation".to_owned(), refused.operation.as_str().into());
+            }
+        }
         EntryBody::ClawBackIncreased { lost, owed, .. } => {
             set("grant", lost.grant.to_string().into());
             amount(&mut data, "owed", *owed);
         }
         EntryBody::ClawBackReduced { lost, .. } => set("grant", lost.grant.to_string().into()),
-        EntryBody::Payment(change) => return payment(change),
+        EntryBody::Payment(change) => return object(payment_details(change)),
         EntryBody::Team(change) => match &**change {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
                 set("member", member.id.as_str().into());
@@ -153,9 +158,9 @@ fn charge(body: &EntryBody) -> Map<String, Value> {
     data
 }
 
-/// The details of an entry about payments, as the journal shows them.
-fn payment(change: &PaymentChange) -> Map<String, Value> {
-    match payment_details(change) {
+/// The details of an entry, as the journal shows them.
+fn object(details: Option<Value>) -> Map<String, Value> {
+    match details {
         Some(Value::Object(details)) => details,
         _ => Map::new(),
     }

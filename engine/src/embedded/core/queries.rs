@@ -9,6 +9,7 @@
 //! So every query can fail.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
@@ -220,10 +221,10 @@ impl Core {
         let machine = self.ensure_loaded()?;
         let mut ids = BTreeMap::new();
         for index in indices {
-            if index == 0 {
-                ids.insert(index, WorkspaceId::platform());
-            } else if !ids.contains_key(&index) {
-                ids.insert(index, machine.workspace_at(u64::from(index))?);
+            if let Entry::Vacant(place) = ids.entry(index) {
+                let is_platform = index == 0;
+                let id = if is_platform { None } else { Some(machine.workspace_at(u64::from(index))?) };
+                place.insert(id.unwrap_or_else(WorkspaceId::platform));
             }
         }
         Ok(ids)

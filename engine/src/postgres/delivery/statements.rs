@@ -27,7 +27,7 @@ pub(super) const RETAIN: [&str; 2] = [
 
 /// What is kept of a subscriber, and whether something is owed to it.
 pub(super) const HAS_WORK: &str =
-    "SELECT s.state, EXISTS (SELECT FROM owed AS o WHERE o.subscriber = s.name) FROM subscriber AS s
+    "SELECT s.state, EXISTS (SELECT FROM owed AS o WHERE o.subscriber = $1) FROM subscriber AS s
      WHERE s.name = $1";
 
 /// Takes or prolongs a turn; no row if another server has it.

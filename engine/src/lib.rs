@@ -90,6 +90,7 @@ mod answer;
 mod audit;
 mod calendar;
 mod clock;
+mod closed_days;
 mod contract;
 pub mod embedded;
 mod error;
@@ -111,8 +112,8 @@ pub use audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, 
 pub use calendar::{hour_part, is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{
-    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, DuePlace, Engine, EngineStats,
-    EntryRecord, GrantRecord, JournalHead, Listing, Output, Page, Ran, RefundRecord,
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, ClosedDays, CommandResult, DuePlace, Engine,
+    EngineStats, EntryRecord, GrantRecord, JournalHead, Listing, Output, Page, Ran, RefundRecord,
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};

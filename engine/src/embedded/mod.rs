@@ -62,8 +62,8 @@ use self::scan::readers::{LONG_READS, POINT_READS, REPORTS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock,
-    vital_thread,
+    BoxFuture, ClosedDays, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran,
+    TrustedClock, vital_thread,
 };
 
 /// The default length of the queue: some tens of milliseconds of work.
@@ -270,6 +270,10 @@ impl Engine for Embedded {
         most: usize,
     ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
         Box::pin(self.core.read(move |core| core.due_payments(now, after.as_ref(), most)))
+    }
+
+    fn close_days(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<ClosedDays, Error>> {
+        Box::pin(self.core.read(move |core| core.close_days(now, most)))
     }
 
     fn stats(&self) -> EngineStats {

@@ -25,6 +25,7 @@
 mod admin;
 mod batch;
 mod clock;
+mod closing;
 mod counters;
 mod database;
 mod ids;
@@ -49,6 +50,7 @@ use std::time::Duration;
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 use self::clock::DatabaseClock;
+use self::closing::Closing;
 use self::counters::Counters;
 use self::database::blocking::block_on;
 use self::database::failure::Failure;
@@ -64,8 +66,8 @@ use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
 use crate::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran,
-    TrustedClock, restored,
+    BoxFuture, ClosedDays, CommandResult, DuePlace, Engine, EngineStats, Error, JournalHead, Query,
+    QueryResult, Ran, TrustedClock, restored,
 };
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
@@ -166,6 +168,7 @@ pub struct Postgres {
     lanes: Lanes,
     readers: ReaderThread,
     reports: Reports,
+    closing: Arc<Closing>,
 }
 
 impl Postgres {
@@ -193,7 +196,8 @@ impl Postgres {
         let readers = ReaderThread::start(Readers::new(Arc::clone(&shared), connections))?;
         readers.begin().await?;
         let lanes = Lanes::start(&shared, lanes, queue.unwrap_or(QUEUE_DEFAULT).max(1))?;
-        Ok(Postgres { shared, lanes, readers, reports: Reports::default() })
+        let (reports, closing) = (Reports::default(), Arc::default());
+        Ok(Postgres { shared, lanes, readers, reports, closing })
     }
 
     fn read<'a, T, F>(
@@ -303,6 +307,17 @@ impl Engine for Postgres {
             async move { point::claim_payments(&session, now, workspaces).await }
         };
         self.read(claim)
+    }
+
+    fn close_days(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<ClosedDays, Error>> {
+        if self.shared.clock.check(now).is_err() {
+            return Box::pin(std::future::ready(Ok(ClosedDays::default())));
+        }
+        let (shared, closing) = (Arc::clone(&self.shared), Arc::clone(&self.closing));
+        self.read(move |session| {
+            let (shared, closing) = (Arc::clone(&shared), Arc::clone(&closing));
+            async move { closing.step(&session, &shared.address, now, most).await }
+        })
     }
 
     fn stats(&self) -> EngineStats {

@@ -272,6 +272,7 @@ impl<'a> StateMachine<'a> {
     fn apply_derived(&mut self, account_index: usize, entry: &Entry) -> Result<(), Error> {
         match &entry.body {
             EntryBody::Granted { grant, .. } => self.writes.put_grant_row(account_index, grant),
+            EntryBody::WorkspaceUpdated(_) => drop(self.writes.updated_profiles.insert(account_index)),
             EntryBody::ChargeOpened(details) => {
                 if details.deadline.is_some() {
                     let opening_entry = EntryRef { account_index, n: entry.n };

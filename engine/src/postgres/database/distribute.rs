@@ -16,12 +16,14 @@ use super::session::{column, connect};
 use crate::Error;
 
 /// The tables distributed by workspace. The others are colocated with the first.
-const BY_WORKSPACE: [&str; 11] = [
+const BY_WORKSPACE: [&str; 13] = [
     "entry",
     "account",
     "team",
     "payments",
     "usage",
+    "closed_until",
+    "closed_day",
     "lot",
     "pending",
     "moved",

@@ -9,6 +9,7 @@ mod alerts;
 mod auto_top_ups;
 mod charges;
 mod clocks;
+mod closed_days;
 mod limits;
 mod lists;
 mod payment_refunds;
@@ -72,6 +73,9 @@ pub const CLAUSES: &[Clause] = &[
         usage_days::days_with_half_an_hour_of_summer_time_are_exact,
     ),
     ("a day without a midnight is exact", usage_days::a_day_without_a_midnight_is_exact),
+    ("a report is the same with closed days", closed_days::a_report_is_the_same_with_closed_days),
+    ("days that begin within hours are closed", closed_days::days_that_begin_within_hours_are_closed),
+    ("a new time zone takes back closed days", closed_days::a_new_time_zone_takes_back_closed_days),
     ("rows follow the time zone of their time", usage_days::rows_follow_the_time_zone_of_their_time),
     ("a team is shown as it was created", team::a_team_is_shown_as_it_was_created),
     (

@@ -58,9 +58,9 @@ fn two_servers_share_due_payments_and_do_each_work_once() {
     check_audit(&store.0);
 }
 
-/// Makes the table of usage as it was before version 9.
+/// Makes the tables of usage as they were before version 9.
 const WITHOUT_MINUTES: &str =
-    "ALTER TABLE usage DROP CONSTRAINT usage_pkey, DROP COLUMN minute, DROP COLUMN until,
+    "DROP TABLE closed_day, closed_until; ALTER TABLE usage DROP CONSTRAINT usage_pkey, DROP COLUMN minute, DROP COLUMN until,
     ADD PRIMARY KEY (workspace, hour, operation, worker, member, api_key)";
 
 #[test]

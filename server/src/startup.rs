@@ -23,6 +23,7 @@ use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{router, serve};
+use crate::jobs::closed_days::ClosingDays;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::losses::Losses;
 use crate::jobs::polling::Polling;
@@ -180,6 +181,7 @@ pub async fn serve(
             () = Renewals::default().run(&app, app.poll_interval) => {}
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
             () = Losses::default().run(&app, app.poll_interval) => {}
+            () = ClosingDays::default().run(&app, app.poll_interval) => {}
         }
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;

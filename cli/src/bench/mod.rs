@@ -13,6 +13,7 @@
 //! credentials        the keys of those requests
 //! rate               when callers start their calls
 //! hostile            a quiet tenant beside a hostile one
+//! usage              reports of a year of use
 //! stats              percentiles and the report
 //! baseline_append    the baseline of the embedded engine: rows appended to SQLite
 //! baseline_pgbench   the baseline of the PostgreSQL engine: hand-written SQL, run by pgbench
@@ -31,6 +32,7 @@ mod library;
 mod options;
 mod rate;
 mod stats;
+mod usage;
 mod workload;
 
 use std::path::{Path, PathBuf};
@@ -107,6 +109,9 @@ async fn measure_directory(args: &Args, directory: &Path) -> Result<(), Failure>
     if args.hostile {
         return hostile::run(args, Arc::new(engine)).await;
     }
+    if args.usage {
+        return usage::run(args, &engine).await;
+    }
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, Baseline::Append(directory)).await
 }
 
@@ -123,6 +128,9 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure>
     let open_ms = start.elapsed().as_millis() as u64;
     if args.hostile {
         return hostile::run(args, Arc::new(engine)).await;
+    }
+    if args.usage {
+        return usage::run(args, &engine).await;
     }
     // Other programs write to the database too, so the number of entries could repeat.
     let epoch = now().millis().unsigned_abs();

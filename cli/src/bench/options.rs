@@ -30,7 +30,9 @@ Examples:
   tollkeeper bench --engine postgres --callers 64 --rate 20000
   # Latency of one tenant beside a hostile one, for each of ten attacks
   tollkeeper bench --hostile
-  tollkeeper bench --hostile --database-url postgres://db/empty")]
+  tollkeeper bench --hostile --database-url postgres://db/empty
+  # Reports of the use of a year
+  tollkeeper bench --usage --charges 200000")]
 pub struct Args {
     /// Print one JSON object
     #[arg(long)]
@@ -79,6 +81,9 @@ pub struct Args {
     /// Measure what a tenant notices of a hostile one, attack by attack
     #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces"])]
     pub hostile: bool,
+    /// Measure a report of the use of a year, before its days are closed and after
+    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "hostile", "workspaces"])]
+    pub usage: bool,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -87,6 +87,12 @@ pub async fn prepare(app: &Arc<App>, show: impl FnOnce(&str)) -> Result<Option<S
         .map_err(|why| Failure::new(Exit::Unavailable, "the first start cannot be completed").because(why))
 }
 
+/// Checks that this server can sign for the webhook endpoints of the ledger.
+pub fn check_secret(app: &App) -> Result<(), Failure> {
+    server::check_secret(app)
+        .map_err(|why| Failure::new(Exit::Usage, "the server cannot sign messages").because(why))
+}
+
 /// Checks the value of `--listen`, which must be `HOST:PORT`.
 pub fn address(text: &str) -> Result<String, &'static str> {
     let host_and_port =

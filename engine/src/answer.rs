@@ -6,7 +6,7 @@
 
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PaymentChange,
-    PaymentRefund, PeriodWindows, Platform, SubscriptionChange, Timestamp, TopUp,
+    PaymentRefund, PeriodWindows, Platform, SubscriptionChange, Timestamp, TopUp, WebhookEndpointId,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -33,6 +33,8 @@ pub(crate) enum Asked {
     Plans,
     /// The settings that decide money.
     Settings,
+    /// The webhook endpoint with this id.
+    WebhookEndpoint(WebhookEndpointId),
     /// Nothing.
     Nothing,
     /// The charge that the command names, or else the workspace.
@@ -53,6 +55,8 @@ impl Asked {
             | Command::NoteLimit { .. }
             | Command::SetLost { .. }
             | Command::Payment(_) => Asked::Nothing,
+            Command::RemoveWebhookEndpoint(_) => Asked::Nothing,
+            Command::SetWebhookEndpoint(endpoint) => Asked::WebhookEndpoint(endpoint.id),
             _ => Asked::Current,
         }
     }
@@ -86,6 +90,7 @@ pub(crate) fn answer(
         EntryBody::PricesSet(version) => Output::Prices(version),
         EntryBody::PlansSet(version) => Output::Plans(version),
         EntryBody::SettingsChanged(settings) => Output::Settings(settings),
+        EntryBody::WebhookEndpointSet(endpoint) => Output::WebhookEndpoint(endpoint),
         EntryBody::LimitsSet(limits) => Output::Limits(limits),
         EntryBody::Team(change) => Output::Team(change),
         EntryBody::Payment(change) => match *change {
@@ -163,6 +168,10 @@ pub(crate) fn unchanged_answer(
         }
         (Asked::Plans, _) => Output::Plans(platform.plans.newest().clone()),
         (Asked::Settings, _) => Output::Settings(platform.settings),
+        (Asked::WebhookEndpoint(id), _) => {
+            let endpoint = platform.webhook_endpoint(id);
+            endpoint.map_or(Output::Done, |endpoint| Output::WebhookEndpoint(Box::new((**endpoint).clone())))
+        }
         (Asked::Nothing | Asked::Grant(_), _) => Output::Done,
         (Asked::Current, Some(charge)) => Output::Charge(charge, account.balance),
         (Asked::Current, None) => Output::Workspace(account.profile.clone()),

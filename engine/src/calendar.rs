@@ -10,6 +10,7 @@
 //! parts ([`hour_part`]), so that the usage of each day is exact.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use hashbrown::HashMap;
 use jiff::{ToSpan, Zoned, tz::TimeZone};
@@ -114,8 +115,8 @@ fn day_begins_within(timezone: &str, hour: i64) -> Option<u8> {
 #[derive(Default)]
 struct Zones {
     /// The last zone whose days begin with an hour.
-    last_whole: Box<str>,
-    by_name: HashMap<Box<str>, ZoneDays>,
+    last_whole: Option<Rc<str>>,
+    by_name: HashMap<Rc<str>, ZoneDays>,
 }
 
 /// Where the days of a zone begin since 1970.
@@ -130,7 +131,7 @@ enum ZoneDays {
 
 impl Zones {
     fn hour_part(&mut self, timezone: &str, at: Timestamp) -> HourPart {
-        if *self.last_whole == *timezone {
+        if self.last_whole.as_deref() == Some(timezone) {
             return HourPart::WHOLE;
         }
         if !self.by_name.contains_key(timezone) {
@@ -142,17 +143,18 @@ impl Zones {
             };
             self.by_name.insert(timezone.into(), days);
         }
-        match self.by_name.get_mut(timezone) {
-            Some(ZoneDays::WithinHours { hour, day_begins }) => {
+        match self.by_name.get_key_value_mut(timezone) {
+            Some((_, ZoneDays::WithinHours { hour, day_begins })) => {
                 if *hour != at.hour() {
                     (*hour, *day_begins) = (at.hour(), day_begins_within(timezone, at.hour()));
                 }
                 part_at(*day_begins, at)
             }
-            Some(ZoneDays::WithAnHour) | None => {
-                self.last_whole = timezone.into();
+            Some((name, ZoneDays::WithAnHour)) => {
+                self.last_whole = Some(Rc::clone(name));
                 HourPart::WHOLE
             }
+            None => HourPart::WHOLE,
         }
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use tollkeeper_ledger::{
     Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
     PaymentRefund, PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status,
-    Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WorkerId, WorkspaceId, bounds,
+    Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WebhookEndpoint, WorkerId, WorkspaceId, bounds,
 };
 
-use crate::{Error, Query, QueryResult, TrustedClock, Watch};
+use crate::delivery::nothing::NoDeliveries;
+use crate::{Deliveries, Error, Query, QueryResult, TrustedClock, Watch};
 
 /// The future of an engine's answer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -71,6 +72,8 @@ pub enum Output {
     Plans(PlanVersion),
     /// The settings that decide money, after the command.
     Settings(PlatformSettings),
+    /// A webhook endpoint after the command.
+    WebhookEndpoint(Box<WebhookEndpoint>),
     /// The spending limits with what is used of them.
     Limits(Vec<Limit>),
     /// What changed in the team.
@@ -206,6 +209,15 @@ pub struct JournalHead {
     pub entries: u64,
 }
 
+/// What a step of closing days has done ([`Engine::close_days`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClosedDays {
+    /// The days that were closed since the call before, each of one workspace.
+    pub days: u64,
+    /// True if there is more to do now.
+    pub has_more: bool,
+}
+
 /// Numbers of an engine, for metrics and readiness. Counters begin with 0 at every start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineStats {
@@ -316,6 +328,19 @@ pub trait Engine: Send + Sync + 'static {
         workspaces: Vec<WorkspaceId>,
     ) -> BoxFuture<'_, Result<Vec<WorkspaceId>, Error>> {
         Box::pin(std::future::ready(Ok(workspaces)))
+    }
+
+    /// What subscribers are sent of the journal. An engine that only passes calls on has none.
+    fn deliveries(&self) -> &dyn Deliveries {
+        &NoDeliveries
+    }
+
+    /// Closes days of usage that are long over, so that reports of them are fast: looks at some
+    /// workspaces, at most about `most`, where the call before it stopped, and says whether there
+    /// is more to do. Reports are right however many days are closed. An engine without closed days
+    /// has nothing to do.
+    fn close_days(&self, _now: Timestamp, _most: usize) -> BoxFuture<'_, Result<ClosedDays, Error>> {
+        Box::pin(std::future::ready(Ok(ClosedDays::default())))
     }
 
     /// Numbers for metrics and readiness.

@@ -72,6 +72,7 @@
 //! postgres       the engine for many servers on one database
 //! request_queue  the queue in front of the embedded engine's thread
 //! reply          how results reach the callers that wait, in both engines
+//! delivery       what subscribers are sent of the journal, and what failed
 //! answer         the answer that an entry stands for
 //! transfer       a whole ledger as a stream, from any engine to any engine
 //! audit          the report of an audit, and what all engines recompute alike
@@ -92,7 +93,9 @@ mod answer;
 mod audit;
 mod calendar;
 mod clock;
+mod closed_days;
 mod contract;
+mod delivery;
 pub mod embedded;
 mod error;
 mod follow;
@@ -115,8 +118,12 @@ pub use audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, 
 pub use calendar::{hour_part, is_known_timezone, period_windows};
 pub use clock::TrustedClock;
 pub use contract::{
-    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, CommandResult, DuePlace, Engine, EngineStats,
-    EntryRecord, GrantRecord, JournalHead, Listing, Output, Page, Ran, RefundRecord,
+    Answer, BalanceAt, BoxFuture, ChargeFilter, ChargeRecord, ClosedDays, CommandResult, DuePlace, Engine,
+    EngineStats, EntryRecord, GrantRecord, JournalHead, Listing, Output, Page, Ran, RefundRecord,
+};
+pub use delivery::{
+    ATTEMPTS_KEPT, Deliveries, DeliveryAttempt, DeliveryException, DeliveryNotes, DeliveryPortion,
+    EXCEPTIONS_MAX, FollowedEntry, JournalPlace, SubscriberState, delivery_outcome,
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};

@@ -265,3 +265,9 @@ pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX, "the default page must be an allowed one");
+
+/// The most webhook endpoints: every one of them reads the journal for itself.
+pub const WEBHOOK_ENDPOINTS_MAX: usize = 100;
+
+/// The longest address of a webhook endpoint.
+pub const WEBHOOK_URL_MAX_BYTES: usize = 500;

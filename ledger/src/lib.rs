@@ -135,7 +135,9 @@ pub use decide::refusal::Refusal;
 pub use decide::subscriptions::{Preview, preview};
 pub use decide::view::{Change, Decision, View};
 pub use hash::{Hash, hex};
-pub use id::{ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, SessionId, SubscriptionId, TopUpId};
+pub use id::{
+    ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, SessionId, SubscriptionId, TopUpId, WebhookEndpointId,
+};
 pub use journal::codec::Malformed;
 pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, LedgerAccount, Legs, LostPart};
@@ -157,10 +159,12 @@ pub use payments::subscription_payment::SubscriptionPayment;
 pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpWay};
 pub use payments::unmatched::UnmatchedPayment;
 pub use payments::{PaidPart, PaymentChange, PaymentCommand, Payments};
+pub use prices::message::{Kinds, MessageType, MessageTypes};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};
 pub use prices::platform::{NotedPayment, Platform};
 pub use prices::price_book::{Operation, PriceBook, PriceVersion};
 pub use prices::settings::PlatformSettings;
+pub use prices::webhook_endpoint::{EndpointFault, WebhookEndpoint};
 pub use team::actor::Actor;
 pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
 pub use team::member::{Member, MemberChanges, MemberRequest, Role};

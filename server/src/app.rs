@@ -12,6 +12,7 @@ use tollkeeper_ledger::{Timestamp, WorkspaceId};
 use crate::access::followers::Followers;
 use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos};
+use crate::notify::webhooks::Webhooks;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::Metrics;
 use crate::observe::refusals::Refusals;
@@ -42,6 +43,8 @@ pub struct App {
     pub(crate) payments: PaymentSettings,
     /// Stripe, if it takes the payments.
     pub(crate) stripe: Option<Stripe>,
+    /// Webhook endpoints.
+    pub(crate) webhooks: Webhooks,
     /// The interval of the polling job.
     pub(crate) poll_interval: std::time::Duration,
     /// The description of the API in OpenAPI, as JSON text.

@@ -11,6 +11,7 @@
 //! reports     figures of use that are shown in several places
 //! dashboard   the pages for members, served under /portal: sign-in, overview
 //! jobs        the polling job
+//! notify      messages to webhook endpoints
 //! http        the HTTP layer, which every request passes: router, body, query, problems
 //! app         the state behind every route
 //! access      who may do what: keys, sessions, rate limits
@@ -27,6 +28,7 @@ mod app;
 mod dashboard;
 mod http;
 mod jobs;
+mod notify;
 mod observe;
 mod payments;
 mod reports;
@@ -41,4 +43,4 @@ pub use app::{App, Clock};
 pub use http::serve::answer;
 pub use observe::log::start_log;
 pub use settings::{DatabaseUrl, Settings, SettingsError, Store};
-pub use startup::{Error, prepare, prepare_showing, router, serve};
+pub use startup::{Error, check_secret, prepare, prepare_showing, router, serve};

@@ -4,6 +4,7 @@
 //! Several servers may start on one database at once; idempotency keys let one of them win.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,18 +26,21 @@ use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{connections, router, serve};
+use crate::jobs::closed_days::ClosingDays;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::losses::Losses;
 use crate::jobs::polling::Polling;
 use crate::jobs::reconciliation::Reconciliation;
 use crate::jobs::renewals::Renewals;
 use crate::jobs::time_outs::TimeOuts;
+use crate::notify::dispatcher;
+use crate::notify::webhooks::Webhooks;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
 use crate::observe::refusals::Refusals;
 use crate::payments::stripe::provider::Stripe;
 use crate::payments::stripe::webhook;
-use crate::settings::Settings;
+use crate::settings::{Settings, Store};
 
 /// The prices of the reference policy (P2) in micro-units. They are in force until others are set.
 const REFERENCE_PRICES: [(&str, i64); 5] = [
@@ -99,9 +103,18 @@ impl App {
             add_credits_url: settings.http.add_credits_url.clone(),
             stripe: settings.payments.uses_stripe.then(|| Stripe::new(&settings.payments.stripe)),
             payments: settings.payments.clone(),
+            webhooks: Webhooks::new(settings.webhooks.clone(), directory_of(&settings.store)),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),
             description: document.to_string().into(),
         })
+    }
+}
+
+/// The data directory, if the ledger is in one.
+fn directory_of(store: &Store) -> Option<PathBuf> {
+    match store {
+        Store::Directory(directory) => Some(directory.clone()),
+        Store::Database(_) => None,
     }
 }
 
@@ -184,12 +197,23 @@ pub async fn serve(
             () = Renewals::default().run(&app, app.poll_interval) => {}
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
             () = Losses::default().run(&app, app.poll_interval) => {}
+            () = dispatcher::run(&app) => {}
+            () = ClosingDays::default().run(&app, app.poll_interval) => {}
         }
         app.followers.end_all();
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;
     app.engine().close().await?;
     Ok(())
+}
+
+/// Checks that this server has the secret with which the webhook endpoints of the ledger were made.
+/// A server with another one would sign what no receiver believes.
+///
+/// # Errors
+/// It has none or another one.
+pub fn check_secret(app: &App) -> Result<(), Error> {
+    Ok(app.webhooks.check_secret(&app.engine.platform())?)
 }
 
 /// Writes what the first request needs: the reference prices if there are no prices, and a platform

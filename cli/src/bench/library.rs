@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tollkeeper_engine::{CommandResult, Engine, Reads};
-use tollkeeper_ledger::Refusal;
+use tollkeeper_ledger::{Refusal, Timestamp};
 
 use super::failure::{engine_failed, failed};
 use super::options::Load;
@@ -24,14 +24,19 @@ const READ_EVERY: Duration = Duration::from_millis(1);
 
 /// Publishes the prices and creates the workspaces, unless an earlier run on this store did.
 pub async fn prepare(engine: &dyn Engine, workload: &Workload) -> Result<(), Failure> {
+    prepare_at(engine, workload, now()).await
+}
+
+/// The same at another time.
+pub async fn prepare_at(engine: &dyn Engine, workload: &Workload, at: Timestamp) -> Result<(), Failure> {
     if engine.platform().price_book.versions().is_empty() {
-        let result = engine.run(Workload::prices(), now()).await;
+        let result = engine.run(Workload::prices(), at).await;
         accepted(result.map_err(|error| engine_failed(&error))?)?;
     }
     for from in (0..workload.workspaces).step_by(CREATED_AT_ONCE as usize) {
         let to = workload.workspaces.min(from + CREATED_AT_ONCE);
         let batch = (from..to).flat_map(|workspace| workload.creation(workspace)).collect();
-        let answers = engine.run_batch(batch, now()).await;
+        let answers = engine.run_batch(batch, at).await;
         for result in answers.map_err(|error| engine_failed(&error))? {
             match result {
                 Err(Refusal::WorkspaceExists) => {}

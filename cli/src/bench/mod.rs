@@ -14,6 +14,7 @@
 //! rate               when callers start their calls
 //! hostile            a quiet tenant beside a hostile one
 //! streams            open streams, and how soon they show a charge
+//! usage              reports of a year of use
 //! stats              percentiles and the report
 //! baseline_append    the baseline of the embedded engine: rows appended to SQLite
 //! baseline_pgbench   the baseline of the PostgreSQL engine: hand-written SQL, run by pgbench
@@ -33,6 +34,7 @@ mod options;
 mod rate;
 mod stats;
 mod streams;
+mod usage;
 mod workload;
 
 use std::path::{Path, PathBuf};
@@ -112,6 +114,9 @@ async fn measure_directory(args: &Args, directory: &Path) -> Result<(), Failure>
     if let Some(streams) = args.streams {
         return streams::run(args, streams, Arc::new(engine)).await;
     }
+    if args.usage {
+        return usage::run(args, &engine).await;
+    }
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, Baseline::Append(directory)).await
 }
 
@@ -131,6 +136,9 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure>
     }
     if let Some(streams) = args.streams {
         return streams::run(args, streams, Arc::new(engine)).await;
+    }
+    if args.usage {
+        return usage::run(args, &engine).await;
     }
     // Other programs write to the database too, so the number of entries could repeat.
     let epoch = now().millis().unsigned_abs();

@@ -30,9 +30,11 @@ Examples:
   tollkeeper bench --engine postgres --callers 64 --rate 20000
   # Latency of one tenant beside a hostile one, for each of ten attacks
   tollkeeper bench --hostile
+  tollkeeper bench --hostile --database-url postgres://db/empty
   # A thousand open streams, and the time until they show a charge
   tollkeeper bench --streams 1000
-  tollkeeper bench --hostile --database-url postgres://db/empty")]
+  # Reports of the use of a year
+  tollkeeper bench --usage --charges 200000")]
 pub struct Args {
     /// Print one JSON object
     #[arg(long)]
@@ -85,6 +87,9 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=2_000),
           conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces", "hostile"])]
     pub streams: Option<u64>,
+    /// Measure a report of the use of a year, before its days are closed and after
+    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "hostile", "streams", "workspaces"])]
+    pub usage: bool,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -4,7 +4,7 @@
 //! ```text
 //! data commands   workspace, member, key, limits, alerts, portal, grant, top_up, auto_top_up,
 //!                 payment_method, subscription, charge, balance, usage, burn_rate, entries, report,
-//!                 prices, plans, settings, clock
+//!                 prices, plans, webhooks, settings, clock
 //!                 one request of the HTTP API each, sent by `transport::target`
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
@@ -44,4 +44,5 @@ pub(crate) mod subscription;
 pub(crate) mod top_up;
 pub(crate) mod transfer;
 pub(crate) mod usage;
+pub(crate) mod webhooks;
 pub(crate) mod workspace;

@@ -69,6 +69,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 "Another server has stored its platform key first. The key above opens nothing.\n",
             );
         }
+        server_process::check_secret(&app)?;
         let (listener, address) = server_process::listen(&settings.http.listen).await?;
         let stop = server_process::stop_signal()?;
         output::data(&format!("listening on http://{address}\n"))?;

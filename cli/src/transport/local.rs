@@ -21,6 +21,7 @@ use crate::terminal::failure::{Exit, Failure};
 /// Answers a request from a store and closes it. A request that only reads prepares nothing there.
 pub fn send(store: &Store, request: Request) -> Result<Answer, Failure> {
     let mut settings = Settings::load(None).map_err(|why| server_process::invalid_setting(&why))?;
+    settings.store = store.clone();
     let key = random_hex()?;
     settings.access.platform_key = Some(Secret::new(key.clone()));
     // The public URL of links cannot come from a `Host` header here.

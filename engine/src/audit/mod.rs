@@ -6,12 +6,14 @@
 //! Guarantee: the memory of an audit does not grow with the number of entries. What can be many is
 //! a checksum ([`Sketcher`]) or lies in a temporary file ([`Scratch`]).
 
+mod closed_days;
 mod platform_history;
 mod recomputed;
 pub(crate) mod rules;
 mod scratch;
 mod sketch;
 
+pub(crate) use closed_days::ClosedDaysAudit;
 pub(crate) use platform_history::PlatformHistory;
 pub(crate) use recomputed::{GrantRows, Recomputed};
 pub(crate) use scratch::{ChargeLife, Scratch};

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tollkeeper_ledger::{Platform, Submission, Timestamp};
 
 use super::core::Core;
@@ -52,6 +52,10 @@ pub(super) struct PublishedState {
     state_files_made: AtomicU64,
     writable: AtomicBool,
     decided_ahead: AtomicU64,
+    /// Woken when entries are on disk.
+    committed: Notify,
+    /// True once somebody waits for that.
+    is_followed: AtomicBool,
 }
 
 /// What is to be published once it is on disk.
@@ -94,13 +98,17 @@ impl PublishedState {
         self.accounts_rebuilt.store(stats.accounts_rebuilt, Relaxed);
         self.decided_ahead.store(stats.entries_decided_ahead, Relaxed);
         let Some(new) = platform else { return };
-        self.entries.store(stats.entries, Relaxed);
+        let has_more = self.entries.swap(stats.entries, Relaxed) != stats.entries;
         self.accounts.store(stats.accounts_in_memory, Relaxed);
         self.pending.store(stats.pending_charges, Relaxed);
         self.entries_to_replay.store(stats.entries_to_replay, Relaxed);
         let mut platform = self.platform.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&platform, &new) {
             *platform = new;
+        }
+        drop(platform);
+        if has_more && self.is_followed.load(Relaxed) {
+            self.committed.notify_one();
         }
     }
 }
@@ -191,6 +199,12 @@ impl CoreHandle {
     /// The price book and the platform keys as last committed.
     pub(super) fn platform(&self) -> Arc<Platform> {
         Arc::clone(&self.published.platform.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until entries are on disk; at once, if there were some since the last wait.
+    pub(super) async fn committed(&self) {
+        self.published.is_followed.store(true, Relaxed);
+        self.published.committed.notified().await;
     }
 
     /// Reports an error that a reading thread met in the state file with this number, of

@@ -25,6 +25,7 @@
 //! threads      writer (group commit), committer, checkpoint
 //! storage      the files: journal, blocks, state file, key index, lock
 //! scan         reads of the files, on threads of their own
+//! delivery     how far subscribers have come, in a file of its own
 //! admin        audit, backup, restore, export, import
 //! ```
 //!
@@ -34,6 +35,7 @@
 mod admin;
 pub(crate) mod core;
 pub(crate) mod core_handle;
+mod delivery;
 mod scan;
 mod storage;
 #[cfg(test)]
@@ -57,13 +59,14 @@ pub use storage::journal::holds_ledger;
 pub use crate::audit::{AuditDisagreement, AuditOptions, AuditReport, DisagreementKind, RuleFindings};
 
 use self::core_handle::{CoreHandle, StateToPublish};
+use self::delivery::DeliveryFiles;
 use self::scan::lists::Reader;
-use self::scan::readers::{FOLLOWERS, LONG_READS, POINT_READS, REPORTS, Readers};
+use self::scan::readers::{DELIVERIES, FOLLOWERS, LONG_READS, POINT_READS, REPORTS, Readers};
 use self::threads::checkpoint::StartOnThread;
 use self::threads::writer;
 use crate::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, Query, QueryResult, Ran, TrustedClock,
-    Watch, Watchers, vital_thread,
+    BoxFuture, ClosedDays, CommandResult, Deliveries, DuePlace, Engine, EngineStats, Error, Query,
+    QueryResult, Ran, TrustedClock, Watch, Watchers, vital_thread,
 };
 
 /// The default length of the queue: some tens of milliseconds of work.
@@ -91,6 +94,7 @@ pub struct Embedded {
     /// For reports, which read every entry.
     report_readers: Readers,
     watchers: Arc<Watchers>,
+    deliveries: DeliveryFiles,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// See [`TrustedClock::Caller`].
     last_entry_at: Option<Timestamp>,
@@ -120,7 +124,10 @@ impl Embedded {
         let point_readers = Readers::start(path, &handle, POINT_READS)?;
         let follow_readers = Readers::start(path, &handle, FOLLOWERS)?;
         let report_readers = Readers::start(path, &handle, REPORTS)?;
-        Embedded::start(core, [readers, point_readers, follow_readers, report_readers], handle, jobs)
+        let deliveries = Readers::start(path, &handle, DELIVERIES)?;
+        let deliveries = DeliveryFiles::new(path.to_path_buf(), deliveries, false);
+        let readers = [readers, point_readers, follow_readers, report_readers];
+        Embedded::start(core, readers, deliveries, (handle, jobs))
     }
 
     /// Opens a data directory for reading, beside the process that holds it or without one. It
@@ -134,14 +141,15 @@ impl Embedded {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
         let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
-        Embedded::start(core, std::array::from_fn(|_| readers.clone()), handle, jobs)
+        let deliveries = DeliveryFiles::new(path.to_path_buf(), readers.clone(), true);
+        Embedded::start(core, std::array::from_fn(|_| readers.clone()), deliveries, (handle, jobs))
     }
 
     fn start(
         mut core: Core,
         [readers, point_readers, follow_readers, report_readers]: [Readers; 4],
-        handle: CoreHandle,
-        jobs: tokio::sync::mpsc::Receiver<core_handle::Job>,
+        deliveries: DeliveryFiles,
+        (handle, jobs): (CoreHandle, tokio::sync::mpsc::Receiver<core_handle::Job>),
     ) -> Result<Embedded, Error> {
         let (published, wake) = (handle.published(), handle.wake());
         let last_entry_at = core.last_entry_at()?;
@@ -158,6 +166,7 @@ impl Embedded {
             follow_readers,
             report_readers,
             watchers,
+            deliveries,
             writer,
             last_entry_at,
         })
@@ -293,6 +302,14 @@ impl Engine for Embedded {
         most: usize,
     ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
         Box::pin(self.core.read(move |core| core.due_payments(now, after.as_ref(), most)))
+    }
+
+    fn deliveries(&self) -> &dyn Deliveries {
+        self
+    }
+
+    fn close_days(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<ClosedDays, Error>> {
+        Box::pin(self.core.read(move |core| core.close_days(now, most)))
     }
 
     fn stats(&self) -> EngineStats {

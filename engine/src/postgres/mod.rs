@@ -4,6 +4,7 @@
 //! batch/      the path of a command: lane, prefetch, state machine, write
 //! query/      reads: balances, single charges, lists, and the connections for them
 //! database/   connections, statements, failures, decoding, schema
+//! delivery/   what subscribers are sent of the journal
 //! admin/      audit, export and import of a whole database
 //! runtime     starts and stops the threads of lanes and readers
 //! shared      what lanes and readers share
@@ -25,8 +26,10 @@
 mod admin;
 mod batch;
 mod clock;
+mod closing;
 mod counters;
 mod database;
+mod delivery;
 mod ids;
 mod long_reads;
 mod platform;
@@ -49,11 +52,13 @@ use std::time::Duration;
 use tollkeeper_ledger::{ChargeId, Platform, Submission, Timestamp, WorkspaceId};
 
 use self::clock::DatabaseClock;
+use self::closing::Closing;
 use self::counters::Counters;
 use self::database::blocking::block_on;
 use self::database::failure::Failure;
 use self::database::session::DbSession;
 use self::database::{config, schema};
+use self::delivery::connection::DeliveryShared;
 use self::long_reads::LongReads;
 use self::platform::PlatformCell;
 use self::query::point;
@@ -64,8 +69,8 @@ use self::runtime::{Lanes, ReaderThread};
 use self::shared::SharedState;
 use self::teams_seen::TeamsSeen;
 use crate::{
-    BoxFuture, CommandResult, DuePlace, Engine, EngineStats, Error, JournalHead, Query, QueryResult, Ran,
-    TrustedClock, Watch, restored,
+    BoxFuture, ClosedDays, CommandResult, Deliveries, DuePlace, Engine, EngineStats, Error, JournalHead,
+    Query, QueryResult, Ran, TrustedClock, Watch, restored,
 };
 
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
@@ -166,6 +171,7 @@ pub struct Postgres {
     lanes: Lanes,
     readers: ReaderThread,
     reports: Reports,
+    closing: Arc<Closing>,
 }
 
 impl Postgres {
@@ -187,6 +193,7 @@ impl Postgres {
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
             watchers: Arc::default(),
+            deliveries: DeliveryShared::new()?,
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
             accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
         });
@@ -194,7 +201,8 @@ impl Postgres {
         let readers = ReaderThread::start(Readers::new(Arc::clone(&shared), connections))?;
         readers.begin().await?;
         let lanes = Lanes::start(&shared, lanes, queue.unwrap_or(QUEUE_DEFAULT).max(1))?;
-        Ok(Postgres { shared, lanes, readers, reports: Reports::default() })
+        let (reports, closing) = (Reports::default(), Arc::default());
+        Ok(Postgres { shared, lanes, readers, reports, closing })
     }
 
     fn read<'a, T, F>(
@@ -206,6 +214,14 @@ impl Postgres {
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         Box::pin(self.readers.read(read))
+    }
+
+    /// Runs work with transactions of its own on the thread of the readers.
+    fn on_reader_thread<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, Error>> {
+        Box::pin(self.readers.run(work))
     }
 }
 
@@ -308,6 +324,21 @@ impl Engine for Postgres {
             async move { point::claim_payments(&session, now, workspaces).await }
         };
         self.read(claim)
+    }
+
+    fn deliveries(&self) -> &dyn Deliveries {
+        self
+    }
+
+    fn close_days(&self, now: Timestamp, most: usize) -> BoxFuture<'_, Result<ClosedDays, Error>> {
+        if self.shared.clock.check(now).is_err() {
+            return Box::pin(std::future::ready(Ok(ClosedDays::default())));
+        }
+        let (shared, closing) = (Arc::clone(&self.shared), Arc::clone(&self.closing));
+        self.read(move |session| {
+            let (shared, closing) = (Arc::clone(&shared), Arc::clone(&closing));
+            async move { closing.step(&session, &shared.address, now, most).await }
+        })
     }
 
     fn stats(&self) -> EngineStats {

@@ -22,9 +22,10 @@ use tollkeeper_ledger::{
 };
 
 use super::batch::accounts::ChangedSearch;
-use super::batch::columns::{PaymentColumns, UsageColumns};
+use super::batch::columns::PaymentColumns;
 use super::batch::current_hour::{CurrentHour, is_not_negative};
 use super::batch::search_columns::SearchColumns;
+use super::batch::usage_columns::UsageColumns;
 use super::database::blocking::block_on;
 use super::database::config::{self, Address};
 use super::database::decode::{decode_account, decode_current_usage, decode_entry, decode_usage_row};
@@ -123,6 +124,8 @@ async fn rebuild(address: &Address, workspace: &WorkspaceId) -> Result<(), Failu
     if let Some(rows) = usage.table {
         write_usage(&session, workspace, &rows).await?;
     }
+    // Closed days may be what is damaged. They are made again from the table.
+    session.execute(Sql::ForgetDays, &[&workspace.as_str()]).await?;
     write_pending(&session, workspace, &pending).await?;
     session.batch_execute("COMMIT").await
 }

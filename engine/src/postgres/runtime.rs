@@ -193,6 +193,23 @@ impl ReaderThread {
     }
 }
 
+impl ReaderThread {
+    /// Runs work with a connection of its own on the thread. The caller may await the result on any
+    /// runtime.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let task = self.handle.spawn(work);
+        let _abandoned = AbortOnDrop(task.abort_handle());
+        let ran = task.await.map_err(|ended| match ended.is_panic() {
+            true => Error::bug("work on deliveries panicked"),
+            false => Error::engine_closed(),
+        })?;
+        ran.map_err(Failure::into_error)
+    }
+}
+
 /// Ends a task when it is dropped.
 struct AbortOnDrop(AbortHandle);
 

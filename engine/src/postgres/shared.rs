@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::clock::DatabaseClock;
 use super::counters::Counters;
 use super::database::config::Address;
+use super::delivery::connection::DeliveryShared;
 use super::long_reads::LongReads;
 use super::platform::PlatformCell;
 use super::repairs::Repairs;
@@ -24,6 +25,7 @@ pub(crate) struct SharedState {
     pub teams_seen: TeamsSeen,
     pub long_reads: LongReads,
     pub watchers: Arc<Watchers>,
+    pub deliveries: DeliveryShared,
     /// How long a batch or a read is retried while the database cannot be reached.
     pub retry_for: Duration,
     /// Accounts that one lane keeps in memory between batches.

@@ -230,7 +230,8 @@ impl<'a> Fold<'a> {
         true
     }
 
-    fn admits(&self, names: &Names) -> bool {
+    /// True if the filter admits the names.
+    pub(crate) fn admits(&self, names: &Names) -> bool {
         let UsageFilter { operation, worker, member, api_key } = self.filter;
         let fits = |required: Option<&str>, name: &str| required.is_none_or(|required| required == name);
         fits(operation.required("", OperationId::as_str), names.operation)

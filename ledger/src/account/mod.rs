@@ -318,6 +318,8 @@ impl Account {
             | EntryBody::PlatformKeySet { .. }
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. }
+            | EntryBody::WebhookEndpointSet(_)
+            | EntryBody::WebhookEndpointRemoved(_)
             | EntryBody::PaymentUnmatched(_) => {}
         }
         Ok(())

@@ -293,6 +293,13 @@ impl Usage {
         rows.map(|row| (row.key(), row.sums)).collect()
     }
 
+    /// Where the earliest row begins.
+    #[must_use]
+    pub fn begin(&self) -> Option<Timestamp> {
+        let times = self.rows.iter().map(|row| (row.time.hour, row.time.part.begin));
+        times.min().map(|(hour, minute)| Timestamp::of_minute(hour, minute))
+    }
+
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -10,8 +10,8 @@ use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, AlertLine, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros,
     OperationId, PaymentCommand, Period, PersonalText, Plan, PlatformSettings, ProviderCommand,
-    RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp, UnmatchedPayment, WorkerId,
-    WorkspaceId,
+    RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp, UnmatchedPayment,
+    WebhookEndpoint, WebhookEndpointId, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
@@ -117,6 +117,10 @@ pub enum Command {
     MarkRestored,
     /// Notes money that came in and fits nothing; once for a payment.
     ReportUnmatched(UnmatchedPayment),
+    /// Creates a webhook endpoint or changes one: the record that is to be.
+    SetWebhookEndpoint(Box<WebhookEndpoint>),
+    /// Removes a webhook endpoint.
+    RemoveWebhookEndpoint(WebhookEndpointId),
 }
 
 /// What can be asked about a charge that was opened before.
@@ -397,6 +401,8 @@ impl Command {
                 | Command::SetSettings(_)
                 | Command::MarkRestored
                 | Command::ReportUnmatched(_)
+                | Command::SetWebhookEndpoint(_)
+                | Command::RemoveWebhookEndpoint(_)
         )
     }
 }

@@ -146,6 +146,8 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::PlatformKeySet { hash } => Command::SetPlatformKey { hash: *hash },
         EntryBody::SettingsChanged(settings) => Command::SetSettings(*settings),
         EntryBody::LedgerRestored { .. } => Command::MarkRestored,
+        EntryBody::WebhookEndpointSet(endpoint) => Command::SetWebhookEndpoint(endpoint.clone()),
+        EntryBody::WebhookEndpointRemoved(id) => Command::RemoveWebhookEndpoint(*id),
         EntryBody::Team(change) => Command::Team(team(change, account)?),
         EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
             return Err(Violation("no command begins a change with it any more"));

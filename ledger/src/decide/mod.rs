@@ -30,6 +30,7 @@ mod returns;
 pub(crate) mod subscriptions;
 mod team;
 pub(crate) mod view;
+mod webhook_endpoints;
 mod workspace;
 
 use self::charge::{ExistingCharge, Transition};
@@ -162,6 +163,8 @@ fn decide_loaded(
         Command::SetSettings(settings) => platform::set_settings(view, settings)?,
         Command::MarkRestored => platform::mark_restored(view),
         Command::ReportUnmatched(payment) => platform::report_unmatched(payment)?,
+        Command::SetWebhookEndpoint(endpoint) => webhook_endpoints::set(view, endpoint)?,
+        Command::RemoveWebhookEndpoint(id) => webhook_endpoints::remove(view, id),
     };
     let mut bodies = bodies.into_iter();
     let Some(first) = bodies.next() else { return Ok(Decision::Unchanged) };

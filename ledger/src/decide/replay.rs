@@ -12,7 +12,8 @@ use crate::{
 /// The first field, as the API spells it, in which the command differs from the one that wrote the
 /// entry; `None` if it is the same request. A key that was used for another kind of request differs
 /// in the `path`. So does every repeated command that cannot be replayed. Those that can are a
-/// charge, a grant, a void, a lost part, a top-up, and a refund of a charge or payment.
+/// charge, a grant, a void, a lost part, a top-up, a webhook endpoint, and a refund of a charge or
+/// payment.
 pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'static str> {
     assert!(entry.key.is_some(), "i07: an entry that is repeated must have a key");
     match (&entry.body, command) {
@@ -48,6 +49,12 @@ pub(super) fn first_difference(entry: &Entry, command: &Command) -> Option<&'sta
         (EntryBody::Payment(change), Command::Payment(PaymentCommand::Refund(command))) => {
             payment_refund(change, command)
         }
+        (EntryBody::WebhookEndpointSet(endpoint), Command::SetWebhookEndpoint(request)) => first(&[
+            ("path", endpoint.version == 1 && request.version == 1),
+            ("url", endpoint.url == request.url),
+            ("kinds", endpoint.types == request.types),
+            ("workspace", endpoint.workspace == request.workspace),
+        ]),
         // There is one entry for a payment.
         (EntryBody::PaymentUnmatched(_), Command::ReportUnmatched(_)) => None,
         (EntryBody::Granted { origin, .. }, Command::Payment(PaymentCommand::ConfirmTopUp(top_up))) => {

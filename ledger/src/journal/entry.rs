@@ -8,7 +8,7 @@ use super::kind::Kind;
 use crate::{
     Actor, Alert, AlertLine, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash,
     IdempotencyKey, Limit, Micros, PaymentChange, Payments, PlanVersion, PlatformSettings, PriceVersion,
-    Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment,
+    Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint, WebhookEndpointId,
 };
 
 /// A line of the journal.
@@ -178,6 +178,10 @@ pub enum EntryBody {
     },
     /// The settings of the platform were changed; carries all of them.
     SettingsChanged(PlatformSettings),
+    /// A webhook endpoint was created or changed; carries it whole.
+    WebhookEndpointSet(Box<WebhookEndpoint>),
+    /// A webhook endpoint was removed.
+    WebhookEndpointRemoved(WebhookEndpointId),
     /// The ledger is a restored copy; the one that was copied may have gone on.
     LedgerRestored {
         /// The number of the epoch that begins.
@@ -281,6 +285,8 @@ impl EntryBody {
             EntryBody::PlatformKeySet { .. } => Kind::PlatformKeySet,
             EntryBody::SettingsChanged(_) => Kind::SettingsChanged,
             EntryBody::LedgerRestored { .. } => Kind::LedgerRestored,
+            EntryBody::WebhookEndpointSet(_) => Kind::WebhookEndpointSet,
+            EntryBody::WebhookEndpointRemoved(_) => Kind::WebhookEndpointRemoved,
             EntryBody::Team(change) => change.kind(),
             EntryBody::Payment(change) => change.kind(),
             EntryBody::PaymentUnmatched(_) => Kind::PaymentUnmatched,
@@ -323,6 +329,8 @@ impl EntryBody {
             | EntryBody::PlatformKeySet { .. }
             | EntryBody::SettingsChanged(_)
             | EntryBody::LedgerRestored { .. }
+            | EntryBody::WebhookEndpointSet(_)
+            | EntryBody::WebhookEndpointRemoved(_)
             | EntryBody::Team(_)
             | EntryBody::Payment(_)
             | EntryBody::PaymentUnmatched(_) => None,

@@ -12,7 +12,8 @@ use crate::{
     Actor, Alert, AlertLine, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry,
     EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome,
     PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
-    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WorkspaceId,
+    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint,
+    WebhookEndpointId, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -178,6 +179,8 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::PlatformKeySet { hash } => w.raw(hash),
         EntryBody::SettingsChanged(settings) => settings.write(w),
         EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
+        EntryBody::WebhookEndpointSet(endpoint) => endpoint.write(w),
+        EntryBody::WebhookEndpointRemoved(id) => w.id(id.0),
         EntryBody::Team(change) => write_team_change(w, change),
         EntryBody::Payment(change) => payment_codec::write(w, change),
         EntryBody::PaymentUnmatched(payment) => payment.write(w),
@@ -222,6 +225,10 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         Kind::PlatformKeySet => EntryBody::PlatformKeySet { hash: r.hash("a key's hash")? },
         Kind::SettingsChanged => EntryBody::SettingsChanged(PlatformSettings::read(r)?),
         Kind::LedgerRestored => EntryBody::LedgerRestored { epoch: r.unsigned("an epoch")? },
+        Kind::WebhookEndpointSet => EntryBody::WebhookEndpointSet(Box::new(WebhookEndpoint::read(r)?)),
+        Kind::WebhookEndpointRemoved => {
+            EntryBody::WebhookEndpointRemoved(WebhookEndpointId(r.id("an endpoint")?))
+        }
         Kind::MemberAdded
         | Kind::MemberChanged
         | Kind::MemberRemoved

@@ -78,6 +78,8 @@ pub enum Kind {
     BalanceRecovered,
     BalanceRefused,
     LimitReached,
+    WebhookEndpointRemoved,
+    WebhookEndpointSet,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -147,6 +149,8 @@ coded!(Kind, "an entry's kind", {
     BalanceRecovered = 64 "balance.recovered",
     BalanceRefused = 65 "balance.refused",
     LimitReached = 66 "limit.reached",
+    WebhookEndpointSet = 80 "webhook_endpoint.set",
+    WebhookEndpointRemoved = 81 "webhook_endpoint.removed",
 });
 
 impl Kind {
@@ -160,6 +164,8 @@ impl Kind {
                 | Kind::PlatformKeySet
                 | Kind::SettingsChanged
                 | Kind::LedgerRestored
+                | Kind::WebhookEndpointSet
+                | Kind::WebhookEndpointRemoved
                 | Kind::PaymentUnmatched
         )
     }

@@ -1,13 +1,19 @@
 //! What concerns no single workspace: the price book, the plans, the settings that decide money,
-//! the hashes of the platform keys, the epoch, and payments that fit nothing.
+//! the hashes of the platform keys, the epoch, payments that fit nothing, and webhook endpoints.
 //!
 //! The platform has a journal of its own (that of
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
 //! up to.
 
+use std::sync::Arc;
+
+use super::message::Kinds;
 use super::settings::PlatformSettings;
 use crate::journal::disagreement::ensure;
-use crate::{Entry, EntryBody, Hash, Plans, PriceBook, Timestamp, UnmatchedPayment, Violation, bounds};
+use crate::{
+    Entry, EntryBody, Hash, Plans, PriceBook, Timestamp, UnmatchedPayment, Violation, WebhookEndpoint,
+    WebhookEndpointId, bounds,
+};
 
 /// The state of the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +31,10 @@ pub struct Platform {
     pub epoch: u64,
     /// The newest payments that fit nothing, oldest first. The journal has all of them.
     pub unmatched: Vec<NotedPayment>,
+    /// The webhook endpoints, oldest first.
+    pub webhook_endpoints: Vec<Arc<WebhookEndpoint>>,
+    /// The kinds of entries that some endpoint is sent messages about, also while it is disabled.
+    pub followed: Kinds,
 }
 
 /// A payment that fits nothing, and when it was noted.
@@ -46,6 +56,8 @@ impl Default for Platform {
             key_hashes: Vec::new(),
             epoch: 1,
             unmatched: Vec::new(),
+            webhook_endpoints: Vec::new(),
+            followed: Kinds::default(),
         }
     }
 }
@@ -72,8 +84,37 @@ impl Platform {
                 self.unmatched.push(NotedPayment { at: entry.at, payment: (**payment).clone() });
                 assert!(self.unmatched.len() <= bounds::UNMATCHED_KEPT, "the list must stay bounded");
             }
+            EntryBody::WebhookEndpointSet(endpoint) => self.set_webhook_endpoint(endpoint),
+            EntryBody::WebhookEndpointRemoved(id) => {
+                self.webhook_endpoints.retain(|endpoint| endpoint.id != *id);
+                self.count_followed();
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    fn set_webhook_endpoint(&mut self, endpoint: &WebhookEndpoint) {
+        let endpoint = Arc::new(endpoint.clone());
+        match self.webhook_endpoints.iter_mut().find(|known| known.id == endpoint.id) {
+            Some(known) => *known = endpoint,
+            None => self.webhook_endpoints.push(endpoint),
+        }
+        assert!(
+            self.webhook_endpoints.len() <= bounds::WEBHOOK_ENDPOINTS_MAX,
+            "the list of endpoints must stay bounded"
+        );
+        self.count_followed();
+    }
+
+    fn count_followed(&mut self) {
+        let kinds = self.webhook_endpoints.iter().map(|endpoint| endpoint.types.kinds());
+        self.followed = kinds.fold(Kinds::default(), Kinds::union);
+    }
+
+    /// The webhook endpoint with this id.
+    #[must_use]
+    pub fn webhook_endpoint(&self, id: WebhookEndpointId) -> Option<&Arc<WebhookEndpoint>> {
+        self.webhook_endpoints.iter().find(|endpoint| endpoint.id == id)
     }
 }

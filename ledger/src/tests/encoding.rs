@@ -142,6 +142,10 @@ fn entries() -> Vec<Entry> {
         "settings 3650",
         "restored",
         "unmatched pi_1 500",
+        "endpoint 1",
+        "endpoint 2 url=https://b.example kinds=charge.settled,balance.low workspace=acme",
+        "endpoint 2 fault=gone until=9",
+        "no_endpoint 1",
     ] {
         let command = super::script::command_of(&world, line);
         let super::world::Output::Wrote(written) = world.run(command, None) else {

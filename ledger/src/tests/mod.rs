@@ -30,6 +30,7 @@ mod script;
 mod subscriptions;
 mod teams;
 mod top_ups;
+mod webhook_endpoints;
 mod workspaces;
 mod world;
 

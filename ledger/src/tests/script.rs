@@ -35,6 +35,7 @@
 //! is the caller.
 
 mod alerts;
+mod endpoints;
 mod payments;
 pub(super) mod subscriptions;
 
@@ -222,6 +223,8 @@ fn command(world: &World, words: &Words) -> Command {
             refund_window_days: number(words.bare[1]).try_into().expect("a script's days fit"),
         }),
         "restored" => Command::MarkRestored,
+        "endpoint" => endpoints::set(world, words),
+        "no_endpoint" => Command::RemoveWebhookEndpoint(endpoints::id(number(words.bare[1]))),
         "loss" | "send_back" | "place" | "sent" | "bounced" => {
             Command::Payment(PaymentCommand::Refund(payments::payment_refund(world, words)))
         }
@@ -514,6 +517,8 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::PlansSet(version) => format!("plans {}", version.version),
         EntryBody::PlatformKeySet { .. } => "platform key".to_owned(),
         EntryBody::SettingsChanged(settings) => format!("window {}d", settings.refund_window_days),
+        EntryBody::WebhookEndpointSet(endpoint) => format!("endpoint {}", endpoint.version),
+        EntryBody::WebhookEndpointRemoved(_) => "endpoint removed".to_owned(),
         EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),
         EntryBody::Team(change) => change.kind().as_str().to_owned(),
         EntryBody::Payment(change) => payments::happened(world, change),

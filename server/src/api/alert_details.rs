@@ -24,7 +24,7 @@ pub(super) fn thresholds(lines: &[AlertLine], cooldown_seconds: i64) -> Value {
 }
 
 /// The details of an alert.
-pub(super) fn of(alert: &Alert) -> Value {
+pub(crate) fn of(alert: &Alert) -> Value {
     match alert {
         Alert::Low(Crossing { amount, runway_days }) | Alert::Recovered(Crossing { amount, runway_days }) => {
             json!({

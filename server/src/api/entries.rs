@@ -307,6 +307,8 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::PlatformKeySet { .. }
         | EntryBody::SettingsChanged(_)
         | EntryBody::LedgerRestored { .. }
+        | EntryBody::WebhookEndpointSet(_)
+        | EntryBody::WebhookEndpointRemoved(_)
         | EntryBody::PaymentUnmatched(_) => nothing,
     }
 }
@@ -529,7 +531,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
 }
 
 /// The details of an entry about payments. The provider's id of a card is not shown.
-fn payment_details(change: &PaymentChange) -> Option<Value> {
+pub(crate) fn payment_details(change: &PaymentChange) -> Option<Value> {
     Some(match change {
         PaymentChange::TopUpOpened { top_up, cents, way } => json_value!({
             "top_up": top_up.to_string(), "amount_usd": Usd(Micros::from_cents(*cents)).to_string(), "way": way.as_str(),

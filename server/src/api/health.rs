@@ -65,7 +65,11 @@ async fn ready(call: Call) -> Result<Response, Problem> {
 /// `GET /metrics`.
 async fn metrics(call: Call) -> Result<Response, Problem> {
     call.app.metrics.set_followers(call.app.followers.count());
-    let text = call.app.metrics.text(call.app.engine().stats(), call.app.clock_watch.holds_timers());
+    let text = call.app.metrics.text(
+        call.app.engine().stats(),
+        call.app.clock_watch.holds_timers(),
+        call.app.webhooks.counts(),
+    );
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, media_type);

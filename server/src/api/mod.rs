@@ -3,7 +3,7 @@
 //! A file per resource has its routes, its JSON types and its handlers. Here they are only
 //! concatenated. `openapi` describes them, `docs` serves the description.
 
-mod alert_details;
+pub(crate) mod alert_details;
 mod alerts;
 mod api_keys;
 mod auto_top_up;
@@ -34,8 +34,10 @@ mod subscriptions;
 mod top_ups;
 mod unmatched;
 mod usage;
+mod webhook_endpoints;
 mod workspaces;
 
+pub(crate) use self::entries::payment_details;
 use crate::http::route::Resource;
 
 /// Every resource of the API.
@@ -109,6 +111,11 @@ pub const RESOURCES: &[Resource] = &[
         name: "Report",
         description: "The month for finance: what was sold, what of it is earned, and what is owed to customers.",
         routes: &[report::ROUTES],
+    },
+    Resource {
+        name: "Webhook endpoints",
+        description: "Addresses of the platform that are sent a message about each entry of some types. Messages are signed.",
+        routes: &[webhook_endpoints::ROUTES, webhook_endpoints::DELIVERY_ROUTES],
     },
     Resource {
         name: "Price book",

@@ -120,6 +120,10 @@ codes! {
         "The workspace has no subscription, or the last one has ended.",
     MemberNotFound = 404 "member_not_found" "No such member" false
         "The workspace has no member with this id.",
+    WebhookEndpointNotFound = 404 "webhook_endpoint_not_found" "No such webhook endpoint" false
+        "There is no webhook endpoint with this id.",
+    DeliveryNotFound = 404 "delivery_not_found" "No such delivery" false
+        "The message is not among those that are kept of the webhook endpoint.",
     ApiKeyNotFound = 404 "api_key_not_found" "No such API key" false
         "The workspace has no API key with this id, or it was revoked.",
     MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method" false
@@ -142,6 +146,8 @@ codes! {
         "A subscription by the month does not change to a plan by the year, nor the other way. Cancel it and start anew.",
     SubscriptionExists = 409 "subscription_exists" "There is a subscription" true
         "The last subscription is being ended at the payment provider, or its last change is asked for there. Try again in a moment.",
+    SecretKeyMissing = 409 "secret_key_missing" "The setting `secret_key` is missing" false
+        "Servers on a database need the setting `secret_key`, the same on all, before webhook endpoints can be created.",
     NothingDue = 409 "nothing_due" "Nothing is due" false
         "No period of the subscription has begun that was not paid, or no change waits for a payment.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false

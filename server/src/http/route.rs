@@ -263,6 +263,7 @@ impl Route {
             "top_up" => Some(Code::TopUpNotFound),
             "member" => Some(Code::MemberNotFound),
             "key" => Some(Code::ApiKeyNotFound),
+            "endpoint" => Some(Code::WebhookEndpointNotFound),
             _ => None,
         }));
         if self.requires_idempotency_key {

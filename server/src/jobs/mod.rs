@@ -7,6 +7,7 @@
 //! renewals       renews what was past due before plans renewed by themselves
 //! reconciliation finds what lost webhook events would have said
 //! losses         looks daily at refunds and disputes
+//! closed_days    adds up days of usage that are over
 //! polling        how all poll, batch after batch
 //! back_off       when what failed is tried again
 //! ```
@@ -14,6 +15,7 @@
 //! They run beside each other, so that a call of one never delays another.
 
 pub(crate) mod back_off;
+pub(crate) mod closed_days;
 pub(crate) mod due_payments;
 mod due_work;
 pub(crate) mod losses;

@@ -12,6 +12,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tollkeeper_engine::EngineStats;
 
+use crate::notify::webhooks::WebhookCounts;
+
 /// The statuses that responses have. Any other status would be counted under 0, the last one.
 pub const STATUSES: [u16; 22] = [
     200, 201, 204, 303, 400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 414, 415, 422, 429, 431, 500, 503,
@@ -205,9 +207,11 @@ impl Metrics {
     }
 
     /// All metrics in the text format of Prometheus.
-    pub fn text(&self, stats: EngineStats, timers_are_held: bool) -> String {
+    pub fn text(&self, stats: EngineStats, timers_are_held: bool, webhooks: WebhookCounts) -> String {
         let mut text = String::with_capacity(16_384);
-        self.write(&mut text, stats, timers_are_held).expect("writing to a String does not fail");
+        let written =
+            self.write(&mut text, stats, timers_are_held).and_then(|()| write_webhooks(&mut text, webhooks));
+        written.expect("writing to a String does not fail");
         text
     }
 
@@ -385,6 +389,35 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
             entries_decided_ahead,
         ),
         ("tollkeeper_store_writable", "gauge", "1 if the store takes writes, else 0.", u64::from(writable)),
+    ] {
+        head(text, name, kind, help)?;
+        writeln!(text, "{name} {value}")?;
+    }
+    Ok(())
+}
+
+fn write_webhooks(text: &mut String, counts: WebhookCounts) -> std::fmt::Result {
+    let WebhookCounts { sent, failed, down, lag_seconds } = counts;
+    for (name, kind, help, value) in [
+        ("tollkeeper_webhook_messages_total", "counter", "Messages that webhook endpoints accepted.", sent),
+        (
+            "tollkeeper_webhook_failures_total",
+            "counter",
+            "Attempts to send a message to a webhook endpoint that failed.",
+            failed,
+        ),
+        (
+            "tollkeeper_webhook_endpoints_down",
+            "gauge",
+            "Webhook endpoints to which nothing new is sent, because too much has failed.",
+            down,
+        ),
+        (
+            "tollkeeper_webhook_lag_seconds",
+            "gauge",
+            "Age of the oldest entry that a webhook endpoint has not been sent.",
+            lag_seconds,
+        ),
     ] {
         head(text, name, kind, help)?;
         writeln!(text, "{name} {value}")?;

@@ -20,6 +20,7 @@ pub use crate::access::secret::Secret;
 pub use crate::access::settings::AccessSettings;
 pub use crate::http::settings::HttpSettings;
 pub use crate::jobs::settings::JobSettings;
+pub use crate::notify::settings::WebhookSettings;
 pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings};
 pub use crate::payments::settings::PaymentSettings;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// How top-ups are paid.
     pub payments: PaymentSettings,
+    /// How messages to webhook endpoints are signed, and where they may go.
+    pub webhooks: WebhookSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -132,6 +135,22 @@ pub const SETTINGS: &[Setting] = &[
         "the address of Stripe's API; for tests",
     ),
     setting("tax", "none or stripe", "who computes tax, which is added to what is paid; nobody if unset"),
+    setting(
+        "secret_key",
+        "64 hexadecimal digits",
+        "the secret from which those of webhook endpoints are derived",
+    ),
+    setting("webhooks_allow_http", FLAG, "whether webhook endpoints may have addresses without TLS"),
+    setting(
+        "webhooks_allow_private",
+        FLAG,
+        "whether messages may go to private networks and to this machine",
+    ),
+    setting(
+        "webhooks_ports",
+        "1 to 32 port numbers with commas between them",
+        "ports of webhook endpoints besides 443",
+    ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
@@ -279,6 +298,9 @@ impl Settings {
             | WEBHOOK_SECRETS
             | "stripe_api_base"
             | "tax" => self.payments.set(name, value)?,
+            "secret_key" | "webhooks_allow_http" | "webhooks_allow_private" | "webhooks_ports" => {
+                self.webhooks.set(name, value)?;
+            }
             "log_level" | "log_format" => self.log.set(name, value)?,
             _ => self.access.set(name, value)?,
         }
@@ -424,6 +446,7 @@ mod tests {
 
     #[test]
     fn every_setting_can_be_set() {
+        let secret = "5a".repeat(32);
         for setting in SETTINGS {
             let right = [
                 "/tmp/x",
@@ -439,6 +462,7 @@ mod tests {
                 "rk_test_x",
                 "whsec_x",
                 "none",
+                secret.as_str(),
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

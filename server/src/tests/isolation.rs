@@ -12,6 +12,7 @@ use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
 use crate::jobs::time_outs::TimeOuts;
+use crate::notify::webhooks::WebhookCounts;
 
 /// An engine that fails every command of the workspace `poisoned`, or every batch with one.
 struct Faulty {
@@ -123,7 +124,7 @@ async fn pending(world: &World, workspace: &str) -> String {
 }
 
 async fn metric(world: &World, name: &str) -> u64 {
-    let text = world.app.metrics.text(EngineStats::default(), false);
+    let text = world.app.metrics.text(EngineStats::default(), false, WebhookCounts::default());
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the metric is there");
     line.trim().parse().expect("a number")
 }

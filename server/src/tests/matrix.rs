@@ -95,6 +95,8 @@ fn path(route: &Route, workspace: &str, team: &Team) -> String {
         .replace("{top_up}", &team.top_up)
         .replace("{member}", member)
         .replace("{key}", key)
+        .replace("{endpoint}", "we_01991234-5678-7abc-bfff-0123456789ab")
+        .replace("{delivery}", "msg_1")
         .replace("{link}", "tk_link_x")
         .replace("{file}", "index.css")
 }

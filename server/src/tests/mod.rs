@@ -12,6 +12,7 @@ mod charges;
 mod clock;
 mod conventions;
 mod credit;
+mod deliveries;
 mod description;
 mod examples;
 mod follow;
@@ -64,7 +65,8 @@ use tollkeeper_engine::Embedded;
 use tollkeeper_ledger::Timestamp;
 use tower::ServiceExt;
 
-use crate::settings::{AccessSettings, HttpSettings, Secret};
+use crate::notify::secret::InstanceSecret;
+use crate::settings::{AccessSettings, HttpSettings, Secret, WebhookSettings};
 use crate::{App, Settings, prepare, router};
 
 const KEY: &str = "tk_platform_of_the_tests";
@@ -121,6 +123,10 @@ fn settings() -> Settings {
         http: HttpSettings {
             add_credits_url: Some("https://shop.example/{workspace}/credits".to_owned()),
             ..HttpSettings::default()
+        },
+        webhooks: WebhookSettings {
+            secret_key: InstanceSecret::from_hex(&"5a".repeat(32)),
+            ..WebhookSettings::default()
         },
         ..Settings::default()
     }

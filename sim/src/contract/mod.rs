@@ -9,6 +9,8 @@ mod alerts;
 mod auto_top_ups;
 mod charges;
 mod clocks;
+mod closed_days;
+mod deliveries;
 mod following;
 mod limits;
 mod lists;
@@ -73,6 +75,9 @@ pub const CLAUSES: &[Clause] = &[
         usage_days::days_with_half_an_hour_of_summer_time_are_exact,
     ),
     ("a day without a midnight is exact", usage_days::a_day_without_a_midnight_is_exact),
+    ("a report is the same with closed days", closed_days::a_report_is_the_same_with_closed_days),
+    ("days that begin within hours are closed", closed_days::days_that_begin_within_hours_are_closed),
+    ("a new time zone takes back closed days", closed_days::a_new_time_zone_takes_back_closed_days),
     ("rows follow the time zone of their time", usage_days::rows_follow_the_time_zone_of_their_time),
     ("a team is shown as it was created", team::a_team_is_shown_as_it_was_created),
     (
@@ -196,6 +201,16 @@ pub const CLAUSES: &[Clause] = &[
         payments::payments_are_due_until_their_work_is_done,
     ),
     ("due payments are listed page by page", payments::due_payments_are_listed_page_by_page),
+    ("an endpoint is handed what follows it", deliveries::an_endpoint_is_handed_what_follows_it),
+    (
+        "a place of deliveries survives a restart",
+        deliveries::a_place_survives_a_restart_and_a_part_of_a_portion_counts,
+    ),
+    (
+        "an endpoint of a workspace is handed its own",
+        deliveries::an_endpoint_of_a_workspace_is_handed_its_own,
+    ),
+    ("an endpoint can begin again where it stopped, or now", deliveries::an_endpoint_can_begin_again),
     ("stats count entries, commands and pending charges", store::stats_count_entries_and_commands),
     ("concurrent large batches run each key once", store::concurrent_large_batches_run_each_key_once),
 ];

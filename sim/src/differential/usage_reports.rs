@@ -1,7 +1,7 @@
 //! Compares reports of use by each of their keys with what the model finds by looking at every
 //! charge and refund.
 
-use tollkeeper_engine::{Engine, GroupBy, Named, Reads, TimeStep, UsageFilter, UsageRequest};
+use tollkeeper_engine::{Engine, GroupBy, Named, Reads, TimeStep, UsageFilter, UsageReport, UsageRequest};
 use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
 use super::{Difference, Differential};
@@ -48,6 +48,8 @@ impl Differential {
             let request = UsageRequest { from, to, timezone: zone.map(Into::into), group_by, filter };
             let what = format!("the use of {id} for {request:?}");
             let answer = self.existing(&what, engine.usage_report(id, request.clone()))?;
+            // The sums are the same while days are being closed.
+            let answer = answer.map(|report| UsageReport { rebuilding: false, ..report });
             self.expect_equal(&what, answer, pool.usage_report(&request))?;
         }
         Ok(())

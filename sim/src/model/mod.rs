@@ -17,6 +17,7 @@ mod auto_top_ups;
 mod charges;
 mod collected;
 mod credit;
+mod endpoints;
 mod facts;
 mod limits;
 mod payment_refunds;
@@ -41,7 +42,7 @@ use tollkeeper_engine::{Answer, CommandResult, Output};
 use tollkeeper_ledger::{
     Actor, ChargeCommand, CollectedCommand, Command, IdempotencyKey, OperationPrice, PaymentCommand,
     PaymentRefundCommand, Plan, PlanVersion, PlatformSettings, PriceVersion, ProviderCommand, Refusal,
-    Source, Submission, SubscriptionCommand, Timestamp, UnmatchedPayment, WorkspaceId,
+    Source, Submission, SubscriptionCommand, Timestamp, UnmatchedPayment, WebhookEndpoint, WorkspaceId,
 };
 
 use crate::model::step::Step;
@@ -74,6 +75,9 @@ pub struct Model {
     /// The payments that fit nothing, each with the time of its entry.
     pub unmatched: Vec<(Timestamp, UnmatchedPayment)>,
     platform_at: Timestamp,
+    /// The webhook endpoints, and how often one was set or removed.
+    endpoints: Vec<WebhookEndpoint>,
+    endpoint_changes: usize,
     answered: BTreeMap<WorkspaceId, Vec<Answered>>,
 }
 
@@ -90,6 +94,8 @@ impl Default for Model {
             settings_changes: 0,
             unmatched: Vec::new(),
             platform_at: Timestamp::ZERO,
+            endpoints: Vec::new(),
+            endpoint_changes: 0,
             answered: BTreeMap::new(),
         }
     }
@@ -129,7 +135,7 @@ impl Model {
     pub fn platform_entries(&self) -> usize {
         let restores = usize::try_from(self.epoch - 1).expect("a simulation restores seldom");
         let set = self.prices.len() + self.plans.len() + self.platform_keys + self.settings_changes;
-        set + restores + self.unmatched.len()
+        set + restores + self.unmatched.len() + self.endpoint_changes
     }
 
     /// True if a request under this key was accepted before.
@@ -226,7 +232,9 @@ impl Model {
             | Command::SetPlatformKey { .. }
             | Command::SetSettings(_)
             | Command::MarkRestored
-            | Command::ReportUnmatched(_) => unreachable!("answered above"),
+            | Command::ReportUnmatched(_)
+            | Command::SetWebhookEndpoint(_)
+            | Command::RemoveWebhookEndpoint(_) => unreachable!("answered above"),
         }?;
         pool.follow_with_alerts(known, before, now);
         Ok(answer)
@@ -240,6 +248,8 @@ impl Model {
             }
             Command::SetPlans { plans } => return self.set_plans(plans, now),
             Command::SetSettings(settings) => return self.set_settings(*settings, now),
+            Command::SetWebhookEndpoint(endpoint) => return self.set_endpoint(endpoint, now),
+            Command::RemoveWebhookEndpoint(id) => return Ok(self.remove_endpoint(*id, now)),
             Command::SetPlatformKey { .. } => self.platform_keys += 1,
             Command::MarkRestored => self.epoch += 1,
             Command::ReportUnmatched(payment) => {
@@ -378,6 +388,7 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             ("paid_cents", a.paid_cents == b.paid_cents),
         ],
         (Command::Payment(a), Command::Payment(b)) => payment_fields(a, b),
+        (Command::SetWebhookEndpoint(a), Command::SetWebhookEndpoint(b)) => endpoints::fields(a, b),
         (Command::ReportUnmatched(_), Command::ReportUnmatched(_)) => Vec::new(),
         (Command::VoidGrant { grant: a, reason: why_a }, Command::VoidGrant { grant: b, reason: why_b }) => {
             vec![("grant", a == b), ("reason", why_a == why_b)]

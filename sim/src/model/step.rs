@@ -144,7 +144,9 @@ impl Names {
             | Command::SetPlatformKey { .. }
             | Command::SetSettings(_)
             | Command::MarkRestored
-            | Command::ReportUnmatched(_) => {}
+            | Command::ReportUnmatched(_)
+            | Command::SetWebhookEndpoint(_)
+            | Command::RemoveWebhookEndpoint(_) => {}
         }
         Some(submission)
     }
@@ -160,6 +162,7 @@ impl Names {
             | Output::Prices(_)
             | Output::Plans(_)
             | Output::Settings(_)
+            | Output::WebhookEndpoint(_)
             | Output::Done => {}
             Output::TopUp(top_up) => self.top_up_for_model(workspace, top_up),
             Output::PaymentRefund(refund, _) => self.refund_for_model(workspace, refund),

@@ -10,9 +10,8 @@
 
 use tollkeeper_ledger::{
     AutoTopUp, AutoTopUpState, ChargeCommand, ChargeId, ChargeRequest, Command, GrantId, GrantRequest, Hash,
-    IdempotencyKey, Interval, Micros, OperationId, OperationPrice, PaymentCommand, PaymentRefundCommand,
-    Period, Plan, PlanId, PlatformSettings, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges,
-    WorkspaceId, bounds,
+    IdempotencyKey, Micros, OperationId, OperationPrice, PaymentCommand, PaymentRefundCommand, Period,
+    PlatformSettings, Source, Status, Subject, Submission, Timestamp, WorkspaceChanges, WorkspaceId, bounds,
 };
 
 use crate::model::step::{Step, nth, unknown_id};
@@ -22,6 +21,7 @@ use crate::random::Random;
 mod alerts;
 mod hostile;
 mod payments;
+mod platform;
 mod team;
 
 use hostile::Burst;
@@ -155,7 +155,7 @@ impl Workload {
             return Step { now: self.now, submission };
         }
         if self.random.chance(15) {
-            let command = self.platform_command();
+            let command = self.platform_command(model);
             return self.step(None, WorkspaceId::platform(), None, command);
         }
         let workspace = self.workspace();
@@ -470,33 +470,10 @@ impl Workload {
         })
     }
 
-    /// A list of plans from few terms, so that equal lists are frequent.
-    fn plans(&mut self) -> Command {
-        let mut plans = Vec::new();
-        for id in ["pro", "basic", "team"] {
-            if self.random.chance(300) {
-                continue;
-            }
-            let name = if self.random.chance(970) { "Some plan" } else { " " };
-            plans.push(Plan {
-                id: PlanId::new(id).expect("a name"),
-                name: name.into(),
-                price_cents: *self
-                    .random
-                    .pick(&[0, 0, 50, 4_900, 4_900, 4_900, 9_900, 9_900, 9_901, 12_345, 49]),
-                credits: Micros::new(
-                    *self.random.pick(&[1, 30_000, 30_000, 60_000, 60_000, 60_000, 90_001, 9_000_001, 0]),
-                ),
-                interval: if self.random.chance(800) { Interval::Month } else { Interval::Year },
-            });
+    fn platform_command(&mut self, model: &Model) -> Command {
+        if self.random.chance(150) {
+            return self.endpoint(model.endpoints());
         }
-        if let Some(twice) = plans.first().filter(|_| self.random.chance(50)).cloned() {
-            plans.push(twice);
-        }
-        Command::SetPlans { plans }
-    }
-
-    fn platform_command(&mut self) -> Command {
         if self.random.chance(100) {
             return Command::SetPlatformKey { hash: [self.random.below(256) as u8; 32] };
         }

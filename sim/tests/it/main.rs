@@ -3,6 +3,7 @@
 
 mod audit;
 mod bank;
+mod closed_days;
 mod contract;
 mod crash;
 mod damage;

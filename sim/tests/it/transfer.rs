@@ -521,7 +521,7 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
     }
     let database = shared().database();
     let url = database.url();
-    assert_eq!(postgres::migrate(&url).expect("an empty database"), 10);
+    assert_eq!(postgres::migrate(&url).expect("an empty database"), 12);
     let refused = postgres::distribute(&url).expect_err("a plain PostgreSQL");
     assert!(refused.is_unusable() && refused.to_string().contains("citus is not installed"), "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("shared_preload_libraries")), "{refused:?}");
@@ -542,18 +542,22 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
         "team",
         "payments",
         "usage",
+        "closed_until",
+        "closed_day",
         "lot",
         "pending",
         "moved",
         "personal",
         "search",
         "search_word",
+        "unsent",
+        "owed",
     ];
-    assert_eq!(done, [&by_workspace[..], &["platform", "migration"]].concat());
+    assert_eq!(done, [&by_workspace[..], &["platform", "migration", "subscriber"]].concat());
     assert_eq!(postgres::distribute(&url).expect("everything is distributed"), [""; 0]);
     let by_workspace = database
         .sql("SELECT count(*) FROM pg_dist_partition WHERE by = 'workspace' AND beside IN ('none', 'entry')");
-    assert_eq!(by_workspace, "11");
+    assert_eq!(by_workspace, "13");
     let tables = database.sql(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN
          (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename <> 'pg_dist_partition'",

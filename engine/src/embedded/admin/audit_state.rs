@@ -11,7 +11,7 @@ use tollkeeper_ledger::{Grant, Micros};
 use super::audit_index;
 use super::audited_workspace::{Workspace, hour_row, pending_row};
 use crate::Error;
-use crate::audit::{GrantRows, Sketch, Sketcher};
+use crate::audit::{ClosedDaysAudit, GrantRows, Sketch, Sketcher};
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::state_db::{self, StateFile};
 use crate::embedded::storage::state_meta::Meta;
@@ -112,8 +112,20 @@ impl<'a> StateComparison<'a> {
                 what = Some("the grants in the state file differ from the journal");
             }
             let mut usage = Sketch::default();
-            let all = i64::MIN..i64::MAX;
-            state.each_usage(account_index, all, |key, sums| usage.add(sketcher.usage(&key, sums)))?;
+            let closed = state.closed_until(account_index)?;
+            let mut days = ClosedDaysAudit::new(closed.clone());
+            state.each_usage(account_index, i64::MIN..i64::MAX, |key, sums| {
+                usage.add(sketcher.usage(&key, sums));
+                days.add_row(sketcher, &key, sums);
+            })?;
+            if let Some(closed) = closed {
+                let range = closed.from..closed.until;
+                state.each_closed_day(account_index, &closed, range, |day, part| {
+                    days.add_day(sketcher, day, part);
+                    Ok(())
+                })?;
+            }
+            what = days.finish().or(what);
             if usage != workspace.recomputed.usage {
                 what = Some("i08: the usage in the state file differs from the sum of the entries");
             }

@@ -1,8 +1,9 @@
 //! Backup and restore of a data directory.
 //!
 //! A backup is a data directory: a consistent copy of the journal, safe beside a running server.
-//! The state file is left out, because the first start builds it from the journal. A restore audits
-//! a backup before it puts it in place, and begins a new epoch there ([`crate::restored`]).
+//! The state file is left out, because the first start builds it from the journal. The places of
+//! webhook endpoints are copied, so that a restored ledger sends what was not sent yet. A restore
+//! audits a backup before it puts it in place, and begins a new epoch there ([`crate::restored`]).
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use tollkeeper_ledger::Timestamp;
 use super::audit::audit;
 use crate::embedded::core::mending::open_whole_journal;
 use crate::embedded::core::{Core, CoreOptions};
+use crate::embedded::delivery::store::{self, DeliveryStore};
 use crate::embedded::storage::files;
 use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::sqlite::{self, Access, classify};
@@ -28,10 +30,11 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     // One state of the source, although the server writes to it meanwhile.
     source.begin_snapshot()?;
     empty_directory(to)?;
-    let copied = copy(&source, to);
+    let copied = copy_places(path, to).and_then(|()| copy(&source, to));
     if copied.is_err() {
         // A part of a copy must not be taken for a backup.
         let _ = std::fs::remove_file(to.join(journal::FILE));
+        let _ = std::fs::remove_file(to.join(store::FILE));
     }
     copied
 }
@@ -77,6 +80,20 @@ fn empty_directory(to: &Path) -> Result<(), Error> {
             .with_hint("name a new directory; nothing is overwritten"));
     }
     Ok(())
+}
+
+/// Copies the places of subscribers, if there are some. Each is in the journal that was copied, or
+/// the subscriber goes back.
+fn copy_places(from: &Path, to: &Path) -> Result<(), Error> {
+    let Some(source) = DeliveryStore::open_to_read(from)? else { return Ok(()) };
+    let path = to.join(store::FILE);
+    let mut target = sqlite::open(&path, None, Access::Create)?;
+    let failed = |error| classify(&path, error);
+    let backup = Backup::new(source.connection(), &mut target).map_err(failed)?;
+    match backup.step(-1).map_err(failed)? {
+        StepResult::Done => Ok(()),
+        step => Err(Error::unavailable(format!("{}: the file is busy ({step:?})", path.display()))),
+    }
 }
 
 fn copy(source: &Journal, to: &Path) -> Result<u64, Error> {

@@ -16,7 +16,7 @@
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
 //! platform's own chain; an index is never used for two workspaces.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -26,11 +26,9 @@ use tollkeeper_ledger::{
 };
 
 use crate::Error;
-use crate::embedded::storage::checkpoint_task::{AccountChunk, LotWrite};
+use crate::embedded::storage::checkpoint_task::AccountChunk;
 use crate::embedded::storage::state_db::{PersistedAccount, StateFile};
-use crate::embedded::storage::state_rows::{
-    self, AccountRow, Awaits, HourRow, LastHour, Linked, LotRow, Part,
-};
+use crate::embedded::storage::state_rows::{AccountRow, Awaits, Linked, Part};
 use crate::workspace_search::SearchRow;
 
 /// An account with this number of unpersisted rows is given to the checkpointer at once. So what
@@ -55,6 +53,8 @@ pub(crate) struct Unpersisted {
     pub grants: Vec<(u64, Grant)>,
     /// True if searches of workspaces may no longer find it by what the state file says.
     pub unlisted: bool,
+    /// True if its profile changed.
+    pub is_updated: bool,
 }
 
 impl Unpersisted {
@@ -185,7 +185,7 @@ impl Slot {
         let account_index = self.account_index;
         let unpersisted = std::mem::take(&mut self.unpersisted);
         invariants::i08_usage_covers(unpersisted.usage.total(), self.stored_totals, self.account.totals);
-        let Unpersisted { mut usage, hours, pending, grants, unlisted } = unpersisted;
+        let Unpersisted { mut usage, hours, pending, grants, unlisted, is_updated } = unpersisted;
         let usage = Arc::new(usage.take());
         let spent = self.account.grants.release_spent();
         self.take_lots(chunk, &grants, &spent);
@@ -210,6 +210,9 @@ impl Slot {
             chunk.pending.push((Awaits::Payments, account_index, payments.due_at()));
             self.stored_payments.clone_from(&self.account.payments);
         }
+        if is_updated {
+            chunk.timezones.push((account_index, self.account.profile.timezone.clone()));
+        }
         if account_index != 0 {
             chunk.search.push((account_index, SearchRow::of(&self.account)));
         }
@@ -220,57 +223,6 @@ impl Slot {
         self.stored_totals = self.account.totals;
         self.being_persisted = Some(Box::new(BeingPersisted { n, usage, hours, grants, spent, unlisted }));
         (self.dirty, self.is_wide) = (false, false);
-    }
-
-    /// Adds new and spent grants to a chunk. Each new grant names the one before it.
-    fn take_lots(&mut self, chunk: &mut AccountChunk, new: &[(u64, Grant)], spent: &[Grant]) {
-        let account_index = self.account_index;
-        let encoded = |grant: &Grant| {
-            let mut data = Vec::with_capacity(48);
-            grant.encode(&mut data);
-            data
-        };
-        for (seq, grant) in new {
-            let (n, before) = (grant.n, self.linked.newest_lot);
-            assert!(n > before, "grants come in the order of their numbers");
-            let row = LotRow { account_index, n, seq: *seq, before, data: encoded(grant) };
-            chunk.lots.push(LotWrite::New(row));
-            self.linked.newest_lot = n;
-        }
-        let spent = spent.iter().map(|grant| (grant.n, encoded(grant)));
-        chunk.lots.extend(spent.map(|(n, data)| LotWrite::Spent { account_index, n, data }));
-    }
-
-    /// Adds hours to a chunk, each with the checksum of its usage and the hour before it.
-    fn take_hours(
-        &mut self,
-        chunk: &mut AccountChunk,
-        hours: &[(i64, u64)],
-        usage: &[(UsageKey, UsageSums)],
-    ) {
-        let account_index = self.account_index;
-        let mut added: BTreeMap<i64, i64> = BTreeMap::new();
-        for (key, sums) in usage {
-            let sum = added.entry(key.hour).or_default();
-            let crc = state_rows::usage_crc(account_index, key, *sums);
-            *sum = state_rows::usage_crc_sum(*sum, crc);
-            self.linked.usage = state_rows::usage_crc_sum(self.linked.usage, crc);
-        }
-        for (hour, seq) in hours {
-            let usage = added.remove(hour).unwrap_or(0);
-            let last = match self.linked.last_hour {
-                Some(last) if last.hour == *hour => {
-                    LastHour { usage: state_rows::usage_crc_sum(last.usage, usage), ..last }
-                }
-                Some(last) => LastHour { hour: *hour, before: Some(last.hour), usage },
-                None => LastHour { hour: *hour, before: None, usage },
-            };
-            assert!(last.before.is_none_or(|before| before < last.hour), "time never runs backwards");
-            self.linked.last_hour = Some(last);
-            chunk.hours.push(HourRow { account_index, last, seq: *seq });
-        }
-        // While a clock was ahead, usage counts in an earlier hour than its entry has.
-        self.linked.has_displaced_usage |= !added.is_empty();
     }
 }
 
@@ -595,5 +547,7 @@ impl Accounts {
     }
 }
 
+mod closable;
+mod linked_rows;
 #[cfg(test)]
 mod tests;

@@ -178,6 +178,7 @@ impl StateMachine {
                 let sources = self.index.merged(run);
                 self.maintenance.submit(Task::DeleteRuns(sources));
             }
+            TaskResult::DaysClosed(slice) => self.closing.note(slice),
             TaskResult::WalCheckpoint { left } => self.maintenance.wal_checkpointed(left),
             TaskResult::WalEmptied(false) => {}
             TaskResult::WalEmptied(true) => {

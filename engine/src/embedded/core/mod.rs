@@ -26,6 +26,7 @@
 //! directory id give the same bytes.
 
 pub(crate) mod accounts;
+mod closing;
 pub(crate) mod deadlines;
 pub(crate) mod delta;
 pub(crate) mod ids;

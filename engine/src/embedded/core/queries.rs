@@ -8,6 +8,8 @@
 //! Every query may load an account from the state file, or load everything again after a failure.
 //! So every query can fail.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
@@ -224,6 +226,26 @@ impl Core {
         let Some(account_index) = machine.find_workspace(id)? else { return Ok(None) };
         let slot = machine.accounts.get(account_index);
         Ok(Some(ChainEnd { account_index, seq: slot.head, n: slot.account.chain.n }))
+    }
+
+    /// The sequence number of the platform's last entry; 0 if it has none.
+    pub(crate) fn platform_end(&mut self) -> Result<u64, Error> {
+        Ok(self.ensure_loaded()?.accounts.get(0).head)
+    }
+
+    /// The ids of the workspaces with these account indices, which are in use. Index 0 is the
+    /// platform.
+    pub(crate) fn workspaces_at(&mut self, indices: Vec<u32>) -> Result<BTreeMap<u32, WorkspaceId>, Error> {
+        let machine = self.ensure_loaded()?;
+        let mut ids = BTreeMap::new();
+        for index in indices {
+            if let Entry::Vacant(place) = ids.entry(index) {
+                let is_platform = index == 0;
+                let id = if is_platform { None } else { Some(machine.workspace_at(u64::from(index))?) };
+                place.insert(id.unwrap_or_else(WorkspaceId::platform));
+            }
+        }
+        Ok(ids)
     }
 
     /// The account index of a workspace; `None` if there is no such workspace.

@@ -24,6 +24,7 @@ use tollkeeper_ledger::{
 };
 
 use super::accounts::Accounts;
+use super::closing::Closing;
 use super::deadlines::Deadlines;
 use super::ids;
 use super::in_flight::{InFlightBatch, UncommittedEntries};
@@ -64,6 +65,7 @@ pub(crate) struct StateMachine {
     pub(super) uncommitted: UncommittedEntries,
     pub(super) platform: Arc<Platform>,
     pub(super) quarantine: Quarantine,
+    pub(super) closing: Closing,
     /// The command under way; `None` between commands.
     under_way: Option<UnderWay>,
     /// The sequence number of the next entry.
@@ -159,6 +161,7 @@ impl StateMachine {
             uncommitted: UncommittedEntries::during_replay(),
             platform: Arc::default(),
             quarantine: Quarantine::default(),
+            closing: Closing::default(),
             under_way: None,
             next_seq,
             accounts_persisted_to,
@@ -535,6 +538,7 @@ impl StateMachine {
         match &entry.body {
             EntryBody::Granted { grant, .. } => unpersisted.grants.push((seq, grant.clone())),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
+            EntryBody::WorkspaceUpdated(_) => unpersisted.is_updated = true,
             EntryBody::Payment(_) => {
                 let due_at = slot.account.payments.as_deref().and_then(Payments::due_at);
                 self.due_payments.set(u64::from(account_index), due_at);

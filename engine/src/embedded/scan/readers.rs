@@ -41,6 +41,9 @@ pub(crate) const FOLLOWERS: Places = Places { threads: 2, waiting: 4_096, of_wor
 /// One at a time, because each reads the whole journal. Few may wait.
 pub(crate) const REPORTS: Places = Places { threads: 1, waiting: 4, of_workspace: 4 };
 
+/// Each reads some blocks of the journal. A subscriber waits for one at a time.
+pub(crate) const DELIVERIES: Places = Places { threads: 1, waiting: 512, of_workspace: 512 };
+
 /// A read; it returns false if it panicked, so that its connections must be opened anew.
 type Job = Box<dyn FnOnce(Result<&Reader, Error>) -> bool + Send>;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tollkeeper_ledger::{Timestamp, UsageKey, UsageSums};
 
 use super::key_index::{Pair, Run, RunHead, SeqRange};
+use super::state_days::ClosedSlice;
 use super::state_meta::KnownEntry;
 use super::state_rows::{AccountRow, Awaits, HourRow, LotRow, Part};
 use crate::Error;
@@ -27,6 +28,9 @@ pub(crate) struct AccountChunk {
     /// Account index, and what is added to the rows of these keys.
     pub usage: Vec<UsageOfAccount>,
     pub hours: Vec<HourRow>,
+    /// The time zones of accounts whose profile has changed. Closed days of other zones are taken
+    /// back.
+    pub timezones: Vec<(u32, Box<str>)>,
     /// Account index, and what it is found by; written if it differs from what is stored.
     pub search: Vec<(u32, SearchRow)>,
     /// A charge or the payments of an account, account index, deadline; without a deadline the row
@@ -59,6 +63,8 @@ pub(crate) enum Task {
     Run { pairs: Vec<Pair>, covers: SeqRange, known: KnownEntry },
     /// Merge these runs, oldest first.
     Merge(Vec<RunHead>),
+    /// Close days of these accounts, each up to an instant.
+    CloseDays(Vec<(u32, Timestamp)>),
     /// Delete the pages of these runs. Nothing waits for it, so it has no [`TaskResult`].
     DeleteRuns(Vec<i64>),
     /// Move the journal's WAL into its file.
@@ -77,6 +83,7 @@ pub(crate) enum TaskResult {
     },
     Run(Run),
     Merged(Run),
+    DaysClosed(ClosedSlice),
     /// The number of pages that are still in the journal's WAL.
     WalCheckpoint {
         left: u64,

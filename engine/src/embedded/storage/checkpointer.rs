@@ -16,6 +16,7 @@ use super::checkpoint_task::{AccountChunk, LotWrite, Task, TaskResult, UsageOfAc
 use super::journal;
 use super::key_index::{PAGE_PAIRS, Pair, Run, RunHead, SeqRange, page_of, pairs_of};
 use super::sqlite::{self, Access, OpenFile, damaged_row};
+use super::state_days::{self, ClosedSlice};
 use super::state_db::{self, LOT_COLUMNS, StateFile, read_lot};
 use super::state_meta::{KnownEntry, Meta};
 use super::state_rows::{self, AccountRow, Awaits, HourRow, LastHour, Linked, LotRow, USAGE_MODULUS};
@@ -40,6 +41,9 @@ pub(crate) struct Checkpointer {
     merge: Option<Merge>,
     /// Memory of the page being written.
     page: Vec<u8>,
+    /// The greatest instant until which days of an account are closed, so that nearly all usage is
+    /// added without a look at closed days.
+    closed_until: i64,
 }
 
 impl Drop for Checkpointer {
@@ -71,7 +75,8 @@ impl Checkpointer {
         let path = directory.join(journal::FILE);
         let journal = sqlite::open(&path, vfs, Access::Write)?;
         journal.execute_batch("PRAGMA synchronous = FULL").map_err(|error| sqlite::classify(&path, error))?;
-        Ok(Checkpointer { state, meta, journal, merge: None, page: Vec::new() })
+        let closed_until = state.greatest_closed_until()?;
+        Ok(Checkpointer { state, meta, journal, merge: None, page: Vec::new(), closed_until })
     }
 
     /// Performs a task. `None` if there is nothing to report: a deletion, or a merge that
@@ -85,6 +90,10 @@ impl Checkpointer {
             }
             Task::Merge(heads) => self.begin_merge(&heads).map(|()| None),
             Task::DeleteRuns(ids) => self.delete_runs(&ids).map(|()| None),
+            Task::CloseDays(accounts) => {
+                let closed = self.close_days(&accounts);
+                return Some(closed.map_or_else(TaskResult::Failed, TaskResult::DaysClosed));
+            }
             Task::WalCheckpoint => {
                 journal::wal_checkpoint(&self.journal).map(|left| Some(TaskResult::WalCheckpoint { left }))
             }
@@ -137,7 +146,11 @@ impl Checkpointer {
             connection.prepare_cached(&sql)?.execute((account_index, data, crc))?;
         }
         put_lots(connection, &chunk.lots)?;
+        state_days::reopen(connection, self.closed_until, &chunk.usage)?;
         put_usage(connection, &chunk.usage)?;
+        for (account_index, timezone) in &chunk.timezones {
+            state_days::forget_other_zone(connection, *account_index, timezone)?;
+        }
         let sql =
             "INSERT OR REPLACE INTO hour (no, hour, seq, before, usage, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let mut put = connection.prepare_cached(sql)?;
@@ -189,6 +202,17 @@ impl Checkpointer {
         transaction.commit()?;
         self.meta = meta;
         Ok(run)
+    }
+
+    fn close_days(&mut self, accounts: &[(u32, Timestamp)]) -> Result<ClosedSlice, Error> {
+        let failed = |error| self.state.failed(error);
+        let transaction = self.state.connection.unchecked_transaction().map_err(failed)?;
+        let closed = self.state.close_days(accounts)?;
+        transaction.commit().map_err(failed)?;
+        if closed.days > 0 {
+            self.closed_until = self.state.greatest_closed_until()?;
+        }
+        Ok(closed)
     }
 
     fn delete_runs(&mut self, ids: &[i64]) -> rusqlite::Result<()> {

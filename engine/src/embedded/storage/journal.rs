@@ -259,6 +259,36 @@ impl Journal {
         })
     }
 
+    /// Reads the entries from `seq` to `last` in order, until `read` returns false. Some blocks are
+    /// read at a time, as by [`Journal::read_from`].
+    pub(crate) fn read_range(
+        &self,
+        seq: u64,
+        last: u64,
+        mut read: impl FnMut(Stored) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let failed = |error| classify(&self.path, error);
+        let sql = "SELECT max(first) FROM block WHERE first <= ?1";
+        let begin = self.connection.query_row(sql, [seq as i64], |row| row.get::<_, Option<i64>>(0));
+        let mut next = begin.map_err(failed)?.unwrap_or(0);
+        while next <= last as i64 {
+            let blocks = self.some_blocks(next, last as i64).map_err(failed)?;
+            let Some((newest, _)) = blocks.last() else { break };
+            next = newest + 1;
+            for (first, bytes) in &blocks {
+                let (first, block) = (*first as u64, Block::open(*first as u64, bytes)?);
+                for at in first.max(seq)..(first + block.count() as u64).min(last + 1) {
+                    if let Some(stored) = block.get(at)?
+                        && !read(stored)?
+                    {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Runs `read` on each block from the one that holds entry `seq` to the one that is the last
     /// now. Blocks never change, so all of them are of one state, although some are read at a time.
     fn each_block(

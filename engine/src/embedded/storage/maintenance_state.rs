@@ -18,6 +18,7 @@ struct UnderWay {
     merge: bool,
     wal: bool,
     emptying: bool,
+    closing: bool,
 }
 
 /// What the checkpointer was given and has not finished, and what is due for the journal's WAL.
@@ -89,10 +90,15 @@ impl MaintenanceState {
         self.under_way.merge
     }
 
+    /// True if days are being closed.
+    pub(crate) fn is_closing_days(&self) -> bool {
+        self.under_way.closing
+    }
+
     /// True if any task is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        let UnderWay { chunk, run, merge, wal, emptying } = self.under_way;
-        chunk || run || merge || wal || emptying
+        let UnderWay { chunk, run, merge, wal, emptying, closing } = self.under_way;
+        chunk || run || merge || wal || emptying || closing
     }
 
     /// Gives the checkpointer a task.
@@ -217,6 +223,7 @@ impl MaintenanceState {
             Task::Merge(_) => &mut self.under_way.merge,
             Task::WalCheckpoint => &mut self.under_way.wal,
             Task::EmptyWal => &mut self.under_way.emptying,
+            Task::CloseDays(_) => &mut self.under_way.closing,
             Task::DeleteRuns(_) => return,
         };
         assert!(!*under_way, "one task of a kind is under way at a time");
@@ -230,6 +237,7 @@ impl MaintenanceState {
             TaskResult::Merged(_) => &mut self.under_way.merge,
             TaskResult::WalCheckpoint { .. } => &mut self.under_way.wal,
             TaskResult::WalEmptied(_) => &mut self.under_way.emptying,
+            TaskResult::DaysClosed(_) => &mut self.under_way.closing,
             // Everything is loaded again after a failure.
             TaskResult::Failed(_) => return,
         };

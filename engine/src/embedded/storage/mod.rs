@@ -20,6 +20,7 @@ pub(crate) mod maintenance_state;
 pub(crate) mod missing_note;
 pub(crate) mod opened_files;
 pub(crate) mod sqlite;
+pub(crate) mod state_days;
 pub(crate) mod state_db;
 pub(crate) mod state_lists;
 pub(crate) mod state_meta;

@@ -15,7 +15,8 @@
 //! Columns: `no` is the account index, `seq` and `head` are sequence numbers of the journal, `n` is
 //! the number of an entry in its workspace, `lot` is a grant. A row of `pending` is a deadline, by
 //! the entry that opened the charge; a negative `seq` is of the payments of the workspace. A row of
-//! `usage` covers its hour from `minute` until `until`.
+//! `usage` covers its hour from `minute` until `until`. The tables `closed` and `day` have closed
+//! days, by the instants in milliseconds at which they begin.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ pub(crate) const FILE: &str = "state.db";
 
 /// "TKS1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_5331;
-const VERSION: i32 = 13;
+const VERSION: i32 = 14;
 
 const TABLES: &str = "
     CREATE TABLE account (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
@@ -49,6 +50,10 @@ const TABLES: &str = "
         api_key TEXT NOT NULL, runs INTEGER NOT NULL, quantity INTEGER NOT NULL, charged INTEGER NOT NULL,
         refunded INTEGER NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (no, hour, minute, until, operation, worker, member, api_key)) WITHOUT ROWID;
+    CREATE TABLE closed (no INTEGER PRIMARY KEY, timezone TEXT NOT NULL, since INTEGER NOT NULL,
+        until INTEGER NOT NULL, last INTEGER, crc INTEGER NOT NULL);
+    CREATE TABLE day (no INTEGER NOT NULL, day INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
+        crc INTEGER NOT NULL, PRIMARY KEY (no, day, part));
     CREATE TABLE hour (no INTEGER NOT NULL, hour INTEGER NOT NULL, seq INTEGER NOT NULL, before INTEGER,
         usage INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (no, hour)) WITHOUT ROWID;
     CREATE TABLE pending (seq INTEGER PRIMARY KEY, no INTEGER NOT NULL, deadline INTEGER NOT NULL,

@@ -153,6 +153,20 @@ impl StateFile {
         self.check_hour_sums(account_index, hours, sums)
     }
 
+    /// The same for a few hours. If usage was counted in other hours than those of its entries, a
+    /// row that is missing is not noticed, because only the sum of all rows is known then.
+    pub(crate) fn each_usage_of_day(
+        &self,
+        account_index: u32,
+        hours: Range<i64>,
+        mut visit: impl FnMut(UsageKey, UsageSums),
+    ) -> Result<(), Error> {
+        match self.account_head(account_index)?.linked.has_displaced_usage {
+            true => self.each_usage_row(account_index, hours, |key, used, _| visit(key, used)),
+            false => self.each_usage(account_index, hours, visit),
+        }
+    }
+
     /// Compares the checksum of the usage of each hour with the one in the row of the hour.
     fn check_hour_sums(
         &self,

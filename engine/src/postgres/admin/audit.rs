@@ -22,14 +22,15 @@ use super::audit_texts::AuditedTexts;
 use super::tables::{Stop, Tables};
 use crate::audit::rules::{Asked, Facts};
 use crate::audit::{
-    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, DisagreementKind, GrantRows, PlatformHistory,
-    Recomputed, RuleFindings, Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
+    AuditDisagreement, AuditOptions, AuditReport, ChargeLife, ClosedDaysAudit, DisagreementKind, GrantRows,
+    PlatformHistory, Recomputed, RuleFindings, Scratch, Sketch, Sketcher, life_disagrees, price_disagrees,
 };
+use crate::closed_days::DayPart;
 use crate::hash::digest;
 use crate::postgres::database::blocking::block_on;
 use crate::postgres::database::config;
 use crate::postgres::database::decode::{
-    check_companions, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
+    check_companions, closed_until, decode_current_usage, decode_entry, decode_grant, decode_usage_row,
     decode_whole_account,
 };
 use crate::postgres::database::failure::Failure;
@@ -438,11 +439,26 @@ impl Auditor<'_> {
     /// The rows of the usage table, summed up.
     async fn stored_usage(&mut self, workspace: &Workspace) -> Result<Sketch, Stop> {
         let mut usage = Sketch::default();
+        let closed = self.tables.closed_until.next_of(&workspace.name).await?;
+        let closed = closed.map(|row| closed_until(&row, 1)).transpose()?;
+        let has_closed_days = closed.is_some();
+        let mut days = ClosedDaysAudit::new(closed);
         while let Some(row) = self.tables.usage.next_of(&workspace.name).await? {
             let (key, sums) = decode_usage_row(&row)
                 .map_err(|error| workspace.disagrees(None, error.to_string()))?
                 .ok_or_else(|| workspace.disagrees(None, "a row of the usage table has no operation"))?;
             usage.add(self.sketcher.usage(&key, sums));
+            days.add_row(&self.sketcher, &key, sums);
+        }
+        while let Some(row) = self.tables.closed_days.next_of(&workspace.name).await? {
+            if !has_closed_days {
+                return Err(workspace.disagrees(None, "a closed day of usage is not to be there"));
+            }
+            let part = DayPart::decode(column(&row, 3)?)?;
+            days.add_day(&self.sketcher, Timestamp::from_millis(column(&row, 1)?), &part);
+        }
+        if let Some(what) = days.finish() {
+            return Err(workspace.disagrees(None, what));
         }
         Ok(usage)
     }

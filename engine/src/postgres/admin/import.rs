@@ -383,6 +383,7 @@ impl Import {
         writes.texts.note_imported(account_index, (entry.n, &entry.body), texts);
         match &entry.body {
             EntryBody::Granted { grant, .. } => writes.put_grant_row(account_index, grant),
+            EntryBody::WorkspaceUpdated(_) => drop(writes.updated_profiles.insert(account_index)),
             EntryBody::ChargeOpened(details) if details.deadline.is_none() => {}
             body => {
                 if let (Some((charge, opening_entry)), Some(state)) = (body.charge(), body.state()) {

@@ -112,6 +112,8 @@ pub(super) struct Tables<'a> {
     pub teams: Table<'a>,
     pub payments: Table<'a>,
     pub usage: Table<'a>,
+    pub closed_until: Table<'a>,
+    pub closed_days: Table<'a>,
     pub grant_rows: Table<'a>,
     pub pending: Table<'a>,
     pub foreign_ids: Table<'a>,
@@ -126,6 +128,7 @@ impl<'a> Tables<'a> {
         begin_snapshot(client).await?;
         let usage = "workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, \
                      minute, until";
+        let closed_until = "workspace, timezone, since, until, last";
         let search = "workspace, created_at, name, suspended, debt, used_day";
         let table = |name, columns, order| Table::open(client, (name, FETCH_ROWS), columns, order);
         let of_large = |name, columns, order| Table::open(client, (name, FETCH_LARGE_ROWS), columns, order);
@@ -135,6 +138,8 @@ impl<'a> Tables<'a> {
             teams: of_large("team", "workspace, data", "workspace").await?,
             payments: of_large("payments", "workspace, data, due_at", "workspace").await?,
             usage: table("usage", usage, "workspace").await?,
+            closed_until: table("closed_until", closed_until, "workspace").await?,
+            closed_days: of_large("closed_day", "workspace, day, part, data", "workspace, day, part").await?,
             grant_rows: table("lot", "workspace, n, data", "workspace, n").await?,
             pending: table("pending", "workspace, n, charge, deadline", "workspace").await?,
             foreign_ids: table("moved", "workspace, id, n", "workspace, n").await?,
@@ -153,6 +158,8 @@ impl<'a> Tables<'a> {
             &mut self.teams,
             &mut self.payments,
             &mut self.usage,
+            &mut self.closed_until,
+            &mut self.closed_days,
             &mut self.grant_rows,
             &mut self.pending,
             &mut self.foreign_ids,

@@ -6,18 +6,20 @@
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryFutureExt};
 use tokio_postgres::types::ToSql;
-use tollkeeper_ledger::{MemberId, Payments, Spender, Timestamp, UsageKey, UsageSums, WorkerId};
+use tollkeeper_ledger::{Payments, Timestamp};
 
 use super::accounts::Accounts;
 use super::search_columns::{SearchColumns, assert_lengths};
 use super::texts::TextRow;
+use super::unsent_columns::UnsentColumns;
+use super::usage_columns::{TimezoneColumns, UsageColumns};
 use super::write::{BatchWrites, UsageWrite};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::seal::{sealed, sealed_account};
 use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
 
-type Param<'p> = &'p (dyn ToSql + Sync);
+pub(super) type Param<'p> = &'p (dyn ToSql + Sync);
 
 /// Rows of the table `account`.
 #[derive(Default)]
@@ -80,20 +82,6 @@ struct EndedColumns<'a> {
     n: Vec<i64>,
 }
 
-/// Rows of the table `usage`.
-#[derive(Default)]
-pub(crate) struct UsageColumns<'a> {
-    workspace: Vec<&'a str>,
-    hour: Vec<i64>,
-    /// Operation, worker, member.
-    names: [Vec<&'a str>; 3],
-    api_key: Vec<Uuid>,
-    /// Runs, quantity, charged, refunded.
-    numbers: [Vec<i64>; 4],
-    /// At which the row begins in its hour, and until which it goes.
-    minutes: [Vec<i16>; 2],
-}
-
 /// Rows of the table `team`.
 #[derive(Default)]
 struct TeamColumns<'a> {
@@ -146,11 +134,13 @@ pub(crate) struct Columns<'a> {
     pending: PendingColumns<'a>,
     ended: EndedColumns<'a>,
     usage: UsageColumns<'a>,
+    timezones: TimezoneColumns<'a>,
     teams: TeamColumns<'a>,
     payments: PaymentColumns<'a>,
     texts: TextColumns<'a>,
     erased: ErasedColumns<'a>,
     search: SearchColumns<'a>,
+    unsent: UnsentColumns<'a>,
     platform: PlatformColumns,
     accepts: bool,
 }
@@ -184,7 +174,11 @@ impl<'a> Columns<'a> {
         for UsageWrite { account_index, key, used } in &writes.usage {
             columns.usage.push(id(*account_index), key, used);
         }
+        for account_index in &writes.updated_profiles {
+            columns.timezones.push(&accounts.get(*account_index).account.profile);
+        }
         columns.push_texts(writes, accounts);
+        columns.unsent = UnsentColumns::new(writes, accounts, touched);
         columns.assert_lengths();
         columns
     }
@@ -303,15 +297,9 @@ impl<'a> Columns<'a> {
         );
         let PendingColumns { workspace, n, charge, deadline } = &self.pending;
         assert_lengths("pending", [workspace.len(), n.len(), charge.len(), deadline.len()]);
-        let UsageColumns { workspace, hour, names: [a, b, c], api_key, numbers, minutes } = &self.usage;
-        let names = [workspace.len(), hour.len(), a.len(), b.len(), c.len(), api_key.len()];
-        assert_lengths("usage", names);
-        let ([p, q, r, s], [begin, end]) = (numbers, minutes);
-        assert_lengths(
-            "usage",
-            [workspace.len(), p.len(), q.len(), r.len(), s.len(), begin.len(), end.len()],
-        );
+        self.usage.assert_lengths();
         self.search.assert_lengths();
+        self.unsent.assert_lengths();
         assert_lengths("team", [self.teams.workspace.len(), self.teams.data.len()]);
         let PaymentColumns { workspace, data, due_at } = &self.payments;
         assert_lengths("payments", [workspace.len(), data.len(), due_at.len()]);
@@ -339,18 +327,20 @@ impl<'a> Columns<'a> {
     /// True if the batch only updates accounts and adds entries, as nearly every batch does.
     pub(super) fn only_update_accounts_and_add_entries(&self) -> bool {
         let Columns { updated, added, grant_rows, pending, ended, usage, teams, platform, .. } = self;
-        let Columns { payments, texts, erased, search, .. } = self;
+        let Columns { payments, texts, erased, search, unsent, timezones, .. } = self;
         !updated.workspace.is_empty()
             && added.workspace.is_empty()
             && grant_rows.workspace.is_empty()
             && pending.workspace.is_empty()
             && ended.workspace.is_empty()
-            && usage.workspace.is_empty()
+            && usage.is_empty()
+            && timezones.is_empty()
             && teams.workspace.is_empty()
             && payments.workspace.is_empty()
             && texts.workspace.is_empty()
             && erased.workspace.is_empty()
             && search.is_empty()
+            && unsent.is_empty()
             && platform.before == platform.after
     }
 
@@ -410,7 +400,7 @@ impl<'a> Columns<'a> {
     ) {
         let Columns { updated, added, entries, grant_rows, pending, ended, usage, teams, platform, .. } =
             self;
-        let Columns { payments, texts, erased, search, .. } = self;
+        let Columns { payments, texts, erased, search, unsent, timezones, .. } = self;
         // Updating accounts checks the platform's number too; a batch that only adds accounts needs
         // the guard.
         if with_guard || (updated.workspace.is_empty() && !entries.workspace.is_empty()) {
@@ -425,7 +415,11 @@ impl<'a> Columns<'a> {
         if !entries.workspace.is_empty() {
             statements.push(entries.add(session).boxed());
         }
-        if !usage.workspace.is_empty() {
+        if !timezones.is_empty() {
+            statements.push(timezones.forget_others(session).boxed());
+        }
+        if !usage.is_empty() {
+            statements.push(usage.reopen_days(session).boxed());
             statements.push(usage.add(session).boxed());
         }
         if !teams.workspace.is_empty() {
@@ -436,6 +430,9 @@ impl<'a> Columns<'a> {
         }
         if !search.is_empty() {
             statements.push(search.set(session).boxed());
+        }
+        if !unsent.is_empty() {
+            statements.push(unsent.add(session).boxed());
         }
         if !erased.workspace.is_empty() {
             statements.push(erased.erase(session).boxed());
@@ -532,40 +529,5 @@ impl PlatformColumns {
     async fn update(&self, session: &DbSession) -> Result<(), Failure> {
         let PlatformColumns { before, after } = self;
         session.execute(Sql::UpdatePlatform, &[before, after]).await
-    }
-}
-
-impl<'a> UsageColumns<'a> {
-    pub(crate) fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &UsageSums) {
-        let UsageKey { hour, part, spender: Spender { operation, worker, member, api_key } } = key;
-        let UsageSums { runs, quantity, charged, refunded } = used;
-        self.workspace.push(workspace);
-        self.hour.push(*hour);
-        for (column, minute) in self.minutes.iter_mut().zip([part.begin, part.end]) {
-            column.push(minute.into());
-        }
-        let worker = worker.as_ref().map_or("", WorkerId::as_str);
-        let member = member.as_ref().map_or("", MemberId::as_str);
-        for (column, name) in self.names.iter_mut().zip([operation.as_str(), worker, member]) {
-            column.push(name);
-        }
-        self.api_key.push(Uuid::of_api_key(*api_key));
-        let numbers = [*runs, *quantity, charged.get(), refunded.get()];
-        for (column, number) in self.numbers.iter_mut().zip(numbers) {
-            column.push(number);
-        }
-    }
-}
-
-impl UsageColumns<'_> {
-    pub(crate) async fn add(&self, session: &DbSession) -> Result<(), Failure> {
-        let UsageColumns { workspace, hour, names, api_key, numbers, minutes } = self;
-        let ([operation, worker, member], [runs, quantity, charged, refunded]) = (names, numbers);
-        let [minute, until] = minutes;
-        let params: [Param<'_>; 12] = [
-            workspace, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute,
-            until,
-        ];
-        session.execute(Sql::AddUsage, &params).await
     }
 }

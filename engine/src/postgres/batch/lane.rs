@@ -397,6 +397,9 @@ impl Lane {
             return Err(failure);
         }
         writes.wake(&self.accounts, &self.shared.watchers);
+        if !writes.followed.is_empty() {
+            self.shared.deliveries.committed.notify_one();
+        }
         self.accounts.mark_committed();
         self.shared.platform.publish(platform);
         self.shared.counters.add(writes.committed());
@@ -539,6 +542,7 @@ mod tests {
     use crate::postgres::counters::Counters;
     use crate::postgres::database::blocking::single_thread_runtime;
     use crate::postgres::database::config;
+    use crate::postgres::delivery::connection::DeliveryShared;
     use crate::postgres::long_reads::LongReads;
     use crate::postgres::platform::PlatformCell;
     use crate::postgres::repairs::Repairs;
@@ -555,6 +559,7 @@ mod tests {
             teams_seen: TeamsSeen::default(),
             long_reads: LongReads::default(),
             watchers: Arc::default(),
+            deliveries: DeliveryShared::new().expect("the operating system gives random bytes"),
             retry_for: Duration::ZERO,
             accounts_per_lane: 1,
         };

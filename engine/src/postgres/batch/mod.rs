@@ -12,6 +12,7 @@
 //! state_machine   decides every command in memory and records its entries
 //! write           collects what the batch writes
 //! columns         the writes as one array per column, and their statements
+//! usage_columns   rows of usage, and what they take back of closed days
 //! search_columns  the rows by which workspaces are found
 //! commit          sends them together with the end of the transaction
 //! accounts        the accounts that a lane keeps in memory
@@ -32,4 +33,6 @@ mod recount_pauses;
 pub(crate) mod search_columns;
 pub(crate) mod state_machine;
 pub(crate) mod texts;
+mod unsent_columns;
+pub(crate) mod usage_columns;
 pub(crate) mod write;

@@ -263,6 +263,9 @@ impl<'a> StateMachine<'a> {
             let other = self.entries_by_key.insert(key, self.writes.entries.len());
             assert!(other.is_none(), "i07: one entry for each idempotency key");
         }
+        if self.platform.platform.followed.contains(entry.body.kind()) {
+            self.writes.followed.insert(account_index);
+        }
         let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);
         self.writes.entries.push(EntryRow { account_index, n: entry.n, key, opening_entry, end });
     }
@@ -272,6 +275,7 @@ impl<'a> StateMachine<'a> {
     fn apply_derived(&mut self, account_index: usize, entry: &Entry) -> Result<(), Error> {
         match &entry.body {
             EntryBody::Granted { grant, .. } => self.writes.put_grant_row(account_index, grant),
+            EntryBody::WorkspaceUpdated(_) => drop(self.writes.updated_profiles.insert(account_index)),
             EntryBody::ChargeOpened(details) => {
                 if details.deadline.is_some() {
                     let opening_entry = EntryRef { account_index, n: entry.n };

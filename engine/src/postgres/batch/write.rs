@@ -3,7 +3,7 @@
 //! The state machine fills [`BatchWrites`] while it decides. `columns` turns them into one array
 //! per column, `commit` sends them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums, WorkspaceId};
 
@@ -89,7 +89,11 @@ pub(crate) struct BatchWrites {
     /// The bytes of grants that were created or spent, by the entry that created them.
     pub grant_rows: BTreeMap<EntryRef, Vec<u8>>,
     pub usage: Vec<UsageWrite>,
+    /// Accounts whose profile changed.
+    pub updated_profiles: BTreeSet<usize>,
     pub texts: TextWrites,
+    /// The accounts with entries of kinds that somebody follows.
+    pub followed: BTreeSet<usize>,
     /// Keys of commands that were refused or changed nothing. Such an answer is right only if the
     /// key is still free.
     pub unused_keys: Vec<KeyRef>,

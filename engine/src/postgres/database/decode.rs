@@ -7,12 +7,15 @@
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tollkeeper_ledger::{Account, Entry, Grant, HourPart, Micros, Payments, Team, UsageKey, UsageSums};
+use tollkeeper_ledger::{
+    Account, Entry, Grant, HourPart, Micros, Payments, Team, Timestamp, UsageKey, UsageSums,
+};
 
 use super::seal::{Companions, unsealed, unsealed_account};
 use super::session::{Uuid, column};
 use super::usage_codec::{decode_usage, usage_key};
 use crate::Error;
+use crate::closed_days::ClosedUntil;
 
 /// Decodes an entry from its canonical bytes.
 pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Entry, Error> {
@@ -103,6 +106,14 @@ pub(crate) fn decode_grant(bytes: &[u8]) -> Result<Grant, Error> {
 /// Decodes the `usage` column of the table `account`: the rollups of the current hour.
 pub(crate) fn decode_current_usage(bytes: &[u8]) -> Result<Vec<(UsageKey, UsageSums)>, Error> {
     decode_usage(unsealed(bytes)?)
+}
+
+/// Decodes a row of the table `closed_until`: the zone and three instants, from a column on.
+pub(crate) fn closed_until(row: &Row, first: usize) -> Result<ClosedUntil, Error> {
+    let timezone: &str = column(row, first)?;
+    let at = |index: usize| column(row, first + index).map(Timestamp::from_millis);
+    let last = column::<Option<i64>>(row, first + 3)?.map(Timestamp::from_millis);
+    Ok(ClosedUntil { timezone: timezone.into(), from: at(1)?, until: at(2)?, last })
 }
 
 /// Decodes a row of the table `usage`. Its columns from 1 on are hour, operation, worker, member,

@@ -1,8 +1,8 @@
 //! Distributes the tables over the nodes of a Citus cluster.
 //!
 //! Tables with a workspace column are distributed by it and colocated, so that all rows of a
-//! workspace are on one node. The tables `platform` and `migration` are reference tables: every
-//! node has a full copy.
+//! workspace are on one node. The tables `platform`, `migration` and `subscriber` are reference
+//! tables: every node has a full copy.
 //!
 //! Each table is distributed by a statement of its own, and a distributed table is skipped. An
 //! interrupted distribution can therefore be repeated.
@@ -16,22 +16,26 @@ use super::session::{column, connect};
 use crate::Error;
 
 /// The tables distributed by workspace. The others are colocated with the first.
-const BY_WORKSPACE: [&str; 11] = [
+const BY_WORKSPACE: [&str; 15] = [
     "entry",
     "account",
     "team",
     "payments",
     "usage",
+    "closed_until",
+    "closed_day",
     "lot",
     "pending",
     "moved",
     "personal",
     "search",
     "search_word",
+    "unsent",
+    "owed",
 ];
 
 /// The reference tables: every node has a full copy.
-const REFERENCE: [&str; 2] = ["platform", "migration"];
+const REFERENCE: [&str; 3] = ["platform", "migration", "subscriber"];
 
 /// Distributes the tables of a migrated database. Returns the names of the tables distributed by
 /// this call.

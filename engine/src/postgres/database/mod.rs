@@ -9,10 +9,12 @@
 //! failure      what a database error means         blocking     runtimes of one thread
 //! decode       rows to ledger types                usage_codec  the bytes of `account.usage`
 //! schema       migrations and the import marker    distribute   tables over a Citus cluster
+//! closed_days_sql  the statements about closed days
 //! notices      what warnings of the database mean  seal         checksums of derived data
 //! ```
 
 pub(crate) mod blocking;
+mod closed_days_sql;
 pub(crate) mod config;
 pub(crate) mod decode;
 pub(crate) mod distribute;

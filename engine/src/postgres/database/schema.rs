@@ -33,6 +33,8 @@ const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
     include_str!("../migrations/0008_daily_looks.sql"),
     include_str!("../migrations/0009_usage_minutes.sql"),
     include_str!("../migrations/0010_alerts.sql"),
+    include_str!("../migrations/0011_deliveries.sql"),
+    include_str!("../migrations/0012_closed_days.sql"),
 ];
 
 /// The last migration that needs the times at which payments are due to be computed anew.

@@ -97,6 +97,11 @@ impl DbSession {
         with_timeout(self.query(sql, params)).await?
     }
 
+    /// Runs a statement that is not one of [`sql::ALL`].
+    pub(crate) async fn query_text(&self, text: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        Ok(self.client.query(text, params).await?)
+    }
+
     /// Runs a statement that returns no rows.
     pub(crate) async fn execute(&self, sql: Sql, params: Params<'_>) -> Result<(), Failure> {
         self.client.execute(&self.statements[sql as usize], params).await?;

@@ -10,9 +10,11 @@
 //! aborts the transaction. Every transaction of a batch with entries has at least one guard. A
 //! guard also fails if a newer program has migrated the tables and this one is too old for them.
 
+use super::closed_days_sql;
+
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 10;
+pub(crate) const VERSION: usize = 12;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,7 @@ pub(crate) enum Sql {
     SetSearchRows,
     RemoveSearchWords,
     AddSearchWords,
+    AddUnsent,
     UpdatePlatform,
     CheckGuard,
     Account,
@@ -77,6 +80,14 @@ pub(crate) enum Sql {
     UsageOf,
     UsageBySlot,
     UsageForLimits,
+    UnclosedWorkspaces,
+    ClosedUntil,
+    FirstUse,
+    CloseDay,
+    BeginClosedDays,
+    ReopenDays,
+    ForgetOtherZones,
+    ForgetDays,
     ClaimDueCharges,
     DueCharges,
     ClaimCharges,
@@ -111,7 +122,7 @@ pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ commi
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.
-pub(crate) const ALL: [(Sql, &str); 66] = [
+pub(crate) const ALL: [(Sql, &str); 75] = [
     (
         Sql::AccountsOf,
         // With the last entry of each journal, to which the account is compared. One row for each
@@ -316,6 +327,11 @@ pub(crate) const ALL: [(Sql, &str); 66] = [
         "INSERT INTO search_word (workspace, word, created_at)
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
     ),
+    (
+        Sql::AddUnsent,
+        "INSERT INTO unsent (workspace, after_n, n) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+         ON CONFLICT (workspace) DO UPDATE SET n = excluded.n",
+    ),
     (Sql::UpdatePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
     (
         Sql::CheckGuard,
@@ -436,34 +452,7 @@ pub(crate) const ALL: [(Sql, &str); 66] = [
          SELECT NULL, hour, operation, worker, member, api_key, runs, quantity, charged, refunded, minute, until
          FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3",
     ),
-    (
-        Sql::UsageBySlot,
-        // The account's current hour first (its slot is NULL), then sums by the slots in which
-        // their rows begin and end, counted from 1. $4 has the beginnings of the slots in minutes.
-        // A name that is not asked for ($5 to $8) is empty. $9 to $12 are names that must be equal,
-        // or NULL.
-        "SELECT usage, NULL::integer AS slot, NULL::integer AS last, NULL::text AS operation, NULL::text AS worker,
-                NULL::text AS member, NULL::uuid AS api_key, NULL::bigint AS runs, NULL::bigint AS quantity,
-                NULL::bigint AS charged, NULL::bigint AS refunded
-         FROM account WHERE workspace = $1
-         UNION ALL (
-             SELECT NULL, u.slot, u.last, u.operation, u.worker, u.member, u.api_key, sum(u.runs)::bigint,
-                    sum(u.quantity)::bigint, sum(u.charged)::bigint, sum(u.refunded)::bigint
-             FROM (
-                 SELECT width_bucket(hour * 60 + minute, $4::bigint[]) AS slot,
-                        width_bucket(hour * 60 + until - 1, $4::bigint[]) AS last,
-                        CASE WHEN $5::boolean THEN operation ELSE '' END AS operation,
-                        CASE WHEN $6::boolean THEN worker ELSE '' END AS worker,
-                        CASE WHEN $7::boolean THEN member ELSE '' END AS member,
-                        CASE WHEN $8::boolean THEN api_key
-                             ELSE '00000000-0000-0000-0000-000000000000' END AS api_key,
-                        runs, quantity, charged, refunded
-                 FROM usage WHERE workspace = $1 AND hour >= $2 AND hour < $3
-                     AND ($9::text IS NULL OR operation = $9) AND ($10::text IS NULL OR worker = $10)
-                     AND ($11::text IS NULL OR member = $11) AND ($12::uuid IS NULL OR api_key = $12)
-             ) AS u GROUP BY u.slot, u.last, u.operation, u.worker, u.member, u.api_key LIMIT $13
-         )",
-    ),
+    (Sql::UsageBySlot, closed_days_sql::USAGE_BY_SLOT),
     (
         Sql::UsageForLimits,
         // The account's entry number first, then sums of usage. Hours from $3 to $4 are one, and so
@@ -490,6 +479,14 @@ pub(crate) const ALL: [(Sql, &str); 66] = [
              FROM usage WHERE workspace = $1 AND hour >= $2
          ) AS u GROUP BY u.hour, u.minute, u.until, u.operation, u.worker, u.member, u.api_key",
     ),
+    (Sql::UnclosedWorkspaces, closed_days_sql::UNCLOSED_WORKSPACES),
+    (Sql::ClosedUntil, closed_days_sql::CLOSED_UNTIL),
+    (Sql::FirstUse, closed_days_sql::FIRST_USE),
+    (Sql::CloseDay, closed_days_sql::CLOSE_DAY),
+    (Sql::BeginClosedDays, closed_days_sql::BEGIN_CLOSED_DAYS),
+    (Sql::ReopenDays, closed_days_sql::REOPEN_DAYS),
+    (Sql::ForgetOtherZones, closed_days_sql::FORGET_OTHER_ZONES),
+    (Sql::ForgetDays, closed_days_sql::FORGET_DAYS),
     (
         Sql::ClaimDueCharges,
         "UPDATE pending AS p SET claimed_until = $2 FROM (

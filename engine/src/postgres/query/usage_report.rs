@@ -6,18 +6,21 @@
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tollkeeper_ledger::{Account, MemberId, Micros, OperationId, UsageSums, WorkerId, WorkspaceId};
+use tollkeeper_ledger::{
+    Account, MemberId, Micros, OperationId, Timestamp, UsageSums, WorkerId, WorkspaceId,
+};
 
 use super::lists::entries_before;
 use super::point::{account, last_entry_where};
 use crate::Error;
+use crate::closed_days::{self, ClosedUntil, DayChain, DayPart};
 use crate::postgres::database::decode::{decode_current_usage, decode_entry};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, Uuid, column};
 use crate::postgres::database::sql::Sql;
 use crate::usage_report::{
-    ENTRIES_MAX, Fold, GROUPS_MAX, Names, Slots, UsageAnswer, UsageFilter, UsageRefusal, UsageRequest, Used,
-    used_by,
+    ENTRIES_MAX, Fold, GROUPS_MAX, Names, Slots, UsageAnswer, UsageFilter, UsageRefusal, UsageReport,
+    UsageRequest, Used, used_by,
 };
 
 const MINUTE_MILLIS: i64 = 60_000;
@@ -37,20 +40,48 @@ pub(crate) async fn usage_report(
         Err(refusal) => return Ok(Some(Err(refusal))),
     };
     let mut fold = Fold::new(&slots, request);
-    for row in rows(session, id, &slots, request).await? {
-        match column::<Option<i32>>(&row, 1)? {
-            None => {
-                for (key, sums) in decode_current_usage(column(&row, 0)?)? {
-                    fold.add_row(&key, sums);
-                }
-            }
-            Some(first) => add_sum(&mut fold, &slots, first, &row)?,
-        }
-    }
+    let rows = rows(session, &account, &slots, request).await?;
+    let rebuilding = add_rows(&mut fold, &slots, &rows)?;
     Ok(Some(match divide(session, &mut fold, &account).await? {
-        Ok(()) => fold.finish()?,
+        Ok(()) => fold.finish()?.map(|report| UsageReport { rebuilding, ..report }),
         Err(refusal) => Err(refusal),
     }))
+}
+
+/// Adds the rows of the statement. True if days that should be closed are not.
+fn add_rows(fold: &mut Fold, slots: &Slots, rows: &[Row]) -> Result<bool, Error> {
+    let (mut is_late, mut closed, mut next) = (false, None, None);
+    let mut days = Vec::new();
+    for row in rows {
+        match column::<Option<i32>>(row, 1)? {
+            None => {
+                for (key, sums) in decode_current_usage(column(row, 0)?)? {
+                    fold.add_row(&key, sums);
+                }
+                is_late = column::<i64>(row, 7)? > 0;
+            }
+            Some(-3) => {
+                let at = |index: usize| column(row, index).map(Timestamp::from_millis);
+                let last = column::<Option<i64>>(row, 10)?.map(Timestamp::from_millis);
+                let range = at(7)?..at(8)?;
+                let (timezone, from) = (slots.timezone.clone(), range.start);
+                closed = Some((range, ClosedUntil { timezone, from, until: at(9)?, last }));
+            }
+            Some(-1) => days.push(((column::<i64>(row, 7)?, column::<i64>(row, 8)?), column(row, 0)?)),
+            Some(-2) => next = Some(DayPart::decode(column(row, 0)?)?),
+            Some(first) => add_sum(fold, slots, first, row)?,
+        }
+    }
+    let Some((range, closed)) = closed else { return Ok(is_late) };
+    let mut chain = DayChain::new(range);
+    days.sort_unstable_by_key(|(place, _)| *place);
+    for ((day, _), data) in days {
+        let (day, part) = (Timestamp::from_millis(day), DayPart::decode(data)?);
+        chain.note(day, &part)?;
+        closed_days::add_to_fold(fold, slots, day, &part)?;
+    }
+    chain.finish(&closed, next.as_ref())?;
+    Ok(is_late)
 }
 
 /// Adds a sum of the database, whose rows begin in the slot `first`.
@@ -78,7 +109,7 @@ fn add_sum(fold: &mut Fold, slots: &Slots, first: i32, row: &Row) -> Result<(), 
 /// The account's row and the sums of the table.
 async fn rows(
     session: &DbSession,
-    id: &WorkspaceId,
+    account: &Account,
     slots: &Slots,
     request: &UsageRequest,
 ) -> Result<Vec<Row>, Failure> {
@@ -92,8 +123,13 @@ async fn rows(
     let api_key = api_key.required(None, |key| Some(*key)).map(Uuid::of_api_key);
     let hours = slots.hours();
     let most = GROUPS_MAX as i64 + 1;
-    let params: [&(dyn ToSql + Sync); 13] = [
-        &id.as_str(),
+    let days = closed_days::days_of_report(slots, request.group_by);
+    let timezone = days.as_ref().map(|_| &*slots.timezone);
+    let days = days.unwrap_or(slots.from..slots.from);
+    let (first_day, end_day) = (days.start.millis(), days.end.millis());
+    let late = closed_days::should_be_closed_until(&slots.timezone, account.chain.at).millis();
+    let params: [&(dyn ToSql + Sync); 17] = [
+        &account.profile.id.as_str(),
         &hours.start,
         &hours.end,
         &starts,
@@ -106,6 +142,10 @@ async fn rows(
         &member,
         &api_key,
         &most,
+        &timezone,
+        &first_day,
+        &end_day,
+        &late,
     ];
     session.query_with_timeout(Sql::UsageBySlot, &params).await
 }

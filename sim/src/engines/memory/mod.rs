@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{
-    Answer, BoxFuture, CommandResult, DuePlace, Engine, EngineStats, EntryRecord, Error, GrantRecord, Output,
-    Query, QueryResult, Ran, Watch, Watchers,
+    Answer, BoxFuture, CommandResult, Deliveries, DuePlace, Engine, EngineStats, EntryRecord, Error,
+    GrantRecord, Output, Query, QueryResult, Ran, Watch, Watchers,
 };
 use tollkeeper_ledger::{
     Account, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, GrantId, Hash, Id, MemberId,
@@ -19,8 +19,11 @@ use tollkeeper_ledger::{
     Subject, Submission, SubscriptionChange, Timestamp, TopUp, Usage, View, WorkspaceId, decide, invariants,
 };
 
+mod deliveries;
 mod queries;
 mod texts;
+
+use deliveries::Delivered;
 
 /// The account and the journal of a workspace.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ struct State {
     platform: Arc<Platform>,
     ids: u64,
     commands: u64,
+    delivered: Delivered,
 }
 
 /// An engine whose data ends with its process.
@@ -202,6 +206,10 @@ impl State {
                 Output::Plans(self.platform.plans.newest().clone())
             }
             _ if matches!(command, Command::SetSettings(_)) => Output::Settings(self.platform.settings),
+            _ if let Command::SetWebhookEndpoint(endpoint) = command => {
+                let endpoint = self.platform.webhook_endpoint(endpoint.id);
+                Output::WebhookEndpoint(Box::new((**endpoint.expect("it is set")).clone()))
+            }
             _ if matches!(
                 command,
                 Command::SetAlerts { .. }
@@ -210,6 +218,7 @@ impl State {
                     | Command::NoteLimit { .. }
                     | Command::SetLost { .. }
                     | Command::Payment(_)
+                    | Command::RemoveWebhookEndpoint(_)
             ) =>
             {
                 Output::Done
@@ -253,6 +262,7 @@ impl State {
             if matches!(entry.body, EntryBody::WorkspaceCreated(_)) {
                 self.opened.push(id.clone());
             }
+            self.delivered.order.push((id.clone(), entry.n));
             stored.journal.push(EntryRecord { entry, hash });
         }
         stored.account.finish_change();
@@ -284,6 +294,7 @@ impl StoredWorkspace {
             EntryBody::PricesSet(version) => Output::Prices(version.clone()),
             EntryBody::PlansSet(version) => Output::Plans(version.clone()),
             EntryBody::SettingsChanged(settings) => Output::Settings(*settings),
+            EntryBody::WebhookEndpointSet(endpoint) => Output::WebhookEndpoint(endpoint.clone()),
             EntryBody::LimitsSet(limits) => Output::Limits(limits.clone()),
             EntryBody::Team(change) => Output::Team(change.clone()),
             EntryBody::Payment(change) => match **change {
@@ -376,6 +387,10 @@ impl Engine for Memory {
     ) -> BoxFuture<'_, Result<Vec<DuePlace>, Error>> {
         let due = self.state().due_payments(at).into_iter();
         now(due.filter(|place| Some(place) > after.as_ref()).take(most).collect())
+    }
+
+    fn deliveries(&self) -> &dyn Deliveries {
+        self
     }
 
     fn stats(&self) -> EngineStats {

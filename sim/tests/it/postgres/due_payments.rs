@@ -58,10 +58,11 @@ fn two_servers_share_due_payments_and_do_each_work_once() {
     check_audit(&store.0);
 }
 
-/// Makes the table of usage as it was before version 9.
-const WITHOUT_MINUTES: &str =
-    "ALTER TABLE usage DROP CONSTRAINT usage_pkey, DROP COLUMN minute, DROP COLUMN until,
-    ADD PRIMARY KEY (workspace, hour, operation, worker, member, api_key)";
+/// Makes the tables as they were before version 9.
+const BEFORE_VERSION_9: &str =
+    "DROP TABLE closed_day, closed_until; ALTER TABLE usage DROP CONSTRAINT usage_pkey, DROP COLUMN minute, DROP COLUMN until,
+    ADD PRIMARY KEY (workspace, hour, operation, worker, member, api_key);
+    DROP TABLE unsent, owed, subscriber";
 
 #[test]
 fn a_migration_computes_when_the_payments_of_older_tables_are_due() {
@@ -77,7 +78,7 @@ fn a_migration_computes_when_the_payments_of_older_tables_are_due() {
     let due = "SELECT workspace, due_at, claimed_until FROM payments ORDER BY workspace";
     let before = store.0.sql(due);
     block_on(client.engine.close()).expect("a healthy engine closes");
-    store.0.sql(WITHOUT_MINUTES);
+    store.0.sql(BEFORE_VERSION_9);
     store.0.sql(
         "ALTER TABLE payments DROP COLUMN due_at, DROP COLUMN claimed_until;
          UPDATE platform SET min_version = 5; DELETE FROM migration WHERE version > 5",
@@ -101,7 +102,7 @@ fn a_migration_computes_the_times_of_payments_again() {
     let before = store.0.sql(due);
     block_on(client.engine.close()).expect("a healthy engine closes");
     // The rules of the version before asked no provider daily, and had no time for that.
-    store.0.sql(WITHOUT_MINUTES);
+    store.0.sql(BEFORE_VERSION_9);
     store.0.sql(
         "UPDATE payments SET due_at = NULL; UPDATE platform SET min_version = 7;
          DELETE FROM migration WHERE version > 7",

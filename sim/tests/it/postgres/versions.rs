@@ -165,7 +165,7 @@ fn a_migration_distributes_new_tables_like_the_others() {
              AS 'INSERT INTO pg_dist_partition VALUES ($1, $2, $3)';
          INSERT INTO pg_dist_partition SELECT relname::regclass, 'workspace', 'entry' FROM pg_class
              WHERE relname IN ('entry', 'account', 'usage', 'lot', 'pending', 'moved', 'personal', 'search',
-                               'search_word', 'platform', 'migration')",
+                               'search_word', 'platform', 'migration', 'subscriber')",
     );
     let later = ["ALTER TABLE team ADD COLUMN later bigint"];
     migrate_further(&database.url(), &later).expect("the migration of a later release runs");

@@ -1,0 +1,255 @@
+//! Deliveries of the embedded engine: a subscriber's place is a place in the journal of all
+//! workspaces.
+//!
+//! One process serves the directory, so every turn is its own. Entries are read on threads for
+//! that, never by the writer. What is kept is in a file of its own (`store`). The file is made when
+//! deliveries are first asked for; how entries are found is in `scan::followed`.
+
+pub(crate) mod store;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tollkeeper_ledger::{Timestamp, WebhookEndpoint, WorkspaceId};
+
+use self::store::{Cursor, DeliveryStore};
+use super::Embedded;
+use super::scan::lists::Reader;
+use super::scan::readers::Readers;
+use crate::{
+    BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, Error, FollowedEntry, JournalPlace,
+    SubscriberState,
+};
+
+/// What the deliveries of a directory need.
+#[derive(Debug)]
+pub(super) struct DeliveryFiles {
+    directory: PathBuf,
+    readers: Readers,
+    store: Arc<Mutex<Option<DeliveryStore>>>,
+    is_read_only: bool,
+}
+
+impl DeliveryFiles {
+    pub(super) fn new(directory: PathBuf, readers: Readers, is_read_only: bool) -> DeliveryFiles {
+        DeliveryFiles { directory, readers, store: Arc::default(), is_read_only }
+    }
+
+    /// Runs `work` with the store on a reading thread; makes the store if it is not there.
+    async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reader, &DeliveryStore) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.is_read_only {
+            return Err(Error::unavailable("the data directory is open for reading only"));
+        }
+        let (store, directory) = (Arc::clone(&self.store), self.directory.clone());
+        let read = move |reader: &Reader, _: &WorkspaceId| {
+            let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            if store.is_none() {
+                *store = Some(DeliveryStore::open(&directory, || reader.journal_end())?);
+            }
+            work(reader, store.as_ref().expect("it was opened above"))
+        };
+        self.readers.read(WorkspaceId::platform(), read).await
+    }
+}
+
+impl Deliveries for Embedded {
+    fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.deliveries.with_store(|_, _| Ok(())))
+    }
+
+    fn distribute(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let platform = self.core.platform();
+        let names: Vec<String> =
+            platform.webhook_endpoints.iter().map(|endpoint| endpoint.subscriber()).collect();
+        Box::pin(self.deliveries.with_store(move |_, store| store.retain(&names)))
+    }
+
+    fn take_turn(
+        &self,
+        endpoint: Arc<WebhookEndpoint>,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>> {
+        let state = move |_: &Reader, store: &DeliveryStore| store.state(&endpoint.subscriber()).map(Some);
+        Box::pin(self.deliveries.with_store(state))
+    }
+
+    fn portion(
+        &self,
+        endpoint: Arc<WebhookEndpoint>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+        let most = most.max(1);
+        Box::pin(self.deliveries.with_store(move |reader, store| {
+            let at = place(reader, store, &endpoint)?;
+            reader.followed(&endpoint, at, most)
+        }))
+    }
+
+    fn note(
+        &self,
+        endpoint: Arc<WebhookEndpoint>,
+        notes: DeliveryNotes,
+        _now: Timestamp,
+    ) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+        Box::pin(self.deliveries.with_store(move |reader, store| {
+            let name = endpoint.subscriber();
+            let mut state = store.state(&name)?;
+            if notes == (DeliveryNotes { ends_turn: true, ..DeliveryNotes::default() }) {
+                // No other server waits for the turn.
+                return Ok(state);
+            }
+            state.apply(&notes);
+            let at = place(reader, store, &endpoint)?;
+            let reached = notes.reached.iter().max_by_key(|reached| reached.seq);
+            let at = match reached {
+                Some(JournalPlace { seq, hash, .. }) if *seq >= at.seq => Cursor { seq: *seq, hash: *hash },
+                _ => at,
+            };
+            store.set(&name, at, &state)?;
+            Ok(state)
+        }))
+    }
+
+    fn state(&self, endpoint: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+        if self.deliveries.is_read_only {
+            let read = DeliveryStore::open_to_read(&self.deliveries.directory)
+                .and_then(|store| store.map(|store| store.state(&endpoint.subscriber())).transpose());
+            return Box::pin(std::future::ready(read.map(Option::unwrap_or_default)));
+        }
+        Box::pin(self.deliveries.with_store(move |_, store| store.state(&endpoint.subscriber())))
+    }
+
+    fn entry_at(&self, place: JournalPlace) -> BoxFuture<'_, Result<Option<FollowedEntry>, Error>> {
+        let read = move |reader: &Reader, _: &WorkspaceId| reader.followed_at(&place);
+        Box::pin(self.deliveries.readers.read(WorkspaceId::platform(), read))
+    }
+
+    fn committed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.core.committed())
+    }
+}
+
+/// The place of a subscriber, which it keeps until something is noted.
+fn place(reader: &Reader, store: &DeliveryStore, endpoint: &WebhookEndpoint) -> Result<Cursor, Error> {
+    let own = store.cursor(&endpoint.subscriber())?;
+    reader.place_to_go_on(endpoint, own, store.origin())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tollkeeper_ledger::{
+        Actor, Command, GrantRequest, Id, MessageTypes, Micros, Source, Submission, WebhookEndpointId,
+    };
+
+    use super::*;
+    use crate::Engine;
+    use crate::embedded::{Options, backup, restore};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    fn open(directory: &Path) -> Embedded {
+        Embedded::open(directory, Options::default()).expect("the directory opens")
+    }
+
+    async fn run(engine: &Embedded, workspace: WorkspaceId, command: Command) {
+        let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
+        engine.run(submission, NOW).await.expect("a healthy disk").expect("it is accepted");
+    }
+
+    async fn grants(engine: &Embedded, amounts: std::ops::Range<i64>) {
+        for amount in amounts {
+            let grant = GrantRequest::new(Source::Promotional, Micros::new(amount));
+            run(engine, WorkspaceId::new("acme").expect("a name"), Command::Grant(grant)).await;
+        }
+    }
+
+    fn endpoint() -> Arc<WebhookEndpoint> {
+        Arc::new(WebhookEndpoint {
+            id: WebhookEndpointId(Id::v7(1, 0, 1)),
+            version: 1,
+            url: "https://receiver.example".into(),
+            types: MessageTypes::All,
+            workspace: None,
+            enabled: true,
+            fault: None,
+            generation: 1,
+            previous_signs_until: None,
+            beginning: 1,
+            secret_digest: [1; 32],
+            created_at: NOW,
+        })
+    }
+
+    /// The amounts that the next portion is about, and how many other entries. Notes them.
+    async fn next(engine: &Embedded) -> (Vec<i64>, usize) {
+        let portion = engine.portion(endpoint(), 100).await.expect("it reads");
+        let notes = DeliveryNotes { reached: portion.end, ..DeliveryNotes::default() };
+        engine.note(endpoint(), notes, NOW).await.expect("it writes");
+        let amount =
+            |followed: &FollowedEntry| followed.record.entry.body.legs().map(|legs| legs.amount.get());
+        let amounts: Vec<i64> = portion.entries.iter().filter_map(amount).collect();
+        let others = portion.entries.len() - amounts.len();
+        (amounts, others)
+    }
+
+    #[tokio::test]
+    async fn a_restored_ledger_goes_back_to_what_both_have_in_common() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let [data, copy, restored] = ["data", "copy", "restored"].map(|name| scratch.path().join(name));
+        let engine = open(&data);
+        engine.prepare().await.expect("it is ready");
+        run(&engine, WorkspaceId::new("acme").expect("a name"), Command::CreateWorkspace(Default::default()))
+            .await;
+        run(&engine, WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new((*endpoint()).clone())))
+            .await;
+        grants(&engine, 1..3).await;
+        assert_eq!(next(&engine).await, (vec![1, 2], 0));
+        grants(&engine, 3..4).await;
+        backup(&data, &copy).expect("it is copied");
+        grants(&engine, 4..6).await;
+        assert_eq!(next(&engine).await, (vec![3, 4, 5], 0));
+        engine.close().await.expect("it closes");
+        drop(engine);
+
+        restore(&copy, &restored, NOW).expect("it is restored");
+        let engine = open(&restored);
+        assert_eq!(next(&engine).await, (vec![3], 1), "what was not sent before the copy, and the epoch");
+        grants(&engine, 7..8).await;
+        assert_eq!(next(&engine).await, (vec![7], 0));
+        engine.close().await.expect("it closes");
+        drop(engine);
+
+        // The places of the ledger that was copied are later than the restored journal.
+        std::fs::copy(data.join(store::FILE), restored.join(store::FILE)).expect("it is copied");
+        let engine = open(&restored);
+        assert_eq!(next(&engine).await, (vec![7], 1), "from the epoch on");
+        assert_eq!(next(&engine).await, (vec![], 0));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_made_anew_begins_at_the_end() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let engine = open(scratch.path());
+        engine.prepare().await.expect("it is ready");
+        run(&engine, WorkspaceId::new("acme").expect("a name"), Command::CreateWorkspace(Default::default()))
+            .await;
+        run(&engine, WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new((*endpoint()).clone())))
+            .await;
+        grants(&engine, 1..3).await;
+        engine.close().await.expect("it closes");
+        drop(engine);
+        std::fs::remove_file(scratch.path().join(store::FILE)).expect("it is there");
+        let engine = open(scratch.path());
+        engine.prepare().await.expect("it is ready");
+        grants(&engine, 3..4).await;
+        assert_eq!(next(&engine).await, (vec![3], 0));
+        let read_only = Embedded::open_read_only(scratch.path()).expect("it reads");
+        assert_eq!(read_only.state(endpoint()).await.expect("it reads"), SubscriberState::default());
+        assert!(read_only.portion(endpoint(), 1).await.is_err(), "it writes nothing");
+    }
+}

@@ -1,0 +1,332 @@
+//! Deliveries of the PostgreSQL engine: what is owed to a subscriber is a row for each workspace.
+//!
+//! ```text
+//! batch            writes `unsent` with its entries: one row a workspace, if somebody follows
+//! distribute       takes rows of `unsent` and gives each subscriber a row of `owed`
+//! take_turn        one server serves a subscriber, until it has not asked again for some time
+//! portion, note    reads the entries that are owed; moves the place; removes what is sent
+//! ```
+//!
+//! A number of the whole database would not be in the order of commits. The numbers of a workspace
+//! are, so places are numbers of workspaces. No transaction is open while a message is sent.
+//!
+//! Guarantee: an endpoint that is committed before a batch is given the entries of the batch. Every
+//! batch checks the number of the platform's last entry, and a distribution checks it after it has
+//! taken the rows. So neither works with an older list of endpoints than the rows were written
+//! with. An endpoint may also be given entries of the second before it was created.
+
+pub(crate) mod connection;
+mod statements;
+
+use std::sync::Arc;
+
+use tollkeeper_ledger::{Entry, MessageType, Platform, Timestamp, WebhookEndpoint, WorkspaceId};
+
+use self::connection::transaction;
+use super::Postgres;
+use super::database::decode::decode_entry;
+use super::database::failure::Failure;
+use super::database::session::{DbSession, column};
+use super::database::sql::Sql;
+use super::shared::SharedState;
+use crate::hash::digest;
+use crate::{
+    BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, EntryRecord, Error, FollowedEntry, JournalPlace,
+    SubscriberState,
+};
+
+/// How many workspaces are distributed in one transaction.
+const DISTRIBUTED_AT_ONCE: i64 = 1_000;
+
+/// How long a turn lasts after it was last taken: longer than the slowest answer of a receiver.
+const TURN_SECONDS: i64 = 60;
+
+/// From how many workspaces a portion has entries.
+const WORKSPACES_MAX: i64 = 64;
+
+/// How many entries of a workspace one portion looks at.
+const LOOKS_MAX: i64 = 512;
+
+/// The byte of an entry that is the code of its kind.
+const KIND_BYTE: usize = 1;
+
+impl Deliveries for Postgres {
+    fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
+        // The tables are there since the migration.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn distribute(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let shared = Arc::clone(&self.shared);
+        self.on_reader_thread(async move {
+            while distribute(&shared).await? {}
+            Ok(())
+        })
+    }
+
+    fn take_turn(
+        &self,
+        endpoint: Arc<WebhookEndpoint>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>> {
+        let (name, holder) = (endpoint.subscriber(), self.shared.deliveries.holder);
+        self.read(move |session: Arc<DbSession>| {
+            let name = name.clone();
+            async move {
+                let rows = session.query_text(statements::HAS_WORK, &[&name]).await?;
+                if let Some(row) = rows.first() {
+                    let state = state_of(&name, column(row, 0)?)?;
+                    let is_due = state.waiting().any(|waiting| waiting.next_at.is_some_and(|at| at <= now));
+                    if !column::<bool>(row, 1)? && !is_due {
+                        // Nothing is to be done, so no turn is written down.
+                        return Ok(Some(state));
+                    }
+                }
+                let until = now.plus_seconds(TURN_SECONDS).millis();
+                let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+                    [&name, &holder, &now.millis(), &until];
+                let rows = session.query_text(statements::TAKE_TURN, &params).await?;
+                Ok(rows.first().map(|row| state_of(&name, column(row, 0)?)).transpose()?)
+            }
+        })
+    }
+
+    fn portion(
+        &self,
+        endpoint: Arc<WebhookEndpoint>,
+        most: usize,
+    ) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+        self.read(move |session: Arc<DbSession>| {
+            let endpoint = Arc::clone(&endpoint);
+            async move { portion(&session, &endpoint, most.max(1)).await }
+        })
+    }
+
+    fn note(
+        &self,
+        endpoint: Arc<WebhookEndpoint>,
+        notes: DeliveryNotes,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+        let shared = Arc::clone(&self.shared);
+        self.on_reader_thread(async move {
+            let until = if notes.ends_turn { 0 } else { now.plus_seconds(TURN_SECONDS).millis() };
+            let turn = (shared.deliveries.holder, until);
+            transaction(&shared, |session| note(session, endpoint.subscriber(), notes, turn)).await
+        })
+    }
+
+    fn state(&self, endpoint: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+        let name = endpoint.subscriber();
+        self.read(move |session: Arc<DbSession>| {
+            let name = name.clone();
+            async move {
+                let rows = session.query_text(statements::STATE, &[&name]).await?;
+                let state = rows.first().map(|row| state_of(&name, column(row, 0)?)).transpose()?;
+                Ok(state.unwrap_or_default())
+            }
+        })
+    }
+
+    fn entry_at(&self, place: JournalPlace) -> BoxFuture<'_, Result<Option<FollowedEntry>, Error>> {
+        self.read(move |session: Arc<DbSession>| {
+            let place = place.clone();
+            async move {
+                let numbers = vec![place.n as i64];
+                let rows =
+                    session.query(Sql::EntriesByNumber, &[&place.workspace.as_str(), &numbers]).await?;
+                let Some(row) = rows.first() else { return Ok(None) };
+                let bytes: &[u8] = column(row, 0)?;
+                let record = EntryRecord { entry: decode_entry(bytes)?, hash: digest(bytes) };
+                Ok((record.hash == place.hash).then_some(FollowedEntry { place, record }))
+            }
+        })
+    }
+
+    fn committed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.shared.deliveries.committed.notified())
+    }
+}
+
+/// What is kept of a subscriber. Bytes that cannot be read are as good as none.
+fn state_of(name: &str, bytes: &[u8]) -> Result<SubscriberState, Error> {
+    if bytes.is_empty() {
+        return Ok(SubscriberState::default());
+    }
+    Ok(SubscriberState::decode(bytes).unwrap_or_else(|| {
+        tracing::error!(subscriber = name, "what failed of a webhook endpoint cannot be read");
+        SubscriberState::default()
+    }))
+}
+
+/// Distributes some workspaces; returns true if there may be more.
+async fn distribute(shared: &SharedState) -> Result<bool, Failure> {
+    let snapshot = shared.platform.snapshot();
+    let mut retained_for = shared.deliveries.retained_for.lock().await;
+    let retains = *retained_for != Some(snapshot.n);
+    let platform = Arc::clone(&snapshot.platform);
+    let distributed = transaction(shared, |session| async move {
+        let rows = session.query_text(statements::UNSENT, &[&DISTRIBUTED_AT_ONCE]).await?;
+        let workspaces: Vec<String> =
+            rows.iter().map(|row| column::<&str>(row, 0).map(str::to_owned)).collect::<Result<_, _>>()?;
+        let taken = match workspaces.is_empty() {
+            true => Vec::new(),
+            false => session.query_text(statements::TAKE_UNSENT, &[&workspaces]).await?,
+        };
+        if taken.is_empty() && !retains {
+            return Ok(false);
+        }
+        let rows = session.query_text(statements::PLATFORM_NUMBER, &[]).await?;
+        let number: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
+        if number as u64 != snapshot.n {
+            // The rows may be of an endpoint that this server does not know yet.
+            return Err(Failure::Conflict);
+        }
+        let owed = Owed::of(&platform, &taken)?;
+        if !owed.workspace.is_empty() {
+            let Owed { workspace, subscriber, after_n, n } = &owed;
+            session.query_text(statements::ADD_OWED, &[workspace, subscriber, after_n, n]).await?;
+        }
+        if retains {
+            let names: Vec<String> =
+                platform.webhook_endpoints.iter().map(|endpoint| endpoint.subscriber()).collect();
+            for statement in statements::RETAIN {
+                session.query_text(statement, &[&names]).await?;
+            }
+        }
+        Ok(taken.len() as i64 == DISTRIBUTED_AT_ONCE)
+    });
+    match distributed.await {
+        Ok(more) => {
+            *retained_for = Some(snapshot.n);
+            Ok(more)
+        }
+        // The snapshot is refreshed every second, and the next call goes on.
+        Err(Failure::Conflict) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Rows of the table `owed`.
+#[derive(Debug, Default)]
+struct Owed {
+    workspace: Vec<String>,
+    subscriber: Vec<String>,
+    after_n: Vec<i64>,
+    n: Vec<i64>,
+}
+
+impl Owed {
+    /// What each subscriber is given of rows of `unsent`, in the order of the workspaces.
+    fn of(platform: &Platform, taken: &[tokio_postgres::Row]) -> Result<Owed, Error> {
+        let mut rows: Vec<(&str, i64, i64)> = Vec::with_capacity(taken.len());
+        for row in taken {
+            rows.push((column(row, 0)?, column(row, 1)?, column(row, 2)?));
+        }
+        rows.sort_unstable();
+        let mut owed = Owed::default();
+        for (workspace, after_n, n) in rows {
+            let follows = |endpoint: &&Arc<WebhookEndpoint>| {
+                endpoint.workspace.as_ref().is_none_or(|only| only.as_str() == workspace)
+            };
+            for endpoint in platform.webhook_endpoints.iter().filter(follows) {
+                owed.workspace.push(workspace.to_owned());
+                owed.subscriber.push(endpoint.subscriber());
+                owed.after_n.push(after_n);
+                owed.n.push(n);
+            }
+        }
+        Ok(owed)
+    }
+}
+
+async fn portion(
+    session: &DbSession,
+    endpoint: &WebhookEndpoint,
+    most: usize,
+) -> Result<DeliveryPortion, Failure> {
+    let owed = session.query_text(statements::OWED, &[&endpoint.subscriber(), &WORKSPACES_MAX]).await?;
+    let mut portion = DeliveryPortion { more: owed.len() as i64 == WORKSPACES_MAX, ..Default::default() };
+    for row in &owed {
+        if portion.entries.len() >= most {
+            portion.more = true;
+            break;
+        }
+        let (workspace, after_n, n) = (column::<&str>(row, 0)?, column(row, 1)?, column(row, 2)?);
+        let most_left = most - portion.entries.len();
+        portion.more |=
+            add_of_workspace(session, endpoint, &mut portion, (workspace, after_n, n), most_left).await?;
+    }
+    Ok(portion)
+}
+
+/// Adds the entries of one workspace; returns true if some are left.
+async fn add_of_workspace(
+    session: &DbSession,
+    endpoint: &WebhookEndpoint,
+    portion: &mut DeliveryPortion,
+    (name, after_n, n): (&str, i64, i64),
+    most: usize,
+) -> Result<bool, Failure> {
+    let platform = WorkspaceId::platform();
+    let workspace = if name == platform.as_str() {
+        platform
+    } else {
+        WorkspaceId::new(name).map_err(|_| Error::damaged("a row is of no workspace"))?
+    };
+    let kinds = endpoint.types.kinds();
+    let rows = session.query(Sql::EntriesAfter, &[&name, &after_n, &LOOKS_MAX]).await?;
+    let (mut end, mut found) = (None, 0);
+    for row in &rows {
+        if found == most {
+            break;
+        }
+        let bytes: &[u8] = column(row, 0)?;
+        let is_of_kind = bytes.get(KIND_BYTE).is_some_and(|code| kinds.contains_code(*code));
+        let number = after_n as u64 + 1 + end.as_ref().map_or(0, |end: &JournalPlace| end.n - after_n as u64);
+        let place = JournalPlace { workspace: workspace.clone(), n: number, seq: 0, hash: digest(bytes) };
+        if is_of_kind {
+            let entry = decode_entry(bytes)?;
+            if entry.n != number {
+                return Err(Error::damaged(format!("the journal of workspace {name} has a gap")).into());
+            }
+            if wants(endpoint, &entry) {
+                let record = EntryRecord { entry, hash: place.hash };
+                portion.entries.push(FollowedEntry { place: place.clone(), record });
+                found += 1;
+            }
+        }
+        end = Some(place);
+    }
+    let reached = end.as_ref().map_or(after_n, |end| end.n as i64);
+    portion.end.extend(end);
+    Ok(reached < n)
+}
+
+/// True if the endpoint is sent a message about the entry.
+fn wants(endpoint: &WebhookEndpoint, entry: &Entry) -> bool {
+    MessageType::of(entry).is_some_and(|message| endpoint.types.contains(message))
+}
+
+async fn note(
+    session: Arc<DbSession>,
+    name: String,
+    notes: DeliveryNotes,
+    (holder, until): (i64, i64),
+) -> Result<SubscriberState, Failure> {
+    session.query_text(statements::ADD_SUBSCRIBER, &[&name]).await?;
+    let rows = session.query_text(statements::LOCK_STATE, &[&name]).await?;
+    let mut state = rows.first().map(|row| state_of(&name, column(row, 0)?)).transpose()?.unwrap_or_default();
+    state.apply(&notes);
+    let bytes = state.encode();
+    session.query_text(statements::SET_STATE, &[&name, &bytes, &holder, &until]).await?;
+    if !notes.reached.is_empty() {
+        let mut reached: Vec<(&str, i64)> =
+            notes.reached.iter().map(|place| (place.workspace.as_str(), place.n as i64)).collect();
+        reached.sort_unstable();
+        let (workspaces, numbers): (Vec<&str>, Vec<i64>) = reached.into_iter().unzip();
+        session.query_text(statements::REACH, &[&name, &workspaces, &numbers]).await?;
+        session.query_text(statements::REMOVE_SENT, &[&name, &workspaces]).await?;
+    }
+    Ok(state)
+}

@@ -1,0 +1,107 @@
+//! When a message that was not accepted is sent again, and when an endpoint is disabled.
+//!
+//! The pauses are those of Standard Webhooks, each a fifth shorter or longer, so that the messages
+//! of many endpoints do not come at once.
+
+use tollkeeper_engine::SubscriberState;
+use tollkeeper_ledger::Timestamp;
+
+/// The pauses after the first attempt, the second …, in seconds.
+const PAUSES: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// How long an endpoint may accept nothing until it is disabled.
+const DISABLED_AFTER_SECONDS: i64 = 5 * 86_400;
+
+/// The longest pause that a receiver may ask for.
+const RETRY_AFTER_MAX_SECONDS: i64 = 86_400;
+
+/// The least pause after an answer that asks to slow down.
+const SLOW_DOWN_SECONDS: i64 = 60;
+
+/// What an answer says about the next attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The header `Retry-After`, in seconds.
+    pub retry_after_seconds: Option<i64>,
+    /// True for an answer that says that messages come too fast.
+    pub slow_down: bool,
+}
+
+/// When a message is sent again that was sent `attempts` times; `None` if no pause is left.
+/// `chance` is 0 to 999.
+#[must_use]
+pub fn next_at(attempts: u32, now: Timestamp, asked: Asked, chance: u16) -> Option<Timestamp> {
+    let index = usize::try_from(attempts).unwrap_or(usize::MAX).checked_sub(1)?;
+    let pause = *PAUSES.get(index)?;
+    Some(Timestamp::from_millis(now.millis() + varied(pause, asked, chance)))
+}
+
+/// The same for a message of an endpoint that is down: the last pause again and again.
+#[must_use]
+pub fn next_while_down(attempts: u32, now: Timestamp, asked: Asked, chance: u16) -> Timestamp {
+    let last = u32::try_from(PAUSES.len()).unwrap_or(u32::MAX);
+    next_at(attempts.clamp(1, last), now, asked, chance).unwrap_or(now)
+}
+
+/// A pause in milliseconds: a fifth shorter or longer, and as long as the receiver asks.
+fn varied(pause_seconds: i64, asked: Asked, chance: u16) -> i64 {
+    let millis = pause_seconds * 1_000;
+    let varied = millis * 4 / 5 + millis * 2 / 5 * i64::from(chance.min(999)) / 999;
+    let asked_for = asked.retry_after_seconds.unwrap_or(0).clamp(0, RETRY_AFTER_MAX_SECONDS);
+    let least = if asked.slow_down { SLOW_DOWN_SECONDS } else { 0 };
+    varied.max(asked_for.max(least) * 1_000)
+}
+
+/// True if nothing was accepted for so long that the endpoint is disabled.
+#[must_use]
+pub fn is_failing(state: &SubscriberState, now: Timestamp) -> bool {
+    state.failing_since.is_some_and(|since| since.plus_seconds(DISABLED_AFTER_SECONDS) <= now)
+}
+
+/// The header `Retry-After` as seconds; a date is not read.
+#[must_use]
+pub fn retry_after(header: &str) -> Option<i64> {
+    header.trim().parse().ok().filter(|seconds: &i64| *seconds >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn pause(attempts: u32, chance: u16) -> Option<i64> {
+        next_at(attempts, NOW, Asked::default(), chance).map(|at| at.millis() - NOW.millis())
+    }
+
+    #[test]
+    fn pauses_grow_and_vary_by_a_fifth() {
+        assert_eq!((pause(1, 0), pause(1, 999)), (Some(4_000), Some(6_000)));
+        assert_eq!((pause(9, 0), pause(9, 999)), (Some(69_120_000), Some(103_680_000)));
+        assert_eq!((pause(10, 0), pause(0, 0)), (None, None), "ten attempts are all");
+        let middle: Vec<i64> = (1..=9).filter_map(|attempts| pause(attempts, 499)).collect();
+        assert!(middle.is_sorted() && middle.len() == 9, "{middle:?}");
+        let down = next_while_down(40, NOW, Asked::default(), 0);
+        assert_eq!(Some(down.millis() - NOW.millis()), pause(9, 0));
+    }
+
+    #[test]
+    fn a_receiver_may_ask_for_a_longer_pause() {
+        let asked = |seconds, slow_down| Asked { retry_after_seconds: seconds, slow_down };
+        let after = |asked| next_at(1, NOW, asked, 0).map(|at| at.millis() - NOW.millis());
+        assert_eq!(after(asked(Some(120), false)), Some(120_000));
+        assert_eq!(after(asked(Some(1), false)), Some(4_000));
+        assert_eq!(after(asked(None, true)), Some(60_000));
+        assert_eq!(after(asked(Some(i64::MAX), false)), Some(86_400_000));
+        assert_eq!((retry_after("120"), retry_after("-1"), retry_after("soon")), (Some(120), None, None));
+    }
+
+    #[test]
+    fn five_days_without_a_success_disable() {
+        let mut state = SubscriberState::default();
+        assert!(!is_failing(&state, NOW));
+        state.failing_since = Some(NOW);
+        assert!(!is_failing(&state, NOW.plus_seconds(5 * 86_400 - 1)));
+        assert!(is_failing(&state, NOW.plus_seconds(5 * 86_400)));
+    }
+}

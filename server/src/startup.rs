@@ -32,6 +32,7 @@ use crate::jobs::losses::Losses;
 use crate::jobs::polling::Polling;
 use crate::jobs::reconciliation::Reconciliation;
 use crate::jobs::renewals::Renewals;
+use crate::jobs::self_check::SelfCheck;
 use crate::jobs::time_outs::TimeOuts;
 use crate::notify::dispatcher;
 use crate::notify::webhooks::Webhooks;
@@ -198,6 +199,7 @@ pub async fn serve(
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
             () = Losses::default().run(&app, app.poll_interval) => {}
             () = dispatcher::run(&app) => {}
+            () = SelfCheck::default().run(&app, app.poll_interval) => {}
             () = ClosingDays::default().run(&app, app.poll_interval) => {}
         }
         app.followers.end_all();

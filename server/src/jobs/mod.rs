@@ -8,6 +8,7 @@
 //! reconciliation finds what lost webhook events would have said
 //! losses         looks daily at refunds and disputes
 //! closed_days    adds up days of usage that are over
+//! self_check     recomputes accounts while the server runs
 //! polling        how all poll, batch after batch
 //! back_off       when what failed is tried again
 //! ```
@@ -22,6 +23,7 @@ pub(crate) mod losses;
 pub(crate) mod polling;
 pub(crate) mod reconciliation;
 pub(crate) mod renewals;
+pub(crate) mod self_check;
 pub(crate) mod settings;
 pub(crate) mod time_outs;
 

@@ -108,6 +108,8 @@ pub struct Metrics {
     failed_walks: AtomicU64,
     reconciled: AtomicU64,
     failing_events: AtomicU64,
+    self_checks: AtomicU64,
+    self_check_disagreements: AtomicU64,
     followers: AtomicU64,
 }
 
@@ -135,6 +137,8 @@ impl Metrics {
             failed_walks: AtomicU64::new(0),
             reconciled: AtomicU64::new(0),
             failing_events: AtomicU64::new(0),
+            self_checks: AtomicU64::new(0),
+            self_check_disagreements: AtomicU64::new(0),
             followers: AtomicU64::new(0),
             labels,
         }
@@ -204,6 +208,16 @@ impl Metrics {
     /// Sets the number of open streams and waiting requests.
     pub fn set_followers(&self, followers: u64) {
         self.followers.store(followers, Relaxed);
+    }
+
+    /// Counts an account that was recomputed and compared.
+    pub fn count_self_check(&self) {
+        self.self_checks.fetch_add(1, Relaxed);
+    }
+
+    /// Counts an account that does not follow from its journal.
+    pub fn count_self_check_disagreement(&self) {
+        self.self_check_disagreements.fetch_add(1, Relaxed);
     }
 
     /// All metrics in the text format of Prometheus.
@@ -301,6 +315,18 @@ impl Metrics {
                 "gauge",
                 "Events of Stripe's list that cannot be carried out and are tried again.",
                 &self.failing_events,
+            ),
+            (
+                "tollkeeper_self_checks_total",
+                "counter",
+                "Accounts that were recomputed from their journals while the server runs.",
+                &self.self_checks,
+            ),
+            (
+                "tollkeeper_self_check_disagreements_total",
+                "counter",
+                "Accounts that did not follow from their journals. It must stay 0.",
+                &self.self_check_disagreements,
             ),
         ] {
             head(text, name, kind, help)?;

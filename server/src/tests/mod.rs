@@ -27,6 +27,7 @@ mod prices;
 mod rates;
 mod reading;
 mod report;
+mod self_check;
 mod serving;
 mod settings;
 mod streams;

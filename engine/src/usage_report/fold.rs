@@ -309,11 +309,19 @@ mod tests {
     use super::*;
     use crate::usage_report::{Named, TimeStep};
 
+    /// The hour at which 2026 begins. In 1970, days of Kathmandu began at another minute.
+    const FIRST: i64 = 490_896;
+
+    /// A key in an hour that is counted from the beginning of 2026.
     fn key(hour: i64, operation: &str, worker: &str) -> UsageKey {
         let operation = OperationId::new(operation).expect("an allowed name");
         let worker = WorkerId::new(worker).ok();
         let part = HourPart::WHOLE;
-        UsageKey { hour, part, spender: Spender { operation, worker, member: None, api_key: None } }
+        UsageKey {
+            hour: FIRST + hour,
+            part,
+            spender: Spender { operation, worker, member: None, api_key: None },
+        }
     }
 
     fn sums(charged: i64) -> UsageSums {
@@ -321,7 +329,7 @@ mod tests {
     }
 
     fn request(group_by: GroupBy) -> UsageRequest {
-        let [from, to] = [0, 48].map(|hour| Timestamp::from_millis(hour * 3_600_000));
+        let [from, to] = [0, 48].map(|hour| Timestamp::from_millis((FIRST + hour) * 3_600_000));
         UsageRequest { from, to, timezone: None, group_by, filter: UsageFilter::default() }
     }
 
@@ -389,13 +397,13 @@ mod tests {
             let rows = [(key(17, "a", ""), sums(1)), part_of_18([0, 30], 20), part_of_18([30, 60], 300)];
             rows.iter().for_each(|(key, sums)| fold.add_row(key, *sums));
             let undivided = fold.undivided_hours("Asia/Kathmandu").expect("there are few");
-            assert_eq!(undivided.into_iter().collect::<Vec<_>>(), [18]);
+            assert_eq!(undivided.into_iter().collect::<Vec<_>>(), [FIRST + 18]);
             let entry = |(minute, charged): &(i64, i64)| {
-                let at = Timestamp::from_millis((18 * 60 + minute) * 60_000);
+                let at = Timestamp::from_millis(((FIRST + 18) * 60 + minute) * 60_000);
                 (at, key(18, "a", "").spender, sums(*charged))
             };
             let used: Vec<Used> = used.iter().map(entry).collect();
-            (fold.divide(18, &used), text(&fold.finish().expect("the names are right")))
+            (fold.divide(FIRST + 18, &used), text(&fold.finish().expect("the names are right")))
         };
         let texts = |all: [&str; 2]| all.map(str::to_owned).to_vec();
         assert_eq!(divided(&[(14, 7), (15, 313)]), (true, texts(["- - 8", "- - 313"])));

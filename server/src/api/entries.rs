@@ -276,24 +276,7 @@ fn about(body: &EntryBody) -> About<'_> {
             About { operation: Some(refused.operation.as_str()), ..nothing }
         }
         EntryBody::Payment(change) => about_payment(change),
-        EntryBody::Team(change) => match &**change {
-            TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
-                About { member: Some(&member.id), ..nothing }
-            }
-            TeamChange::MemberRemoved(member)
-            | TeamChange::MemberErased(member)
-            | TeamChange::AllSignedOut(Some(member)) => About { member: Some(member), ..nothing },
-            TeamChange::KeyCreated(key) => {
-                About { member: key.member.as_ref(), api_key: Some(key.id), ..nothing }
-            }
-            TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => {
-                About { api_key: Some(*key), ..nothing }
-            }
-            TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => {
-                About { member: Some(&session.member), ..nothing }
-            }
-            TeamChange::SignedOut(_) | TeamChange::AllSignedOut(None) => nothing,
-        },
+        EntryBody::Team(change) => about_team(change),
         EntryBody::WorkspaceCreated(_)
         | EntryBody::WorkspaceUpdated(_)
         | EntryBody::DebtRepaid { .. }
@@ -310,6 +293,27 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::WebhookEndpointSet(_)
         | EntryBody::WebhookEndpointRemoved(_)
         | EntryBody::PaymentUnmatched(_) => nothing,
+    }
+}
+
+/// What an entry about the team is about.
+fn about_team(change: &TeamChange) -> About<'_> {
+    let nothing = About::default();
+    match change {
+        TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
+            About { member: Some(&member.id), ..nothing }
+        }
+        TeamChange::MemberRemoved(member)
+        | TeamChange::MemberErased(member)
+        | TeamChange::AllSignedOut(Some(member)) => About { member: Some(member), ..nothing },
+        TeamChange::KeyCreated(key) => {
+            About { member: key.member.as_ref(), api_key: Some(key.id), ..nothing }
+        }
+        TeamChange::KeyRevoked(key) | TeamChange::KeyUsed(key) => About { api_key: Some(*key), ..nothing },
+        TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => {
+            About { member: Some(&session.member), ..nothing }
+        }
+        TeamChange::SignedOut(_) | TeamChange::AllSignedOut(None) => nothing,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    ApiKeyId, Charge, ChargeDetails, ChargeId, ChargeRequest, Draw, Micros, Outcome, PriceVersion, Refusal,
-    Spender, Status, Timestamp, bounds,
+    ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, Draw, Micros, Outcome,
+    PriceVersion, Refusal, Spender, Status, Timestamp, bounds,
 };
 
 use super::facts::{Fact, Pool};
@@ -81,7 +81,26 @@ impl Pool {
         Ok(self.output(index))
     }
 
-    pub(super) fn succeed(
+    /// Carries out a command about a charge that exists.
+    pub(super) fn change_charge(
+        &mut self,
+        charge: ChargeId,
+        command: &ChargeCommand,
+        refund_window_days: u32,
+        now: Timestamp,
+    ) -> Result<Output, Refusal> {
+        match command {
+            ChargeCommand::Succeed { quantity } => self.succeed(charge, *quantity, now),
+            ChargeCommand::Fail { by_system, detail: _ } => {
+                self.fail(charge, *by_system, refund_window_days, now)
+            }
+            ChargeCommand::Heartbeat { extend_seconds } => self.heartbeat(charge, *extend_seconds, now),
+            ChargeCommand::Refund { amount, reason: _ } => self.refund(charge, *amount, now),
+            ChargeCommand::TimeOut => self.time_out(charge, now),
+        }
+    }
+
+    fn succeed(
         &mut self,
         charge: ChargeId,
         quantity: Option<i64>,
@@ -109,7 +128,7 @@ impl Pool {
         Ok(self.output(index))
     }
 
-    pub(super) fn fail(
+    fn fail(
         &mut self,
         charge: ChargeId,
         by_system: bool,
@@ -141,12 +160,7 @@ impl Pool {
         Ok(self.output(index))
     }
 
-    pub(super) fn heartbeat(
-        &mut self,
-        charge: ChargeId,
-        seconds: u32,
-        now: Timestamp,
-    ) -> Result<Output, Refusal> {
+    fn heartbeat(&mut self, charge: ChargeId, seconds: u32, now: Timestamp) -> Result<Output, Refusal> {
         let (index, charge) = self.find(charge)?;
         if charge.state.status != Status::Pending {
             return Err(already_ended(&charge));
@@ -164,7 +178,7 @@ impl Pool {
         Ok(self.output(index))
     }
 
-    pub(super) fn refund(
+    fn refund(
         &mut self,
         charge: ChargeId,
         amount: Option<Micros>,
@@ -194,7 +208,7 @@ impl Pool {
         Ok(self.output(index))
     }
 
-    pub(super) fn time_out(&mut self, charge: ChargeId, now: Timestamp) -> Result<Output, Refusal> {
+    fn time_out(&mut self, charge: ChargeId, now: Timestamp) -> Result<Output, Refusal> {
         let (index, charge) = self.find(charge)?;
         if charge.state.deadline.is_some_and(|deadline| deadline <= now) {
             let left = charge.details.amount - charge.state.refunded;

@@ -197,15 +197,9 @@ impl Model {
                 };
                 pool.charge(request, api_key, &self.prices, now)
             }
-            Command::ExistingCharge { charge, command } => match command {
-                ChargeCommand::Succeed { quantity } => pool.succeed(*charge, *quantity, now),
-                ChargeCommand::Fail { by_system, detail: _ } => {
-                    pool.fail(*charge, *by_system, self.refund_window_days, now)
-                }
-                ChargeCommand::Heartbeat { extend_seconds } => pool.heartbeat(*charge, *extend_seconds, now),
-                ChargeCommand::Refund { amount, reason: _ } => pool.refund(*charge, *amount, now),
-                ChargeCommand::TimeOut => pool.time_out(*charge, now),
-            },
+            Command::ExistingCharge { charge, command } => {
+                pool.change_charge(*charge, command, self.refund_window_days, now)
+            }
             Command::Grant(request) => pool.grant(request, now),
             Command::VoidGrant { grant, reason: _ } => pool.void(*grant, now),
             Command::SetLost { grant, lost_cents, evidence: _ } => pool.set_lost(*grant, *lost_cents, now),

@@ -58,7 +58,7 @@ impl Workload {
     fn new_endpoint(&mut self) -> WebhookEndpoint {
         let url = *self.random.pick(&["https://a.example/hook", "http://b.example/", "ftp://c.example", ""]);
         WebhookEndpoint {
-            id: WebhookEndpointId(Id::v7(self.now.millis(), 0, self.random.below(1 << 20) as u64)),
+            id: WebhookEndpointId(Id::v7(self.now.millis(), 0, self.random.below(1 << 20))),
             version: 1,
             url: url.into(),
             types: self.types(),

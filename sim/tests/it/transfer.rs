@@ -557,7 +557,7 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
     assert_eq!(postgres::distribute(&url).expect("everything is distributed"), [""; 0]);
     let by_workspace = database
         .sql("SELECT count(*) FROM pg_dist_partition WHERE by = 'workspace' AND beside IN ('none', 'entry')");
-    assert_eq!(by_workspace, "13");
+    assert_eq!(by_workspace, "15");
     let tables = database.sql(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN
          (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename <> 'pg_dist_partition'",

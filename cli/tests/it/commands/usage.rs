@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 91] = [
+pub const COMMANDS: [&[&str]; 103] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -72,6 +72,8 @@ pub const COMMANDS: [&[&str]; 91] = [
     &["charge", "refund"],
     &["charge", "quote"],
     &["balance"],
+    &["usage"],
+    &["burn-rate"],
     &["entries"],
     &["clock"],
     &["clock", "confirm"],
@@ -83,6 +85,16 @@ pub const COMMANDS: [&[&str]; 91] = [
     &["plans"],
     &["plans", "show"],
     &["plans", "set"],
+    &["webhooks"],
+    &["webhooks", "list"],
+    &["webhooks", "create"],
+    &["webhooks", "show"],
+    &["webhooks", "update"],
+    &["webhooks", "delete"],
+    &["webhooks", "rotate-secret"],
+    &["webhooks", "ping"],
+    &["webhooks", "deliveries"],
+    &["webhooks", "resend"],
     &["settings"],
     &["settings", "show"],
     &["settings", "set"],

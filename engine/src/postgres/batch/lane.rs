@@ -396,10 +396,7 @@ impl Lane {
             }
             return Err(failure);
         }
-        writes.wake(&self.accounts, &self.shared.watchers);
-        if !writes.followed.is_empty() {
-            self.shared.deliveries.committed.notify_one();
-        }
+        writes.wake(&self.accounts, &self.shared);
         self.accounts.mark_committed();
         self.shared.platform.publish(platform);
         self.shared.counters.add(writes.committed());

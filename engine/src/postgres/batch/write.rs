@@ -9,12 +9,13 @@ use tollkeeper_ledger::{ChargeId, Grant, Timestamp, UsageKey, UsageSums, Workspa
 
 use super::accounts::Accounts;
 use super::texts::TextWrites;
+use crate::CommandResult;
 use crate::postgres::counters::CommittedBatch;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::seal::sealed;
 use crate::postgres::database::session::{DbSession, Uuid, column, with_timeout};
 use crate::postgres::database::sql::Sql;
-use crate::{CommandResult, Watchers};
+use crate::postgres::shared::SharedState;
 
 /// An entry of an account, identified within the current batch. Ordered by account, then by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,11 +144,15 @@ impl BatchWrites {
         assert_eq!(end, self.bytes.len(), "all encoded bytes belong to an entry");
     }
 
-    /// Wakes those who watch the workspaces of the batch, after its commit.
-    pub(crate) fn wake(&self, accounts: &Accounts, watchers: &Watchers) {
-        if !watchers.is_empty() {
+    /// Wakes those who watch the workspaces of the batch, and the deliveries if they follow its
+    /// entries. To be called after the commit.
+    pub(crate) fn wake(&self, accounts: &Accounts, shared: &SharedState) {
+        if !shared.watchers.is_empty() {
             let workspace = |entry: &EntryRow| &accounts.get(entry.account_index).account.profile.id;
-            watchers.wake(self.entries.iter().map(workspace));
+            shared.watchers.wake(self.entries.iter().map(workspace));
+        }
+        if !self.followed.is_empty() {
+            shared.deliveries.committed.notify_one();
         }
     }
 

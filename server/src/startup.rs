@@ -26,6 +26,7 @@ use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
 use crate::http::{connections, router, serve};
+use crate::jobs::alert_checks::AlertChecks;
 use crate::jobs::closed_days::ClosingDays;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::losses::Losses;
@@ -199,6 +200,7 @@ pub async fn serve(
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
             () = Losses::default().run(&app, app.poll_interval) => {}
             () = dispatcher::run(&app) => {}
+            () = AlertChecks::default().run(&app, app.poll_interval) => {}
             () = SelfCheck::default().run(&app, app.poll_interval) => {}
             () = ClosingDays::default().run(&app, app.poll_interval) => {}
         }

@@ -8,13 +8,16 @@
 //! reconciliation finds what lost webhook events would have said
 //! losses         looks daily at refunds and disputes
 //! closed_days    adds up days of usage that are over
+//! alert_checks   checks low-balance thresholds each hour
 //! self_check     recomputes accounts while the server runs
+//! walk           a walk over all workspaces
 //! polling        how all poll, batch after batch
 //! back_off       when what failed is tried again
 //! ```
 //!
 //! They run beside each other, so that a call of one never delays another.
 
+pub(crate) mod alert_checks;
 pub(crate) mod back_off;
 pub(crate) mod closed_days;
 pub(crate) mod due_payments;
@@ -26,6 +29,7 @@ pub(crate) mod renewals;
 pub(crate) mod self_check;
 pub(crate) mod settings;
 pub(crate) mod time_outs;
+mod walk;
 
 use tollkeeper_ledger::Refusal;
 

@@ -9,19 +9,19 @@
 //! A disagreement is logged and counted, and changes nothing. Not compared: an account that gets
 //! entries faster than the job reads them, usage, and deadlines.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use tollkeeper_engine::{Error, Follow, Page, Reads, WorkspaceFilter};
+use tollkeeper_engine::{Error, Follow, Page, Reads};
 use tollkeeper_ledger::{Account, Grant, Micros, Timestamp, WorkspaceId};
 
 use super::polling::Polling;
+use super::walk::Walk;
 use crate::app::App;
 
 /// How many entries are read at a time.
 const ENTRIES: usize = 1_000;
 
-/// How many workspaces or grants are read at a time.
+/// How many grants are read at a time.
 const ROWS: usize = 100;
 
 /// How often an account is compared that gets entries meanwhile.
@@ -32,6 +32,9 @@ const REST_FACTOR: u32 = 50;
 
 /// From the beginning of one round over all workspaces to that of the next.
 const ROUND_SECONDS: i64 = 24 * 60 * 60;
+
+/// When a round that failed begins again.
+const AGAIN_SECONDS: i64 = 60;
 
 /// The job with how far it came.
 #[derive(Debug)]
@@ -44,11 +47,7 @@ pub struct SelfCheck {
 /// A round over all workspaces.
 #[derive(Debug, Default)]
 struct Round {
-    /// The workspaces of the page that was read last.
-    waiting: VecDeque<WorkspaceId>,
-    /// Where the next page begins; `None` before the first page.
-    cursor: Option<String>,
-    is_last_page: bool,
+    walk: Walk,
     replay: Option<Replay>,
 }
 
@@ -79,7 +78,7 @@ impl Default for SelfCheck {
 impl Polling for SelfCheck {
     const WHAT: &'static str = "checks of accounts";
 
-    /// Reads a page of workspaces, or of the entries of one, or compares one account.
+    /// Reads entries of a workspace, or compares one account.
     async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
         let now = app.now();
         // A clock that was set back delays no round.
@@ -92,7 +91,14 @@ impl Polling for SelfCheck {
         }
         let started = Instant::now();
         let round = self.round.take().unwrap_or_default();
-        self.round = round.go_on(app).await?;
+        match round.go_on(app).await {
+            Ok(round) => self.round = round,
+            Err(error) => {
+                // The store cannot be read now. The round begins again.
+                self.next_round_at = now.plus_seconds(AGAIN_SECONDS);
+                return Err(error);
+            }
+        }
         tokio::time::sleep(started.elapsed() * self.rest_factor).await;
         Ok(self.round.is_some())
     }
@@ -113,16 +119,9 @@ impl Round {
     async fn go_on(mut self, app: &App) -> Result<Option<Round>, Error> {
         let replay = match self.replay.take() {
             Some(replay) => replay,
-            None => match self.waiting.pop_front() {
+            None => match self.walk.next(app).await? {
                 Some(workspace) => Replay { account: Account::new(workspace), attempts: 0 },
-                None if self.is_last_page => return Ok(None),
-                None => {
-                    let page = Page { limit: ROWS, cursor: self.cursor.take() };
-                    let listing = app.engine().workspaces(WorkspaceFilter::default(), page).await?;
-                    self.waiting = listing.data.into_iter().map(|found| found.profile.id).collect();
-                    (self.is_last_page, self.cursor) = (listing.next.is_none(), listing.next);
-                    return Ok(Some(self));
-                }
+                None => return Ok(None),
             },
         };
         let workspace = replay.account.profile.id.clone();

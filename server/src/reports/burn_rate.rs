@@ -40,6 +40,12 @@ pub struct BurnRateQuery {
     group_by: GroupBy,
 }
 
+impl Default for BurnRateQuery {
+    fn default() -> BurnRateQuery {
+        BurnRateQuery { window_days: WINDOW_DEFAULT_DAYS, group_by: GroupBy::default() }
+    }
+}
+
 impl BurnRateQuery {
     /// Reads the question from query parameters.
     ///

@@ -2,6 +2,8 @@
 //! that follow refused charges.
 
 use super::*;
+use crate::jobs::alert_checks::AlertChecks;
+use crate::jobs::polling::Polling;
 
 const PATH: &str = "/v1/workspaces/acme/alerts";
 
@@ -160,4 +162,45 @@ async fn a_limit_that_refuses_is_noted_once_a_period() {
     let reached = world.details_of("limit.reached", 2).await;
     assert_eq!(reached[1]["resets_at"], "2026-11-25T00:00:00.000Z");
     assert_eq!(world.of_kind("balance.refused").await.len(), 0);
+}
+
+#[tokio::test]
+async fn days_of_runway_are_compared_with_the_forecast_each_hour() {
+    let world = world_with(30_000).await;
+    world.set_alerts(r#"{"runway_days":7}"#).await;
+    let mut job = AlertChecks::without_rests();
+    job.poll(&world.app).await;
+    assert_eq!(world.of_kind("balance.low").await.len(), 0, "nothing was used yet");
+    for day in 0..2 {
+        let day_of_use = r#"{"operation":"product_listing"}"#;
+        assert_eq!(world.charge(&format!("day-{day}"), day_of_use).await.status, 201);
+        world.pass_seconds(24 * 3_600);
+    }
+    // Seven days need 35,000, and 20,000 are left.
+    job.poll(&world.app).await;
+    job.poll(&world.app).await;
+    world.pass_seconds(3_600);
+    job.poll(&world.app).await;
+    let low = world.of_kind("balance.low").await;
+    assert_eq!(low.len(), 1, "one alert for one fall");
+    let details = serde_json::json!({ "threshold": 35_000, "threshold_usd": "0.35", "runway_days": 7 });
+    assert_eq!((&low[0]["details"], &low[0]["actor"]["kind"]), (&details, &"system".into()));
+    world.grant("acme", "more", 20_000).await;
+    assert_eq!(world.of_kind("balance.recovered").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_fall_that_a_cooldown_silenced_is_found_by_the_check() {
+    let world = world_with(2_000).await;
+    world.set_alerts(r#"{"amount":1500}"#).await;
+    world.charge("one", r#"{"operation":"smart_pricing"}"#).await;
+    world.grant("acme", "more", 1_000).await;
+    world.charge("two", r#"{"operation":"smart_pricing"}"#).await;
+    assert_eq!(world.of_kind("balance.low").await.len(), 1, "the second fall is within the cooldown");
+    let mut job = AlertChecks::without_rests();
+    job.poll(&world.app).await;
+    assert_eq!(world.of_kind("balance.low").await.len(), 1);
+    world.pass_seconds(24 * 3_600);
+    job.poll(&world.app).await;
+    assert_eq!(world.of_kind("balance.low").await.len(), 2);
 }

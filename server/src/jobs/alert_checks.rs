@@ -1,0 +1,113 @@
+//! Checks the thresholds of all workspaces each hour, for alerts that no change brings about.
+//!
+//! A threshold by days of runway needs more credit when more is used, and less when less is used.
+//! The credit that it needs comes from the forecast that the burn rate shows. A fall that a
+//! cooldown silenced is found too. The ledger decides, and writes nothing if nothing has changed,
+//! so two servers may check at the same time. Workspaces without thresholds cost one look.
+
+use std::time::Instant;
+
+use tollkeeper_engine::{Error, Reads};
+use tollkeeper_ledger::{Actor, Alerts, Command, Micros, Submission, Timestamp, WorkspaceId};
+
+use super::polling::Polling;
+use super::refused;
+use super::walk::Walk;
+use crate::app::App;
+use crate::reports::burn_rate::BurnRateQuery;
+
+/// From the beginning of one round over all workspaces to that of the next.
+const ROUND_SECONDS: i64 = 60 * 60;
+
+/// How many times as long as it works the job rests.
+const REST_FACTOR: u32 = 10;
+
+/// The job with how far it came.
+#[derive(Debug)]
+pub struct AlertChecks {
+    rest_factor: u32,
+    next_round_at: Timestamp,
+    walk: Option<Walk>,
+}
+
+impl Default for AlertChecks {
+    fn default() -> AlertChecks {
+        AlertChecks { rest_factor: REST_FACTOR, next_round_at: Timestamp::ZERO, walk: None }
+    }
+}
+
+impl Polling for AlertChecks {
+    const WHAT: &'static str = "checks of low-balance thresholds";
+
+    /// Checks the thresholds of one workspace.
+    async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
+        let reading = app.read_clocks();
+        if !app.clock_watch.lets_timers_run(reading) {
+            return Ok(false);
+        }
+        let now = reading.now;
+        // A clock that was set back delays no round.
+        let begins = self.next_round_at <= now || self.next_round_at > now.plus_seconds(ROUND_SECONDS);
+        if self.walk.is_none() && !begins {
+            return Ok(false);
+        }
+        if self.walk.is_none() {
+            self.next_round_at = now.plus_seconds(ROUND_SECONDS);
+        }
+        let started = Instant::now();
+        let walk = self.walk.get_or_insert_default();
+        let Some(workspace) = walk.next(app).await? else {
+            self.walk = None;
+            return Ok(false);
+        };
+        if let Some(alerts) = app.engine().alerts(&workspace).await?
+            && !alerts.thresholds.is_empty()
+        {
+            check(app, workspace, &alerts, now).await?;
+        }
+        tokio::time::sleep(started.elapsed() * self.rest_factor).await;
+        Ok(true)
+    }
+
+    fn note_failing(&self, _: &App) {}
+}
+
+impl AlertChecks {
+    /// The same without rests.
+    #[cfg(test)]
+    pub(crate) fn without_rests() -> AlertChecks {
+        AlertChecks { rest_factor: 0, ..AlertChecks::default() }
+    }
+}
+
+async fn check(app: &App, workspace: WorkspaceId, alerts: &Alerts, now: Timestamp) -> Result<(), Error> {
+    let days: Vec<u16> = alerts.thresholds.iter().filter_map(|threshold| threshold.line.days()).collect();
+    let lines = match days.is_empty() {
+        true => Vec::new(),
+        false => match BurnRateQuery::default().run(app.engine(), &workspace, now).await {
+            Ok(rate) => {
+                let needed = |days: u16| rate.forecast.use_of_next_days(days.into()).min(Micros::MAX);
+                days.into_iter().map(|days| (days, needed(days))).collect()
+            }
+            Err(problem) => {
+                let why = problem.code.as_str();
+                tracing::warn!(%workspace, why, "the use of a workspace could not be forecast");
+                return Ok(());
+            }
+        },
+    };
+    let command = Command::CheckAlerts { lines };
+    let submission = Submission { workspace: workspace.clone(), key: None, actor: Actor::System, command };
+    match app.engine().run(submission, now).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(refusal)) => {
+            let why = refused(&refusal);
+            tracing::warn!(%workspace, why, "the thresholds of a workspace could not be checked");
+        }
+        Err(error) if error.is_of_one_command() => {
+            tracing::warn!(%workspace, %error, "the thresholds of a workspace could not be checked");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}

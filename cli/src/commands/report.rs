@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{lines, table};
-use crate::transport::request::{Request, path, query};
+use crate::transport::request::{path, query};
 use crate::transport::target::Target;
 
 const EXAMPLE: &str =
@@ -36,13 +36,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { month, csv, target } = args;
-    let mut request = Request::get(path(&["v1", "report"]) + &query(&[("month", month)]));
-    request.is_long = true;
-    if csv {
-        request.accept = "text/csv";
-        return target.print(request);
-    }
-    target.run(request, as_text)
+    target.run_report(path(&["v1", "report"]) + &query(&[("month", month)]), csv, as_text)
 }
 
 fn as_text(json: &Value) -> String {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{lines, remark, table};
-use crate::transport::request::{Request, path, query};
+use crate::transport::request::{path, query};
 use crate::transport::target::Target;
 
 const EXAMPLE: &str =
@@ -90,13 +90,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         ("api_key", api_key),
         ("raw", raw.then(|| "true".to_owned())),
     ];
-    let mut request = Request::get(path(&["v1", "workspaces", &workspace, "usage"]) + &query(&parameters));
-    request.is_long = true;
-    if csv {
-        request.accept = "text/csv";
-        return target.print(request);
-    }
-    target.run(request, as_text)
+    let path = path(&["v1", "workspaces", &workspace, "usage"]) + &query(&parameters);
+    target.run_report(path, csv, as_text)
 }
 
 fn as_text(json: &Value) -> String {

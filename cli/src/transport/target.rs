@@ -104,10 +104,21 @@ impl Target {
         output::data(&show(&parse(&answer)?))
     }
 
-    /// Sends the request and prints its answer as it is, for an answer that is not JSON.
-    pub fn print(self, request: Request) -> Result<(), Failure> {
-        let answer = self.send(request)?;
-        output::data(&answer.text)
+    /// Asks for the report at this path, which may take long. Prints it as comma-separated values
+    /// (`is_csv`), as JSON, or as `show` formats it.
+    pub fn run_report(
+        self,
+        path: String,
+        is_csv: bool,
+        show: impl FnOnce(&Value) -> String,
+    ) -> Result<(), Failure> {
+        let mut request = Request::get(path);
+        request.is_long = true;
+        if !is_csv {
+            return self.run(request, show);
+        }
+        request.accept = "text/csv";
+        output::data(&self.send(request)?.text)
     }
 
     /// Sends a DELETE of this path. The API answers it without a body, so nothing is printed with

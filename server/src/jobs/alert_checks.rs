@@ -12,7 +12,7 @@ use tollkeeper_ledger::{Actor, Alerts, Command, Micros, Submission, Timestamp, W
 
 use super::polling::Polling;
 use super::refused;
-use super::walk::Walk;
+use super::rounds::Rounds;
 use crate::app::App;
 use crate::reports::burn_rate::BurnRateQuery;
 
@@ -24,15 +24,11 @@ const REST_FACTOR: u32 = 10;
 
 /// The job with how far it came.
 #[derive(Debug)]
-pub struct AlertChecks {
-    rest_factor: u32,
-    next_round_at: Timestamp,
-    walk: Option<Walk>,
-}
+pub struct AlertChecks(Rounds);
 
 impl Default for AlertChecks {
     fn default() -> AlertChecks {
-        AlertChecks { rest_factor: REST_FACTOR, next_round_at: Timestamp::ZERO, walk: None }
+        AlertChecks(Rounds::new(ROUND_SECONDS, REST_FACTOR))
     }
 }
 
@@ -45,27 +41,14 @@ impl Polling for AlertChecks {
         if !app.clock_watch.lets_timers_run(reading) {
             return Ok(false);
         }
-        let now = reading.now;
-        // A clock that was set back delays no round.
-        let begins = self.next_round_at <= now || self.next_round_at > now.plus_seconds(ROUND_SECONDS);
-        if self.walk.is_none() && !begins {
-            return Ok(false);
-        }
-        if self.walk.is_none() {
-            self.next_round_at = now.plus_seconds(ROUND_SECONDS);
-        }
         let started = Instant::now();
-        let walk = self.walk.get_or_insert_default();
-        let Some(workspace) = walk.next(app).await? else {
-            self.walk = None;
-            return Ok(false);
-        };
+        let Some(workspace) = self.0.next(app, reading.now).await? else { return Ok(false) };
         if let Some(alerts) = app.engine().alerts(&workspace).await?
             && !alerts.thresholds.is_empty()
         {
-            check(app, workspace, &alerts, now).await?;
+            check(app, workspace, &alerts, reading.now).await?;
         }
-        tokio::time::sleep(started.elapsed() * self.rest_factor).await;
+        self.0.rest_after(started).await;
         Ok(true)
     }
 
@@ -76,7 +59,7 @@ impl AlertChecks {
     /// The same without rests.
     #[cfg(test)]
     pub(crate) fn without_rests() -> AlertChecks {
-        AlertChecks { rest_factor: 0, ..AlertChecks::default() }
+        AlertChecks(AlertChecks::default().0.without_rests())
     }
 }
 

@@ -10,7 +10,7 @@
 //! closed_days    adds up days of usage that are over
 //! alert_checks   checks low-balance thresholds each hour
 //! self_check     recomputes accounts while the server runs
-//! walk           a walk over all workspaces
+//! rounds         rounds over all workspaces
 //! polling        how all poll, batch after batch
 //! back_off       when what failed is tried again
 //! ```
@@ -26,10 +26,10 @@ pub(crate) mod losses;
 pub(crate) mod polling;
 pub(crate) mod reconciliation;
 pub(crate) mod renewals;
+mod rounds;
 pub(crate) mod self_check;
 pub(crate) mod settings;
 pub(crate) mod time_outs;
-mod walk;
 
 use tollkeeper_ledger::Refusal;
 

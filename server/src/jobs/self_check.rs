@@ -12,10 +12,10 @@
 use std::time::Instant;
 
 use tollkeeper_engine::{Error, Follow, Page, Reads};
-use tollkeeper_ledger::{Account, Grant, Micros, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Account, Grant, Micros, WorkspaceId};
 
 use super::polling::Polling;
-use super::walk::Walk;
+use super::rounds::Rounds;
 use crate::app::App;
 
 /// How many entries are read at a time.
@@ -33,21 +33,10 @@ const REST_FACTOR: u32 = 50;
 /// From the beginning of one round over all workspaces to that of the next.
 const ROUND_SECONDS: i64 = 24 * 60 * 60;
 
-/// When a round that failed begins again.
-const AGAIN_SECONDS: i64 = 60;
-
 /// The job with how far it came.
 #[derive(Debug)]
 pub struct SelfCheck {
-    rest_factor: u32,
-    next_round_at: Timestamp,
-    round: Option<Round>,
-}
-
-/// A round over all workspaces.
-#[derive(Debug, Default)]
-struct Round {
-    walk: Walk,
+    rounds: Rounds,
     replay: Option<Replay>,
 }
 
@@ -71,7 +60,7 @@ enum Step {
 
 impl Default for SelfCheck {
     fn default() -> SelfCheck {
-        SelfCheck { rest_factor: REST_FACTOR, next_round_at: Timestamp::ZERO, round: None }
+        SelfCheck { rounds: Rounds::new(ROUND_SECONDS, REST_FACTOR), replay: None }
     }
 }
 
@@ -80,48 +69,12 @@ impl Polling for SelfCheck {
 
     /// Reads entries of a workspace, or compares one account.
     async fn do_batch(&mut self, app: &App) -> Result<bool, Error> {
-        let now = app.now();
-        // A clock that was set back delays no round.
-        let begins = self.next_round_at <= now || self.next_round_at > now.plus_seconds(ROUND_SECONDS);
-        if self.round.is_none() && !begins {
-            return Ok(false);
-        }
-        if self.round.is_none() {
-            self.next_round_at = now.plus_seconds(ROUND_SECONDS);
-        }
         let started = Instant::now();
-        let round = self.round.take().unwrap_or_default();
-        match round.go_on(app).await {
-            Ok(round) => self.round = round,
-            Err(error) => {
-                // The store cannot be read now. The round begins again.
-                self.next_round_at = now.plus_seconds(AGAIN_SECONDS);
-                return Err(error);
-            }
-        }
-        tokio::time::sleep(started.elapsed() * self.rest_factor).await;
-        Ok(self.round.is_some())
-    }
-
-    fn note_failing(&self, _: &App) {}
-}
-
-impl SelfCheck {
-    /// The same without rests.
-    #[cfg(test)]
-    pub(crate) fn without_rests() -> SelfCheck {
-        SelfCheck { rest_factor: 0, ..SelfCheck::default() }
-    }
-}
-
-impl Round {
-    /// Goes one step further; `None` after the last workspace.
-    async fn go_on(mut self, app: &App) -> Result<Option<Round>, Error> {
         let replay = match self.replay.take() {
             Some(replay) => replay,
-            None => match self.walk.next(app).await? {
+            None => match self.rounds.next(app, app.now()).await? {
                 Some(workspace) => Replay { account: Account::new(workspace), attempts: 0 },
-                None => return Ok(None),
+                None => return Ok(false),
             },
         };
         let workspace = replay.account.profile.id.clone();
@@ -136,7 +89,18 @@ impl Round {
             }
             Err(error) => return Err(error),
         }
-        Ok(Some(self))
+        self.rounds.rest_after(started).await;
+        Ok(true)
+    }
+
+    fn note_failing(&self, _: &App) {}
+}
+
+impl SelfCheck {
+    /// The same without rests.
+    #[cfg(test)]
+    pub(crate) fn without_rests() -> SelfCheck {
+        SelfCheck { rounds: SelfCheck::default().rounds.without_rests(), ..SelfCheck::default() }
     }
 }
 

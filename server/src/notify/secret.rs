@@ -12,6 +12,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use tollkeeper_ledger::{Hash, WebhookEndpointId, hex};
@@ -36,16 +38,12 @@ impl InstanceSecret {
     /// The secret that 64 hexadecimal digits name.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<InstanceSecret> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return None;
-        }
+        let is_hex = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-            let digit = |at: u8| char::from(at).to_digit(16);
-            *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)).filter(|_| is_hex) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
         }
-        Some(InstanceSecret(bytes))
+        is_hex.then_some(InstanceSecret(bytes))
     }
 
     /// Reads the file of a data directory; `None` if it is not there.
@@ -118,7 +116,7 @@ impl EndpointSecret {
     /// The secret as its owner is shown it.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("whsec_{}", base64(&self.0))
+        format!("whsec_{}", BASE64.encode(self.0))
     }
 
     /// The signature of a message, with its scheme.
@@ -129,28 +127,13 @@ impl EndpointSecret {
 }
 
 fn signature(key: &[u8], message: &str, seconds: i64, body: &str) -> String {
-    format!("v1,{}", base64(&mac(key, format!("{message}.{seconds}.{body}").as_bytes())))
+    format!("v1,{}", BASE64.encode(mac(key, format!("{message}.{seconds}.{body}").as_bytes())))
 }
 
 fn mac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(bytes);
     mac.finalize().into_bytes().into()
-}
-
-/// Base64 with padding (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let value = chunk.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
-        let value = value << (8 * (3 - chunk.len()));
-        for index in 0..4 {
-            let digit = DIGITS[(value >> (18 - 6 * index) & 63) as usize];
-            text.push(if index <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -167,24 +150,10 @@ mod tests {
             0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f, 0x08, 0xd4, 0x3c, 0x3f, 0x08, 0x2c,
             0xf6, 0x48, 0xa3, 0x62, 0xda, 0x2d, 0xa4, 0xb0,
         ];
-        assert_eq!(base64(&key), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        assert_eq!(BASE64.encode(key), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         let body = r#"{"test": 2432232314}"#;
         let signed = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
-
-    #[test]
-    fn base64_is_padded() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
     }
 
     #[test]

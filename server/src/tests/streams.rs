@@ -186,16 +186,21 @@ async fn server_on(url: &str) -> World {
     World { app, clock, _dir: tempfile::tempdir().expect("a directory can be made") }
 }
 
+/// Two servers on one database, with the workspace `acme` and some credit.
+async fn two_servers_on(url: &str) -> [World; 2] {
+    let (one, other) = (server_on(url).await, server_on(url).await);
+    assert_eq!(one.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
+    one.grant("acme", "start", 100_000).await;
+    [one, other]
+}
+
 #[tokio::test]
 async fn a_stream_shows_what_another_server_on_the_database_commits() {
     if is_missing() {
         return;
     }
     let database = shared().database();
-    let one = server_on(&database.url()).await;
-    let other = server_on(&database.url()).await;
-    assert_eq!(one.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
-    one.grant("acme", "start", 100_000).await;
+    let [one, other] = two_servers_on(&database.url()).await;
     let mut clients = [one.stream_of_platform().await, other.stream_of_platform().await];
     for client in &mut clients {
         assert_eq!(client.event().await.id, "1-2");
@@ -219,10 +224,7 @@ async fn a_client_resumes_on_another_server_on_the_database() {
         return;
     }
     let database = shared().database();
-    let one = server_on(&database.url()).await;
-    let other = server_on(&database.url()).await;
-    assert_eq!(one.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
-    one.grant("acme", "start", 100_000).await;
+    let [one, other] = two_servers_on(&database.url()).await;
     resumes_without_a_gap(&one, &other).await;
 }
 

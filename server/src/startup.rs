@@ -58,7 +58,12 @@ pub(crate) fn site() -> Site {
     let api = api::RESOURCES.iter().flat_map(Resource::routes);
     let pages = dashboard::ROUTES.iter().copied().flatten();
     Site {
-        routes: api.chain(api::docs::ROUTES).chain(webhook::ROUTES).chain(pages).collect(),
+        routes: api
+            .chain(api::docs::ROUTES)
+            .chain(api::stream::PAGE_ROUTES)
+            .chain(webhook::ROUTES)
+            .chain(pages)
+            .collect(),
         pages: dashboard::PAGES,
     }
 }

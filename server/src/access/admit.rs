@@ -26,6 +26,7 @@ use super::caller::{Caller, KeyHolder, Rule};
 use super::denied::Denied;
 use super::rate::{MonotonicNanos, RateLimit, RateStatus};
 use super::secret::{self, Kind};
+use super::session::NO_SESSION;
 use super::settings::AccessSettings;
 use super::team_cache::TeamCache;
 
@@ -172,17 +173,26 @@ impl Access {
         }
     }
 
-    /// Checks once more that an API key is valid. Needed where admission used the cached team and
-    /// no decision of the ledger followed.
+    /// Checks once more that an API key or a session is valid. Needed where admission used the
+    /// cached team and no decision of the ledger followed, and for what goes on for long.
     ///
     /// # Errors
-    /// The key was revoked or has expired (401).
+    /// The key was revoked, the session was ended, or it has expired (401).
     pub async fn recheck(&self, caller: &Caller, now: Timestamp) -> Result<(), Denied> {
-        let Caller::Key(holder) = caller else { return Ok(()) };
-        let team = self.team(&holder.workspace).await?;
-        let key = holder.api_key().id;
-        let is_valid = team.is_some_and(|team| team.key(key).is_some_and(|key| key.is_valid_at(now)));
-        if is_valid { Ok(()) } else { Err(Denied::Unauthenticated(UNKNOWN_KEY)) }
+        let (is_valid, denied) = match caller {
+            Caller::Anonymous | Caller::Platform => return Ok(()),
+            Caller::Key(holder) => {
+                let team = self.team(&holder.workspace).await?;
+                let key = team.as_deref().and_then(|team| team.key(holder.api_key().id));
+                (key.is_some_and(|key| key.is_valid_at(now)), UNKNOWN_KEY)
+            }
+            Caller::Member(signed_in) => {
+                let team = self.team(&signed_in.workspace).await?;
+                let session = team.as_deref().and_then(|team| team.session(&signed_in.session.hash, now));
+                (session.is_some(), NO_SESSION)
+            }
+        };
+        if is_valid { Ok(()) } else { Err(Denied::Unauthenticated(denied)) }
     }
 
     /// The current team of a workspace; `None` if there is no such workspace.

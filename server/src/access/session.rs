@@ -9,6 +9,10 @@ use super::cookie;
 use super::denied::Denied;
 use super::secret::{self, Kind};
 
+/// The detail for a session that is unknown, was ended or has expired.
+pub(super) const NO_SESSION: &str =
+    "You have no session, or it has ended. Open the billing page from your product again.";
+
 impl Access {
     /// The signed-in member, if the role is enough.
     ///
@@ -20,8 +24,6 @@ impl Access {
         role: Role,
         now: Timestamp,
     ) -> Result<Caller, Denied> {
-        const NO_SESSION: &str =
-            "You have no session, or it has ended. Open the billing page from your product again.";
         let signed_in = self.session(headers, now).await?;
         let signed_in = signed_in.ok_or(Denied::Unauthenticated(NO_SESSION))?;
         if role == Role::Admin && signed_in.member.role != Role::Admin {

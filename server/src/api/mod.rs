@@ -29,7 +29,7 @@ mod quote;
 mod report;
 mod settings;
 mod simulation;
-mod stream;
+pub mod stream;
 mod subscriptions;
 mod top_ups;
 mod unmatched;

@@ -7,6 +7,9 @@
 //!
 //! The key is checked again every 15 seconds, and when an entry ends keys or members. At a
 //! shutdown a stream ends at once, and its client connects to another server.
+//!
+//! A page of the dashboard streams the workspace of its session, and only what members may read:
+//! balance, charges, credit and alerts.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,11 +23,11 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::time::Instant;
 use tollkeeper_engine::{EntryRecord, Follow, Followed, Reads, Watch};
-use tollkeeper_ledger::{Kind, Scope, WorkspaceId};
+use tollkeeper_ledger::{Kind, Role, Scope, WorkspaceId};
 
 use super::entries::{BalanceAfterJson, ENTRY_BYTES, EntryJson, shows_team, texts};
 use super::follow::{POSITION_RULE, kinds, place};
-use crate::access::Rule::Workspace;
+use crate::access::Rule::{SignedIn, Workspace};
 use crate::access::followers::Follower;
 use crate::access::{Caller, Denied};
 use crate::app::App;
@@ -60,6 +63,38 @@ pub const ROUTES: &[Route] = &[Route::new(
      id: 1-42\nevent: charge.opened\ndata: {\"number\":42,\"kind\":\"charge.opened\", …}\n\n",
 )
 .problems(&[Code::TooManyFollowers])];
+
+/// The route for pages of the dashboard.
+pub const PAGE_ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/portal/stream", SignedIn(Role::Member), "Stream what pages show", |call| {
+        Box::pin(open_for_page(call))
+    })
+    .private()];
+
+/// The kinds of entries that a page is sent.
+const PAGE_KINDS: [Kind; 12] = [
+    Kind::ChargeOpened,
+    Kind::ChargeSettled,
+    Kind::ChargeRefunded,
+    Kind::Granted,
+    Kind::GrantVoided,
+    Kind::ClawedBack,
+    Kind::DebtRepaid,
+    Kind::ClawBackRestored,
+    Kind::BalanceLow,
+    Kind::BalanceRecovered,
+    Kind::BalanceRefused,
+    Kind::LimitReached,
+];
+
+/// The kinds of entries with which keys or sessions may end.
+const ENDINGS: [Kind; 5] = [
+    Kind::ApiKeyRevoked,
+    Kind::MemberRemoved,
+    Kind::MemberErased,
+    Kind::PortalSignedOut,
+    Kind::PortalAllSignedOut,
+];
 
 /// The longest time without anything that is sent, below the time-outs of common proxies.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -110,6 +145,8 @@ struct Stream {
     /// The epoch of the position, which is [`Follow::after`].
     epoch: u64,
     follow: Follow,
+    /// The kinds of entries that are sent; all when `None`. More may be read.
+    wanted: Option<Vec<Kind>>,
     watch: Watch,
     follower: Follower,
     /// What is sent first.
@@ -127,11 +164,28 @@ struct Stream {
 
 /// `GET /v1/workspaces/{workspace}/stream`.
 async fn open(call: Call) -> Result<Response, Problem> {
-    let workspace = call.workspace()?;
+    let (workspace, kinds) = (call.workspace()?, kinds(call.query())?);
+    begin(&call, workspace, kinds, shows_team(&call.caller)).await
+}
+
+/// `GET /portal/stream`.
+async fn open_for_page(call: Call) -> Result<Response, Problem> {
+    let Caller::Member(signed_in) = &call.caller else {
+        return Err(refusal::internal(&"the stream of a page admitted a caller without a session"));
+    };
+    begin(&call, signed_in.workspace.clone(), Some(PAGE_KINDS.to_vec()), false).await
+}
+
+/// Begins a stream where the client has stopped, or at the end of the journal.
+async fn begin(
+    call: &Call,
+    workspace: WorkspaceId,
+    kinds: Option<Vec<Kind>>,
+    shows_team: bool,
+) -> Result<Response, Problem> {
     let app = Arc::clone(&call.app);
-    let kinds = kinds(call.query())?;
     let epoch = app.engine().platform().epoch;
-    let from = last_seen(&call, epoch)?;
+    let from = last_seen(call, epoch)?;
     let follower = place(&app, &workspace)?;
     // Watched before it is read, so that nothing is missed in between.
     let watch = app.engine().watch(&workspace);
@@ -153,12 +207,13 @@ async fn open(call: Call) -> Result<Response, Problem> {
     write_event(&mut first, Position { epoch, n: after }, "balance", &balance);
     let now = Instant::now();
     let stream = Stream {
-        shows_team: shows_team(&call.caller),
+        shows_team,
         caller: call.caller.clone(),
         app,
         workspace,
         epoch,
-        follow: Follow { after, kinds, limit: PAGE_ENTRIES },
+        follow: Follow { after, kinds: kinds.as_deref().map(with_endings), limit: PAGE_ENTRIES },
+        wanted: kinds,
         watch,
         follower,
         first: Some(first.into()),
@@ -293,12 +348,14 @@ impl Stream {
         let Followed { data, through, last } = followed;
         let texts = texts(&self.app, &self.workspace, data, self.shows_team).await?;
         let mut bytes = Vec::with_capacity(ENTRY_BYTES * data.len());
-        for record in data {
+        let wanted = self.wanted.as_deref();
+        let is_wanted = |record: &&EntryRecord| wanted.is_none_or(|kinds| kinds.contains(&kind(record)));
+        for record in data.iter().filter(is_wanted) {
             let position = Position { epoch: self.epoch, n: record.entry.n };
             let entry = EntryJson::of(record, self.shows_team, &texts);
-            write_event(&mut bytes, position, record.entry.body.kind().as_str(), &entry);
+            write_event(&mut bytes, position, kind(record).as_str(), &entry);
         }
-        self.must_recheck |= data.iter().any(ends_keys);
+        self.must_recheck |= data.iter().any(|record| ENDINGS.contains(&kind(record)));
         self.follow.after = *through;
         self.is_behind = through < last;
         if !self.is_behind {
@@ -337,9 +394,14 @@ impl Stream {
     }
 }
 
-/// True if keys may end with an entry.
-fn ends_keys(record: &EntryRecord) -> bool {
-    matches!(record.entry.body.kind(), Kind::ApiKeyRevoked | Kind::MemberRemoved | Kind::MemberErased)
+fn kind(record: &EntryRecord) -> Kind {
+    record.entry.body.kind()
+}
+
+/// The kinds that are read for a stream of these kinds.
+fn with_endings(kinds: &[Kind]) -> Vec<Kind> {
+    let more = ENDINGS.iter().filter(|kind| !kinds.contains(kind));
+    kinds.iter().chain(more).copied().collect()
 }
 
 fn write_event(bytes: &mut Vec<u8>, id: Position, name: &str, data: &impl Serialize) {

@@ -247,6 +247,45 @@ async fn a_stream_ends_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_stream_of_some_kinds_ends_with_its_key() {
+    let world = world_with(100_000).await;
+    let (id, secret) = world.make_key("acme", r#"{"name":"reader","scopes":["read"]}"#).await;
+    let mut client = world.stream(&format!("{PATH}?kinds=charge.opened"), &secret, &[]).await;
+    assert_eq!(client.event().await.name, "balance");
+    world.put("DELETE", &format!("/v1/workspaces/acme/api-keys/{id}"), "", "").await;
+    assert_eq!(client.next().await, None, "the entry that ends the key is read and not sent");
+}
+
+#[tokio::test]
+async fn a_page_streams_what_members_may_read_until_its_session_ends() {
+    let world = world_with(100_000).await;
+    world.add_member("acme", "bob", "member").await;
+    let session = world.sign_in("acme", "bob").await;
+    let cookie = format!("tollkeeper_session={session}");
+    let open = async |last: &str| {
+        let headers = [("cookie", cookie.as_str()), ("last-event-id", last)];
+        world.stream("/portal/stream", "no key", &headers).await
+    };
+    let mut client = open("1-2").await;
+    assert_eq!(client.event().await.name, "balance");
+    world.make_key("acme", r#"{"name":"reader","scopes":["read"]}"#).await;
+    let charge = world.charge("k", CHARGE).await.json();
+    let event = client.event().await;
+    assert_eq!((event.name.as_str(), &event.data["charge"]), ("charge.opened", &charge["id"]));
+    let mut again = open(&event.id).await;
+    assert_eq!(again.event().await.data["available"], 99_500);
+    let form = format!("token={}", crate::access::cookie::form_token(&session));
+    let headers = [("cookie", cookie.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let signed_out = world.ask("POST", "/portal/sign-out", &headers, form).await;
+    assert_eq!(signed_out.status, 200, "{}", signed_out.text);
+    assert_eq!((client.next().await, again.next().await), (None, None), "the session was ended");
+    world
+        .ask("GET", "/portal/stream", &[("cookie", cookie.as_str())], Body::empty())
+        .await
+        .problem(401, "unauthenticated");
+}
+
+#[tokio::test]
 async fn a_lost_position_is_said_and_the_stream_begins_at_the_end() {
     let world = world_with(100_000).await;
     let mut open = world.stream_of_platform().await;

@@ -35,7 +35,7 @@ use crate::jobs::reconciliation::Reconciliation;
 use crate::jobs::renewals::Renewals;
 use crate::jobs::self_check::SelfCheck;
 use crate::jobs::time_outs::TimeOuts;
-use crate::notify::dispatcher;
+use crate::notify::thread as deliveries;
 use crate::notify::webhooks::Webhooks;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
@@ -204,7 +204,7 @@ pub async fn serve(
             () = Renewals::default().run(&app, app.poll_interval) => {}
             () = Reconciliation::default().run(&app, app.poll_interval) => {}
             () = Losses::default().run(&app, app.poll_interval) => {}
-            () = dispatcher::run(&app) => {}
+            () = deliveries::run(&app) => {}
             () = AlertChecks::default().run(&app, app.poll_interval) => {}
             () = SelfCheck::default().run(&app, app.poll_interval) => {}
             () = ClosingDays::default().run(&app, app.poll_interval) => {}

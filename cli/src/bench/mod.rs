@@ -12,6 +12,7 @@
 //! connection         the client's side of such a socket
 //! credentials        the keys of those requests
 //! rate               when callers start their calls
+//! follower           a webhook endpoint that is sent every charge
 //! hostile            a quiet tenant beside a hostile one
 //! streams            open streams, and how soon they show a charge
 //! usage              reports of a year of use
@@ -27,6 +28,7 @@ mod baseline_pgbench;
 mod connection;
 mod credentials;
 mod failure;
+mod follower;
 mod hostile;
 mod http;
 mod library;
@@ -46,6 +48,7 @@ use tollkeeper_server::{DatabaseUrl, Store};
 
 use self::baseline_pgbench::PgbenchBaseline;
 use self::failure::{engine_failed, failed};
+use self::follower::Follower;
 use self::http::BenchServer;
 use self::options::{EngineKind, Load};
 use self::stats::{Measurement, Report};
@@ -115,7 +118,7 @@ async fn measure_directory(args: &Args, directory: &Path) -> Result<(), Failure>
         return streams::run(args, streams, Arc::new(engine)).await;
     }
     if args.usage {
-        return usage::run(args, &engine).await;
+        return usage::run(args, Arc::new(engine)).await;
     }
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, Baseline::Append(directory)).await
 }
@@ -138,7 +141,7 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure>
         return streams::run(args, streams, Arc::new(engine)).await;
     }
     if args.usage {
-        return usage::run(args, &engine).await;
+        return usage::run(args, Arc::new(engine)).await;
     }
     // Other programs write to the database too, so the number of entries could repeat.
     let epoch = now().millis().unsigned_abs();
@@ -165,20 +168,30 @@ async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Res
         true => Some(BenchServer::start(Arc::clone(&engine), args.credential, args.workspaces).await?),
         false => None,
     };
+    let follower = match args.follower {
+        true => Some(Follower::start(Arc::clone(&engine)).await?),
+        false => None,
+    };
     let mut answer_bytes = 0;
-    let rounds = if args.floor { ROUNDS } else { 1 };
+    let rounds = if args.floor || args.follower { ROUNDS } else { 1 };
     for round in 0..rounds {
         let charges = args.charges / rounds + u64::from(round < args.charges % rounds);
         if charges == 0 {
             continue;
         }
+        if let Some(follower) = &follower {
+            report.add_baseline(
+                charge(&engine, &server, &mut workload, (load, charges), &mut answer_bytes).await?,
+            );
+            follower.enable().await?;
+        }
         let before = engine.stats();
-        let measured = match &server {
-            Some(server) => server.charge(&mut workload, load, charges, &mut answer_bytes).await?,
-            None => library::charge(&engine, &mut workload, load, charges).await?,
-        };
-        report.add(measured);
+        report.add(charge(&engine, &server, &mut workload, (load, charges), &mut answer_bytes).await?);
         report.commits += engine.stats().commits - before.commits;
+        if let Some(follower) = &follower {
+            report.messages = Some(follower.received());
+            follower.disable().await?;
+        }
         if args.floor {
             report.add_baseline(match (&baseline, &server) {
                 (Baseline::Pgbench(pgbench), _) => pgbench.charge(charges)?,
@@ -192,6 +205,20 @@ async fn measure(args: &Args, opened: OpenEngine, baseline: Baseline<'_>) -> Res
     engine.close().await.map_err(|error| engine_failed(&error))?;
     report.close_ms = start.elapsed().as_millis() as u64;
     report.print(args.json)
+}
+
+/// Makes charges, over HTTP if there is a server.
+async fn charge(
+    engine: &Arc<dyn Engine>,
+    server: &Option<BenchServer>,
+    workload: &mut Workload,
+    (load, charges): (Load, u64),
+    answer_bytes: &mut usize,
+) -> Result<Measurement, Failure> {
+    match server {
+        Some(server) => server.charge(workload, load, charges, answer_bytes).await,
+        None => library::charge(engine, workload, load, charges).await,
+    }
 }
 
 /// Measures the bare append for the charges since `before`: rows of the average size of an entry,

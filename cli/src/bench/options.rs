@@ -33,6 +33,8 @@ Examples:
   tollkeeper bench --hostile --database-url postgres://db/empty
   # A thousand open streams, and the time until they show a charge
   tollkeeper bench --streams 1000
+  # Charges with a webhook endpoint that is sent each of them, and without it
+  tollkeeper bench --callers 64 --follower
   # Reports of the use of a year
   tollkeeper bench --usage --charges 200000")]
 pub struct Args {
@@ -80,15 +82,18 @@ pub struct Args {
     /// Also measure a baseline: a bare append, over HTTP a constant answer, on PostgreSQL pgbench
     #[arg(long)]
     pub floor: bool,
+    /// Also measure without a webhook endpoint that is sent each charge, in turns with it
+    #[arg(long, conflicts_with = "floor")]
+    pub follower: bool,
     /// Measure what a tenant notices of a hostile one, attack by attack
-    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces"])]
+    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "charges", "workspaces"])]
     pub hostile: bool,
     /// Open this many streams, and measure how soon they show charges; use a fresh store
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=2_000),
-          conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "charges", "workspaces", "hostile"])]
+          conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "charges", "workspaces", "hostile"])]
     pub streams: Option<u64>,
     /// Measure a report of the use of a year, before its days are closed and after
-    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "hostile", "streams", "workspaces"])]
+    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "hostile", "streams", "workspaces"])]
     pub usage: bool,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -47,6 +47,8 @@ pub struct Report {
     pub close_ms: u64,
     /// How many commits the engine made for the charges.
     pub commits: u64,
+    /// How many messages a follower was sent during its rounds; `None` without a follower.
+    pub messages: Option<u64>,
     rounds: Vec<Measurement>,
     baselines: Vec<Measurement>,
 }
@@ -65,6 +67,7 @@ impl Report {
             open_ms,
             close_ms: 0,
             commits: 0,
+            messages: None,
             rounds: Vec::new(),
             baselines: Vec::new(),
         }
@@ -107,15 +110,17 @@ impl Report {
             "peak_rss_mb": peak_rss_mb(),
             "open_ms": self.open_ms,
             "close_ms": self.close_ms,
+            "messages": self.messages,
         });
         if !self.baselines.is_empty() {
             let baselines: Vec<u64> = self.baselines.iter().map(Measurement::per_second).collect();
             let ratio = |(rate, baseline): (&u64, &u64)| rate * 1_000 / baseline.max(&1);
             let ratios = rates.iter().zip(&baselines).map(ratio).collect();
-            object["floor"] = match (self.engine, self.http) {
-                (EngineKind::Postgres, _) => "pgbench, one transaction per charge",
-                (EngineKind::Embedded, true) => "constant answer",
-                (EngineKind::Embedded, false) => "bare append",
+            object["floor"] = match (self.messages, self.engine, self.http) {
+                (Some(_), ..) => "without a follower",
+                (None, EngineKind::Postgres, _) => "pgbench, one transaction per charge",
+                (None, EngineKind::Embedded, true) => "constant answer",
+                (None, EngineKind::Embedded, false) => "bare append",
             }
             .into();
             object["floor_per_second"] = median(baselines).into();

@@ -2,22 +2,29 @@
 //!
 //! One workspace gets its charges evenly over twelve simulated months, from 200 combinations of
 //! operation, worker and member. Then the use by day and operation of the whole time is asked for,
-//! many times. The clock of the engine is the benchmark's, so the year takes as long as its
-//! charges.
+//! many times, and what an overview shows: balance, burn rate by operation, the use of the last 30
+//! days, the newest entries. The clock of the engine is the benchmark's, so the year takes as long
+//! as its charges.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tollkeeper_engine::{Engine, GroupBy, Reads, TimeStep, UsageFilter, UsageReport, UsageRequest};
 use tollkeeper_ledger::{MemberId, Submission, Timestamp, WorkerId};
+use tollkeeper_server::settings::{AccessSettings, Secret};
+use tollkeeper_server::{App, Settings};
 
+use super::credentials::PLATFORM_KEY;
 use super::failure::{engine_failed, failed};
+use super::hostile::call;
 use super::options::Args;
 use super::stats::{percentile, sorted};
 use super::workload::{PlannedCharge, Workload, workspace_id};
 use super::{library, now};
 use crate::terminal::failure::Failure;
 use crate::terminal::output;
+use crate::transport::request::{Request, path};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -36,7 +43,8 @@ const REPORTS: usize = 100;
 const BATCH_MAX: u64 = 8_190;
 
 /// Fills the store, measures reports and prints the result.
-pub async fn run(args: &Args, engine: &dyn Engine) -> Result<(), Failure> {
+pub async fn run(args: &Args, shared: Arc<dyn Engine>) -> Result<(), Failure> {
+    let engine = &*shared;
     let end = now();
     let begin = end.plus_seconds(-365 * DAY);
     let epoch = end.millis().unsigned_abs();
@@ -60,6 +68,7 @@ pub async fn run(args: &Args, engine: &dyn Engine) -> Result<(), Failure> {
     if of_rows.rows != of_days.rows || of_rows.total != of_days.total {
         return Err(failed("a report of closed days differs from one of hours"));
     }
+    let overview = measure_overview(&shared).await?;
     engine.close().await.map_err(|error| engine_failed(&error))?;
     let object = json!({
         "engine": args.engine().name(),
@@ -72,6 +81,8 @@ pub async fn run(args: &Args, engine: &dyn Engine) -> Result<(), Failure> {
         "by_hours_p99_ms": percentile(&open, 99),
         "by_days_p50_ms": percentile(&closed, 50),
         "by_days_p99_ms": percentile(&closed, 99),
+        "overview_p50_ms": percentile(&overview, 50),
+        "overview_p99_ms": percentile(&overview, 99),
     });
     if args.json {
         return line(&object.to_string());
@@ -82,7 +93,8 @@ pub async fn run(args: &Args, engine: &dyn Engine) -> Result<(), Failure> {
     line(&format!("{} charges of a year in {} s", args.charges, fill.as_secs()))?;
     line(&format!("{days} days closed in {} ms", closing.as_millis()))?;
     line(&of("use by day and operation, from hours       ", &open))?;
-    line(&of("use by day and operation, from closed days ", &closed))
+    line(&of("use by day and operation, from closed days ", &closed))?;
+    line(&of("all that an overview shows                 ", &overview))
 }
 
 fn line(text: &str) -> Result<(), Failure> {
@@ -151,4 +163,23 @@ async fn measure(
     }
     let report = last.ok_or_else(|| failed("the report was refused"))?;
     Ok((sorted(durations.iter()), report))
+}
+
+/// Asks for all that an overview shows, through the API without sockets; returns how long all of it
+/// took each time, sorted.
+async fn measure_overview(engine: &Arc<dyn Engine>) -> Result<Vec<Duration>, Failure> {
+    let access =
+        AccessSettings { platform_key: Some(Secret::new(PLATFORM_KEY)), ..AccessSettings::default() };
+    let app = App::new(Arc::clone(engine), &Settings { access, ..Settings::default() });
+    tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
+    let workspace = path(&["v1", "workspaces", workspace_id(0).as_str()]);
+    let mut durations = Vec::with_capacity(REPORTS);
+    for _ in 0..REPORTS {
+        let start = Instant::now();
+        for part in ["balance", "burn-rate?group_by=operation", "usage?group_by=day", "entries?limit=20"] {
+            call(&app, PLATFORM_KEY, Request::get(format!("{workspace}/{part}"))).await?;
+        }
+        durations.push(start.elapsed());
+    }
+    Ok(sorted(durations.iter()))
 }

@@ -11,6 +11,7 @@
 //! message     what a message says about an entry
 //! subscriber  serves one endpoint
 //! dispatcher  follows the journal for all endpoints
+//! thread      the thread on which the dispatcher runs
 //! ```
 
 pub(crate) mod address;
@@ -22,4 +23,5 @@ pub(crate) mod secret;
 pub(crate) mod sender;
 pub(crate) mod settings;
 mod subscriber;
+pub(crate) mod thread;
 pub(crate) mod webhooks;

@@ -34,6 +34,11 @@ const PORTION: usize = 256;
 /// How often the place in the journal is saved while messages are sent.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// While more is committed than is sent, the server rests after each portion for this many times as
+/// long as it took. It cannot catch up then, and charges need the processor. The journal is the
+/// queue.
+const RESTS_TIMES: u32 = 3;
+
 /// When an endpoint that another server serves is looked at again.
 const OTHER_TURN_SECONDS: i64 = 5;
 
@@ -79,9 +84,13 @@ impl Serving<'_> {
             if state.is_down() || portion.end.is_empty() {
                 break;
             }
-            let more = portion.more;
+            let (more, messages) = (portion.more, portion.entries.len() as u64);
+            let (begun, entries) = (Instant::now(), self.app.engine().stats().entries);
             let Some(after) = self.send_new(portion, state).await? else { return Ok(None) };
             state = after;
+            if more && self.app.engine().stats().entries - entries > messages {
+                tokio::time::sleep(begun.elapsed() * RESTS_TIMES).await;
+            }
             if !more {
                 if !state.is_down() {
                     lag = 0;

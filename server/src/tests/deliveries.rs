@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use self::receiver::{Answer, Receiver};
 use super::*;
-use crate::notify::dispatcher;
+use crate::notify::thread;
 
 /// The secret of the instance of the tests.
 const SECRET: [&str; 2] = [
@@ -48,7 +48,7 @@ impl Drop for Dispatching {
 
 fn dispatch(app: &Arc<App>) -> Dispatching {
     let app = Arc::clone(app);
-    Dispatching(tokio::spawn(async move { dispatcher::run(&app).await }))
+    Dispatching(tokio::spawn(async move { thread::run(&app).await }))
 }
 
 /// A world with credit whose dispatcher runs.

@@ -93,7 +93,7 @@ pub async fn tenant(app: &Arc<App>, workspace: &str, scopes: &[&str]) -> Result<
 }
 
 /// Sends a request to the server in this process; its JSON answer, or the problem as a failure.
-async fn call(app: &Arc<App>, key: &str, request: Request) -> Result<Value, Failure> {
+pub async fn call(app: &Arc<App>, key: &str, request: Request) -> Result<Value, Failure> {
     let answer = local::call(Arc::clone(app), key, request).await?;
     if !(200..300).contains(&answer.status) {
         return Err(problem::failure(&answer));

@@ -5,8 +5,11 @@
 //! be erased; the row then says so, and the chain stays whole. Where the rows are is in each
 //! engine.
 
+use std::borrow::Cow;
+
 use tollkeeper_ledger::{
-    Command, EntryBody, Hash, Member, MemberId, PersonalText, Salt, TeamChange, TeamCommand, TextsOfMember,
+    Command, EntryBody, Hash, Member, MemberId, PersonalText, RecipientCommand, RecipientRequest, Salt, Team,
+    TeamCommand, TextsOfMember,
 };
 
 use crate::hash::digest;
@@ -64,20 +67,48 @@ impl StoredTexts {
 /// What an entry says about the texts of a member.
 #[derive(Debug)]
 pub(crate) enum TextsInEntry<'a> {
-    /// Their digests, of the e-mail address and of the name.
-    Named(&'a MemberId, [Hash; 2]),
+    /// Their digests: of the e-mail address and of the name, or of a typed address.
+    Named(Cow<'a, MemberId>, Vec<Hash>),
     /// All before it were erased.
-    Erased(&'a MemberId),
+    Erased(Cow<'a, MemberId>),
 }
 
 impl<'a> TextsInEntry<'a> {
     /// `None` for an entry that says nothing about texts.
     pub(crate) fn of(body: &'a EntryBody) -> Option<TextsInEntry<'a>> {
         let EntryBody::Team(change) = body else { return None };
-        match &**change {
-            TeamChange::MemberErased(member) => Some(TextsInEntry::Erased(member)),
-            change => change.texts().map(|(member, digests)| TextsInEntry::Named(member, digests)),
+        match change.erased_texts() {
+            Some(member) => Some(TextsInEntry::Erased(member)),
+            None => change.texts().map(|(member, digests)| TextsInEntry::Named(member, digests)),
         }
+    }
+}
+
+/// The address of a command that adds a recipient.
+fn typed_address(command: &mut Command) -> Option<&mut PersonalText> {
+    match command {
+        Command::Team(TeamCommand::Recipient(RecipientCommand::Choose(RecipientRequest::Address(
+            address,
+        )))) => Some(address),
+        _ => None,
+    }
+}
+
+/// The typed addresses of a team with their owners, if the command adds one: the stored texts are
+/// compared with it.
+pub(crate) fn typed_addresses(command: &Command, team: &Team) -> Vec<(MemberId, Hash)> {
+    let adds_address = !command.texts().is_empty() && command.member_with_texts().is_none();
+    let typed = team.recipients.iter().filter(|_| adds_address);
+    typed.filter_map(|recipient| Some((recipient.subject.owner(), recipient.address?))).collect()
+}
+
+/// Replaces the address of a command that adds a recipient by the stored one of a recipient, if it
+/// is the same text. It then has the same digest, and the ledger sees that nothing changes.
+pub(crate) fn reuse_address(command: &mut Command, stored: &[PersonalText]) {
+    if let Some(given) = typed_address(command)
+        && let Some(same) = stored.iter().find(|text| text.text == given.text)
+    {
+        *given = same.clone();
     }
 }
 

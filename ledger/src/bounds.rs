@@ -159,6 +159,9 @@ pub const LIMITS_MAX: usize = 200;
 /// The most members of one workspace: they are in memory together and on one page of the dashboard.
 pub const MEMBERS_MAX: usize = 1_000;
 
+/// The most recipients of mails that one workspace chooses: a mail to more readers goes to a list.
+pub const RECIPIENTS_MAX: usize = 20;
+
 /// The most API keys of one workspace: a request searches them for its own.
 pub const API_KEYS_MAX: usize = 100;
 

@@ -127,6 +127,7 @@ prefixed_id!(TopUpId, "tu_", "The id of a top-up.");
 prefixed_id!(PaymentRefundId, "pr_", "The id of a payment refund.");
 prefixed_id!(SubscriptionId, "sub_", "The id of a subscription.");
 prefixed_id!(WebhookEndpointId, "we_", "The id of a webhook endpoint.");
+prefixed_id!(RecipientId, "rcp_", "The id of a typed address that gets mails.");
 prefixed_id!(ApiKeyId, "ak_", "The id of an API key; it is not the secret.");
 prefixed_id!(
     SessionId,

@@ -136,7 +136,8 @@ pub use decide::subscriptions::{Preview, preview};
 pub use decide::view::{Change, Decision, View};
 pub use hash::{Hash, hex};
 pub use id::{
-    ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, SessionId, SubscriptionId, TopUpId, WebhookEndpointId,
+    ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, RecipientId, SessionId, SubscriptionId, TopUpId,
+    WebhookEndpointId,
 };
 pub use journal::codec::Malformed;
 pub use journal::disagreement::{Disagreement, Violation};
@@ -170,5 +171,9 @@ pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
 pub use team::member::{Member, MemberChanges, MemberRequest, Role};
 pub use team::personal::{PersonalText, Salt, TextsOfMember};
 pub use team::portal_session::{LinkRequest, PortalSession};
+pub use team::recipient::{
+    MailFault, MailTo, MailTopic, MailTopics, Recipient, RecipientChange, RecipientCommand, RecipientRequest,
+    RecipientSubject,
+};
 pub use team::{Team, TeamChange, TeamCommand};
 pub use time::Timestamp;

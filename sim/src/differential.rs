@@ -9,6 +9,7 @@
 mod alerts;
 mod due_payments;
 mod following;
+mod recipients;
 mod searches;
 mod usage_reports;
 
@@ -357,8 +358,9 @@ impl Differential {
     fn compare_team(&mut self, engine: &dyn Engine, id: &WorkspaceId, pool: &Pool) -> Result<(), Difference> {
         let what = |what: &str| format!("the {what} of {id}");
         let now = self.now;
-        let Team { members, mut keys, mut links, mut sessions } =
-            self.existing(&what("team"), engine.team(id))?.as_ref().clone();
+        let team = self.existing(&what("team"), engine.team(id))?;
+        self.compare_recipients(engine, id, (&team, pool))?;
+        let Team { members, mut keys, mut links, mut sessions, recipients: _ } = team.as_ref().clone();
         for session in links.iter_mut().chain(&mut sessions) {
             self.names.session_for_model(id, session);
         }

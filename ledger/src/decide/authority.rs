@@ -98,6 +98,7 @@ fn check_gives_back(view: &View, key: Option<&ApiKey>, command: &Command) -> Res
             ChargeCommand::Refund { .. } | ChargeCommand::TimeOut => forbidden(PLATFORM_ONLY),
         },
         Command::Payment(command) if command.is_reported() => forbidden(PLATFORM_ONLY),
+        Command::Team(TeamCommand::Recipient(command)) if command.is_reported() => forbidden(PLATFORM_ONLY),
         // The server sends them by itself.
         Command::CheckAlerts { .. } | Command::NoteRefused(_) | Command::NoteLimit { .. } => {
             forbidden(PLATFORM_ONLY)

@@ -15,12 +15,12 @@ use crate::payments::subscription::Cause;
 use crate::{
     Account, Alert, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand,
     Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, CollectedCommand, Command, Entry,
-    EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, Member, MemberChanges, MemberRequest, Micros,
-    OperationPrice, Outcome, PaymentChange, PaymentCommand, PaymentRefundChange, PersonalText, PlanId,
-    PortalSession, PriceVersion, Profile, Provider, ProviderChange, ProviderCommand, ReachedLimit, Refund,
-    RefundReason, Settlement, Source, Spender, Submission, Subscription, SubscriptionChange,
-    SubscriptionCommand, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay,
-    WorkspaceChanges,
+    EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, MailTopic, Member, MemberChanges,
+    MemberRequest, Micros, OperationPrice, Outcome, PaymentChange, PaymentCommand, PaymentRefundChange,
+    PersonalText, PlanId, PortalSession, PriceVersion, Profile, Provider, ProviderChange, ProviderCommand,
+    ReachedLimit, RecipientChange, RecipientCommand, RecipientRequest, Refund, RefundReason, Settlement,
+    Source, Spender, Submission, Subscription, SubscriptionChange, SubscriptionCommand, Team, TeamChange,
+    TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -81,6 +81,7 @@ fn fresh_id(entry: &Entry) -> Id {
         EntryBody::Team(change) => match &**change {
             TeamChange::KeyCreated(key) => key.id.0,
             TeamChange::LinkCreated(link) => link.id.0,
+            TeamChange::Recipient(RecipientChange::AddressAdded { id, .. }) => id.0,
             _ => Id::v7(0, 0, entry.n),
         },
         _ => Id::v7(0, 0, entry.n),
@@ -452,8 +453,38 @@ fn team(change: &TeamChange, account: &Account) -> Result<TeamCommand, Violation
         }
         TeamChange::SignedOut(session) => TeamCommand::SignOut(*session),
         TeamChange::AllSignedOut(member) => TeamCommand::SignOutAll(member.clone()),
+        TeamChange::Recipient(change) => TeamCommand::Recipient(recipient(change, &account.team)?),
     };
     Ok(command)
+}
+
+/// # Errors
+/// [`Violation`] if the muted topics do not differ in one, or the recipient has no address.
+fn recipient(change: &RecipientChange, team: &Team) -> Result<RecipientCommand, Violation> {
+    Ok(match change.clone() {
+        RecipientChange::MemberAdded(member) => RecipientCommand::Choose(RecipientRequest::Member(member)),
+        RecipientChange::AddressAdded { address, .. } => {
+            RecipientCommand::Choose(RecipientRequest::Address(text(address)))
+        }
+        RecipientChange::Removed(subject) => RecipientCommand::Remove(subject),
+        RecipientChange::Confirmed(id) => RecipientCommand::Confirm(id),
+        RecipientChange::Muted { subject, muted } => {
+            let before = team.recipient(&subject).map(|row| row.muted).unwrap_or_default();
+            let mut differing =
+                MailTopic::ALL.into_iter().filter(|topic| before.contains(*topic) != muted.contains(*topic));
+            let topic =
+                differing.next().ok_or(Violation("no command leaves the muted topics as they are"))?;
+            RecipientCommand::Mute { subject, topic, muted: muted.contains(topic) }
+        }
+        RecipientChange::Failed { subject, fault } => {
+            let address = team.address_of(&subject);
+            let address = address.ok_or(Violation("a recipient is at fault that does not exist"))?;
+            RecipientCommand::NoteFault { subject, address, fault }
+        }
+        RecipientChange::MailSent { about, topic, subject } => {
+            RecipientCommand::NoteMail { about, topic, subject }
+        }
+    })
 }
 
 /// A text about a person, of which an entry has the digest only.

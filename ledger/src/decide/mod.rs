@@ -24,6 +24,7 @@ mod plans;
 mod platform;
 mod prices;
 pub(crate) mod quote;
+mod recipients;
 pub(crate) mod refusal;
 mod replay;
 mod returns;

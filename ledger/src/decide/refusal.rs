@@ -60,6 +60,8 @@ pub enum Refusal {
     LastAdmin,
     /// There is no such API key in this workspace.
     ApiKeyNotFound,
+    /// There is no such recipient of mails in this workspace.
+    RecipientNotFound,
     /// There is no such link: it was followed before, or it has expired.
     PortalLinkExpired,
     /// The platform suspended the workspace.
@@ -162,6 +164,7 @@ impl Refusal {
             Refusal::MemberExists => "member_exists",
             Refusal::LastAdmin => "last_admin",
             Refusal::ApiKeyNotFound => "api_key_not_found",
+            Refusal::RecipientNotFound => "recipient_not_found",
             Refusal::PortalLinkExpired => "portal_link_expired",
             Refusal::WorkspaceSuspended => "workspace_suspended",
             Refusal::DebtOutstanding { .. } => "debt_outstanding",
@@ -235,6 +238,7 @@ impl Refusal {
             | Refusal::MemberExists
             | Refusal::LastAdmin
             | Refusal::ApiKeyNotFound
+            | Refusal::RecipientNotFound
             | Refusal::PortalLinkExpired
             | Refusal::WorkspaceSuspended
             | Refusal::OperationNotFound

@@ -1,9 +1,10 @@
 //! Decides changes of a team: members (P14, P15), API keys, links to the portal and sessions.
 //!
 //! The state and what an entry does to it are in `team`. Who may ask for a change is in
-//! `authority`. Links and sessions expire by the clock of the server itself: the session of a
+//! `authority`, and who gets mails is in `recipients`. Links and sessions expire by the clock of the server itself: the session of a
 //! browser is checked there without an account.
 
+use super::recipients;
 use super::view::{Clocks, View};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
@@ -46,6 +47,7 @@ pub(super) fn decide(
         }
         TeamCommand::SignOut(id) => Ok(sign_out(team, id)),
         TeamCommand::SignOutAll(member) => sign_out_all(team, member),
+        TeamCommand::Recipient(command) => Ok(recipients::decide(view, command)?.map(TeamChange::Recipient)),
     }
 }
 

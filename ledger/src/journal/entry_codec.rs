@@ -11,9 +11,9 @@ use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, Alert, AlertLine, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry,
     EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome,
-    PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, Refund, RefundReason,
-    SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint,
-    WebhookEndpointId, WorkspaceId,
+    PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, RecipientChange,
+    Refund, RefundReason, SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp,
+    UnmatchedPayment, WebhookEndpoint, WebhookEndpointId, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -239,7 +239,13 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         | Kind::PortalSignedIn
         | Kind::PortalSignedOut
         | Kind::PortalAllSignedOut
-        | Kind::MemberErased => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
+        | Kind::MemberErased
+        | Kind::RecipientAdded
+        | Kind::RecipientRemoved
+        | Kind::RecipientConfirmed
+        | Kind::RecipientMuted
+        | Kind::RecipientFailed
+        | Kind::MailSent => EntryBody::Team(Box::new(read_team_change(r, kind)?)),
         Kind::PaymentUnmatched => EntryBody::PaymentUnmatched(Box::new(UnmatchedPayment::read(r)?)),
         _ => EntryBody::Payment(Box::new(payment_codec::read(r, kind)?)),
     })
@@ -300,6 +306,7 @@ fn write_team_change(w: &mut Writer, change: &TeamChange) {
         TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => session.write(w),
         TeamChange::SignedOut(session) => w.id(session.0),
         TeamChange::AllSignedOut(member) => w.maybe_bytes(member.as_ref().map(MemberId::as_bytes)),
+        TeamChange::Recipient(change) => change.write(w),
     }
 }
 
@@ -316,7 +323,7 @@ fn read_team_change(r: &mut Reader, kind: Kind) -> Result<TeamChange, Malformed>
         Kind::PortalSignedOut => TeamChange::SignedOut(SessionId(r.id("a portal session")?)),
         Kind::MemberErased => TeamChange::MemberErased(MemberId::known(r.text("a member")?)),
         Kind::PortalAllSignedOut => TeamChange::AllSignedOut(r.maybe_text("a member")?.map(MemberId::known)),
-        _ => return Err(Malformed("a team's change")),
+        kind => TeamChange::Recipient(RecipientChange::read(r, kind)?),
     })
 }
 

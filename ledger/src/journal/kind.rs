@@ -9,7 +9,7 @@ use super::codec::coded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     missing_docs,
-    reason = "each is a variant of EntryBody, Alert, TeamChange, PaymentChange or SubscriptionChange, where it is described"
+    reason = "each is a variant of EntryBody, Alert, TeamChange, RecipientChange, PaymentChange or SubscriptionChange, where it is described"
 )]
 pub enum Kind {
     WorkspaceCreated,
@@ -78,6 +78,12 @@ pub enum Kind {
     BalanceRecovered,
     BalanceRefused,
     LimitReached,
+    RecipientAdded,
+    RecipientRemoved,
+    RecipientConfirmed,
+    RecipientMuted,
+    RecipientFailed,
+    MailSent,
     WebhookEndpointRemoved,
     WebhookEndpointSet,
 }
@@ -149,6 +155,12 @@ coded!(Kind, "an entry's kind", {
     BalanceRecovered = 64 "balance.recovered",
     BalanceRefused = 65 "balance.refused",
     LimitReached = 66 "limit.reached",
+    RecipientAdded = 67 "recipient.added",
+    RecipientRemoved = 68 "recipient.removed",
+    RecipientConfirmed = 69 "recipient.confirmed",
+    RecipientMuted = 70 "recipient.muted",
+    RecipientFailed = 71 "recipient.failed",
+    MailSent = 72 "mail.sent",
     WebhookEndpointSet = 80 "webhook_endpoint.set",
     WebhookEndpointRemoved = 81 "webhook_endpoint.removed",
 });

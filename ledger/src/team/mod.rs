@@ -1,5 +1,5 @@
-//! The team of a workspace: its members, API keys and portal sessions, and what each entry does to
-//! them.
+//! The team of a workspace: its members, API keys, portal sessions and recipients of mails, and what
+//! each entry does to them.
 //!
 //! A team can be large and most charges do not need it, so an engine stores its bytes apart from
 //! the account's and writes them when they change. An expired link or session is skipped by lookups
@@ -10,7 +10,9 @@ pub(crate) mod api_key;
 pub(crate) mod member;
 pub(crate) mod personal;
 pub(crate) mod portal_session;
+pub(crate) mod recipient;
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use crate::hash::constant_time_eq;
@@ -18,11 +20,15 @@ use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
 use crate::{
     ApiKey, ApiKeyId, ApiKeyRequest, Hash, Kind, LinkRequest, Member, MemberChanges, MemberId, MemberRequest,
-    PersonalText, PortalSession, Role, SessionId, Timestamp, bounds,
+    PersonalText, PortalSession, Recipient, RecipientChange, RecipientCommand, RecipientRequest,
+    RecipientSubject, Role, SessionId, Timestamp, bounds,
 };
 
-/// The format of the bytes; a reader refuses any other.
-const FORMAT: u8 = 2;
+/// The format of the bytes.
+const FORMAT: u8 = 3;
+
+/// The format before it, without recipients; a reader refuses any other.
+const WITHOUT_RECIPIENTS: u8 = 2;
 
 /// What can be asked of a team.
 #[derive(Clone, Debug)]
@@ -57,6 +63,8 @@ pub enum TeamCommand {
     SignOut(SessionId),
     /// Ends all sessions and links of one member, or of all if `None`.
     SignOutAll(Option<MemberId>),
+    /// Changes who gets mails, or notes what became of one.
+    Recipient(RecipientCommand),
 }
 
 /// What happened to a team.
@@ -84,6 +92,8 @@ pub enum TeamChange {
     SignedOut(SessionId),
     /// All sessions and links of one member were ended, or of all if `None`.
     AllSignedOut(Option<MemberId>),
+    /// Who gets mails was changed, or what became of one was noted.
+    Recipient(RecipientChange),
 }
 
 impl TeamCommand {
@@ -95,6 +105,9 @@ impl TeamCommand {
             TeamCommand::ChangeMember(_, changes) => {
                 changes.email.iter().chain(&changes.name).cloned().collect()
             }
+            TeamCommand::Recipient(RecipientCommand::Choose(RecipientRequest::Address(address))) => {
+                vec![address.clone()]
+            }
             _ => Vec::new(),
         }
     }
@@ -102,12 +115,27 @@ impl TeamCommand {
 
 impl TeamChange {
     /// The member whose texts the entry names by their digests, and the digests: of the e-mail
-    /// address, then of the name.
+    /// address, then of the name. A typed address has an owner of its own and no name.
     #[must_use]
-    pub fn texts(&self) -> Option<(&MemberId, [Hash; 2])> {
+    pub fn texts(&self) -> Option<(Cow<'_, MemberId>, Vec<Hash>)> {
         match self {
             TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
-                Some((&member.id, [member.email, member.name]))
+                Some((Cow::Borrowed(&member.id), vec![member.email, member.name]))
+            }
+            TeamChange::Recipient(RecipientChange::AddressAdded { id, address }) => {
+                Some((Cow::Owned(id.owner()), vec![*address]))
+            }
+            _ => None,
+        }
+    }
+
+    /// The member whose texts the entry erased.
+    #[must_use]
+    pub fn erased_texts(&self) -> Option<Cow<'_, MemberId>> {
+        match self {
+            TeamChange::MemberErased(member) => Some(Cow::Borrowed(member)),
+            TeamChange::Recipient(RecipientChange::Removed(RecipientSubject::Address(id))) => {
+                Some(Cow::Owned(id.owner()))
             }
             _ => None,
         }
@@ -125,6 +153,8 @@ pub struct Team {
     pub links: Vec<PortalSession>,
     /// The sessions that were not ended, oldest first.
     pub sessions: Vec<PortalSession>,
+    /// The recipients of mails, oldest first. A member has a row only if it says something.
+    pub recipients: Vec<Recipient>,
 }
 
 impl Team {
@@ -138,8 +168,12 @@ impl Team {
     /// True if only the platform acts for the workspace.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Team { members, keys, links, sessions } = self;
-        members.is_empty() && keys.is_empty() && links.is_empty() && sessions.is_empty()
+        let Team { members, keys, links, sessions, recipients } = self;
+        members.is_empty()
+            && keys.is_empty()
+            && links.is_empty()
+            && sessions.is_empty()
+            && recipients.is_empty()
     }
 
     /// A member by id.
@@ -186,7 +220,7 @@ impl Team {
     /// If the team is too large or does not read back as it is: a team that is wrong must not be
     /// stored.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        let Team { members, keys, links, sessions } = self;
+        let Team { members, keys, links, sessions, recipients } = self;
         assert!(self.is_within_bounds(), "a team must be within its bounds");
         let start = bytes.len();
         let w = &mut Writer(bytes);
@@ -195,6 +229,7 @@ impl Team {
         w.list(keys, |w, key| key.write(w));
         w.list(links, |w, link| link.write(w));
         w.list(sessions, |w, session| session.write(w));
+        w.list(recipients, |w, recipient| recipient.write(w));
         assert!(
             Team::decode(Some(&bytes[start..])).is_ok_and(|team| *team == *self),
             "a team must read back as it is"
@@ -203,11 +238,13 @@ impl Team {
 
     /// True if the team is no larger than it may be.
     pub(crate) fn is_within_bounds(&self) -> bool {
-        let Team { members, keys, links, sessions } = self;
+        let Team { members, keys, links, sessions, recipients } = self;
         members.len() <= bounds::MEMBERS_MAX
             && keys.len() <= bounds::API_KEYS_MAX
             && links.len() <= bounds::PORTAL_SESSIONS_MAX
             && sessions.len() <= bounds::PORTAL_SESSIONS_MAX
+            && recipients.len() <= bounds::MEMBERS_MAX + bounds::RECIPIENTS_MAX
+            && self.chosen_count() <= bounds::RECIPIENTS_MAX
     }
 
     /// Reads the bytes; `None` is the team of a workspace that never had one.
@@ -217,7 +254,8 @@ impl Team {
     pub fn decode(bytes: Option<&[u8]>) -> Result<Arc<Team>, Malformed> {
         let Some(bytes) = bytes else { return Ok(Team::empty()) };
         let mut r = Reader(bytes);
-        if r.byte("a team's format")? != FORMAT {
+        let format = r.byte("a team's format")?;
+        if !matches!(format, FORMAT | WITHOUT_RECIPIENTS) {
             return Err(Malformed("a team of another format"));
         }
         let team = Team {
@@ -225,6 +263,10 @@ impl Team {
             keys: r.list("the API keys", ApiKey::read)?,
             links: r.list("the portal links", PortalSession::read)?,
             sessions: r.list("the portal sessions", PortalSession::read)?,
+            recipients: match format {
+                FORMAT => r.list("the recipients", Recipient::read)?,
+                _ => Vec::new(),
+            },
         };
         r.end("a team")?;
         if !team.is_within_bounds() {
@@ -249,7 +291,12 @@ impl Team {
                     self.keeps_an_admin(&changed.id)?;
                 }
                 let member = self.members.iter_mut().find(|member| member.id == changed.id);
-                member.ok_or(Violation("a member is changed who is not in the team"))?.clone_from(changed);
+                let member = member.ok_or(Violation("a member is changed who is not in the team"))?;
+                let has_new_address = member.email != changed.email;
+                member.clone_from(changed);
+                if has_new_address {
+                    self.clear_fault(&changed.id);
+                }
             }
             TeamChange::MemberRemoved(member) => self.remove(member)?,
             // The digests stay: what they stand for is stored beside the journal.
@@ -290,6 +337,7 @@ impl Team {
                 self.sessions.clear();
             }
             TeamChange::AllSignedOut(Some(member)) => self.sign_out(member),
+            TeamChange::Recipient(change) => self.apply_to_recipients(change, decided_at)?,
         }
         Ok(())
     }
@@ -304,6 +352,7 @@ impl Team {
         )?;
         self.keys.retain(|key| key.member.as_ref() != Some(id));
         self.sign_out(id);
+        self.remove_recipient(id);
         Ok(())
     }
 
@@ -363,6 +412,7 @@ impl TeamChange {
             TeamChange::SignedIn(_) => Kind::PortalSignedIn,
             TeamChange::SignedOut(_) => Kind::PortalSignedOut,
             TeamChange::AllSignedOut(_) => Kind::PortalAllSignedOut,
+            TeamChange::Recipient(change) => change.kind(),
         }
     }
 }

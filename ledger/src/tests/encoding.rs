@@ -28,6 +28,17 @@ sign_out_all
 link ada
 sign_in l5
 link ada
+mail_to ada
+mute ada balance.low
+mail_to ops@acme.example
+confirmed a1
+mailed a1 balance.low about=1
+mailed a1
+fault a1 bounced
+mail_to cfo@acme.example
+confirmed a2
+mail_to old@acme.example
+no_mail a3
 grant top_up 5_000 origin=pay_1 paid=5 reason=card key=g1
 grant promotional 1_000 reason=welcome
 limits workspace/day=90_000 member:ada/month=90_000 worker:w/day=90_000 operation:message/day=90_000 api_key:k1/day=90_000
@@ -226,6 +237,7 @@ fn teams_read_back_and_damaged_bytes_never_panic() {
             && !team.keys.is_empty()
             && !team.links.is_empty()
             && !team.sessions.is_empty()
+            && !team.recipients.is_empty()
     );
     let mut bytes = Vec::new();
     team.encode(&mut bytes);

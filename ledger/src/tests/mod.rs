@@ -24,6 +24,7 @@ mod payment_refunds;
 mod plans;
 mod prices;
 mod rebuild;
+mod recipients;
 mod refusals;
 mod replays;
 mod script;

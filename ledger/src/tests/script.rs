@@ -22,6 +22,8 @@
 //! create | update [name= timezone= metadata= suspended=]
 //! join NAME admin|member    change NAME [role= email= name=]    leave NAME    erase NAME
 //! new_key SCOPE,… [member= worker= expires=SECONDS]    revoke kN    note kN
+//! mail_to NAME|ADDRESS    no_mail WHO    confirmed aN    mute|unmute WHO TOPIC    mails TOPIC
+//! fault WHO bounced|complained [of=ADDRESS]    mailed WHO [TOPIC] [about=N]
 //! link NAME [expires=SECONDS]    sign_in lN [expires=]    sign_out lN    sign_out_all [NAME]
 //! wait 10s|3h|2d     back 10s|3h|2d     on 2026-01-31       elsewhere COMMAND
 //! balance    show cN    grants    spent    team
@@ -37,6 +39,7 @@
 mod alerts;
 mod endpoints;
 mod payments;
+mod recipients;
 pub(super) mod subscriptions;
 
 pub(super) use payments::card;
@@ -127,6 +130,7 @@ pub(super) fn run(world: &mut World, line: &str) -> String {
         "grants" => return grants(world),
         "spent" => return used(world),
         "team" => return team(world),
+        "mails" => return recipients::mails(world, words.bare[1]),
         _ => {
             let output = output_of(world, line);
             return say(world, output);
@@ -235,6 +239,7 @@ fn command(world: &World, words: &Words) -> Command {
             workspace: None,
             why: words.text("why").unwrap_or("another_currency").into(),
         }),
+        word if recipients::is_one(word) => Command::Team(recipients::command(world, words)),
         _ => Command::Team(team_command(world, words)),
     }
 }

@@ -10,9 +10,9 @@ use crate::account::invariants;
 use crate::{
     Account, Actor, ApiKeyId, Change, Charge, ChargeId, Command, Decision, Entry, EntryBody, Grant, Hash,
     HourPart, Id, IdempotencyKey, MemberId, Micros, OperationId, OperationPrice, PaymentChange,
-    PaymentRefundChange, PaymentRefundId, Payments, Period, PeriodWindows, Platform, Refusal, SessionId,
-    Subject, Submission, Team, TeamChange, TextsOfMember, Timestamp, TopUpId, Usage, View, WorkspaceChanges,
-    WorkspaceId, decide,
+    PaymentRefundChange, PaymentRefundId, Payments, Period, PeriodWindows, Platform, RecipientChange,
+    RecipientId, Refusal, SessionId, Subject, Submission, Team, TeamChange, TextsOfMember, Timestamp,
+    TopUpId, Usage, View, WorkspaceChanges, WorkspaceId, decide,
 };
 
 /// The time at which every script begins: midnight of day 100.
@@ -40,6 +40,8 @@ pub(super) struct World {
     pub keys: Vec<ApiKeyId>,
     /// Portal links in the order in which they were created.
     pub links: Vec<SessionId>,
+    /// Typed addresses in the order in which they were added.
+    pub addresses: Vec<RecipientId>,
     /// Top-ups in the order in which they were opened.
     pub top_ups: Vec<TopUpId>,
     /// Payment refunds in the order in which they were requested.
@@ -73,6 +75,7 @@ impl World {
             grants: Vec::new(),
             keys: Vec::new(),
             links: Vec::new(),
+            addresses: Vec::new(),
             top_ups: Vec::new(),
             refunds: Vec::new(),
             prices: Account::new(WorkspaceId::platform()),
@@ -167,8 +170,10 @@ impl World {
             _ => None,
         });
         let stored = changes.filter_map(|change| match change {
-            TeamChange::MemberErased(erased) if Some(erased) == member => Some(TextsOfMember::Erased),
-            change if change.texts().is_some_and(|(named, _)| Some(named) == member) => {
+            change if change.erased_texts().is_some_and(|erased| Some(&*erased) == member) => {
+                Some(TextsOfMember::Erased)
+            }
+            change if change.texts().is_some_and(|(named, _)| Some(&*named) == member) => {
                 Some(TextsOfMember::Kept)
             }
             _ => None,
@@ -216,6 +221,7 @@ impl World {
             EntryBody::Team(change) => match &**change {
                 TeamChange::KeyCreated(key) => self.keys.push(key.id),
                 TeamChange::LinkCreated(link) => self.links.push(link.id),
+                TeamChange::Recipient(RecipientChange::AddressAdded { id, .. }) => self.addresses.push(*id),
                 _ => {}
             },
             EntryBody::ChargeOpened(details) => self.charges.push(Charge {

@@ -12,18 +12,17 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json as json_value};
 use tollkeeper_engine::{EntryRecord, Reads};
 use tollkeeper_ledger::{
-    Actor, Alert, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId,
-    IdempotencyKey, LedgerAccount, Limit, Member, MemberId, Micros, Paid, PaymentChange, PaymentRefundChange,
+    Actor, Alert, ApiKeyId, AutoTopUpChange, Balance, CardChange, ChargeId, Entry, EntryBody, GrantId, Hash,
+    IdempotencyKey, LedgerAccount, Limit, MemberId, Micros, Paid, PaymentChange, PaymentRefundChange,
     Placement, Provider, ProviderCall, ProviderChange, Scope, SubscriptionChange, TeamChange, WorkspaceId,
     hex,
 };
 use utoipa::ToSchema;
 
 use super::alert_details;
-use super::api_keys::ApiKeyJson;
 use super::follow;
-use super::members::MemberJson;
 use super::payment_method::PaymentMethodJson;
+use super::team_details;
 use crate::access::Caller;
 use crate::access::Rule::Workspace;
 use crate::app::App;
@@ -313,6 +312,7 @@ fn about_team(change: &TeamChange) -> About<'_> {
         TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => {
             About { member: Some(&session.member), ..nothing }
         }
+        TeamChange::Recipient(change) => About { member: team_details::member_of(change), ..nothing },
         TeamChange::SignedOut(_) | TeamChange::AllSignedOut(None) => nothing,
     }
 }
@@ -385,7 +385,6 @@ fn details<'a>(body: &'a EntryBody, texts: &PersonalTexts) -> Option<DetailsJson
 
 /// What an entry set that is not about the profile.
 fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
-    let value = |value: Result<Value, serde_json::Error>| value.expect("these structs have string keys");
     match body {
         EntryBody::LimitsSet(limits) => {
             let line = |limit: &Limit| {
@@ -408,21 +407,7 @@ fn other_details(body: &EntryBody, texts: &PersonalTexts) -> Option<Value> {
             "debt": debt.get(),
         })),
         EntryBody::Payment(change) => payment_details(change),
-        EntryBody::Team(change) => match &**change {
-            TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => {
-                Some(value(serde_json::to_value(MemberJson::of(member, texts))))
-            }
-            TeamChange::KeyCreated(key) => Some(value(serde_json::to_value(ApiKeyJson::of(key)))),
-            TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => Some(json_value!({
-                "session": session.id.to_string(), "expires_at": Time(session.expires_at).to_string(),
-            })),
-            TeamChange::SignedOut(session) => Some(json_value!({ "session": session.to_string() })),
-            TeamChange::MemberRemoved(_)
-            | TeamChange::MemberErased(_)
-            | TeamChange::KeyRevoked(_)
-            | TeamChange::KeyUsed(_)
-            | TeamChange::AllSignedOut(_) => None,
-        },
+        EntryBody::Team(change) => team_details::of(change, texts),
         _ => None,
     }
 }
@@ -490,13 +475,12 @@ fn taxed(paid: &Paid, mut details: Value) -> Value {
     details
 }
 
-/// The member as an entry set it.
-fn member_of(body: &EntryBody) -> Option<&Member> {
-    let EntryBody::Team(change) = body else { return None };
-    match &**change {
-        TeamChange::MemberAdded(member) | TeamChange::MemberChanged(member) => Some(member),
-        _ => None,
-    }
+/// The texts that an entry names: whose they are, and their digests.
+fn texts_in(body: &EntryBody) -> Vec<(MemberId, Hash)> {
+    let EntryBody::Team(change) = body else { return Vec::new() };
+    let Some((owner, digests)) = change.texts() else { return Vec::new() };
+    let owner = owner.into_owned();
+    digests.into_iter().map(|digest| (owner.clone(), digest)).collect()
 }
 
 /// Whether e-mail addresses, scopes and cards are shown: only to callers who may list them.
@@ -511,8 +495,8 @@ pub(super) async fn texts(
     records: &[EntryRecord],
     shows_team: bool,
 ) -> Result<PersonalTexts, Problem> {
-    let members = records.iter().filter(|_| shows_team).filter_map(|record| member_of(&record.entry.body));
-    personal_texts(app, workspace, members).await
+    let records = records.iter().filter(|_| shows_team);
+    personal_texts(app, workspace, records.flat_map(|record| texts_in(&record.entry.body)).collect()).await
 }
 
 /// `GET /v1/workspaces/{workspace}/entries`.

@@ -31,6 +31,7 @@ mod settings;
 mod simulation;
 pub mod stream;
 mod subscriptions;
+mod team_details;
 mod top_ups;
 mod unmatched;
 mod usage;

@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use sync_wrapper::SyncWrapper;
 use tollkeeper_engine::{Answer, Output, Reads};
 use tollkeeper_ledger::{
-    ChargeId, Command, GrantId, Hash, IdempotencyKey, Member, Refusal, Submission, Team, TeamChange,
-    TeamCommand, Timestamp, TopUpId, WorkspaceId,
+    ChargeId, Command, GrantId, Hash, IdempotencyKey, Member, MemberId, Refusal, Submission, Team,
+    TeamChange, TeamCommand, Timestamp, TopUpId, WorkspaceId,
 };
 
 use super::body::{self, Media};
@@ -274,7 +274,9 @@ impl Call {
         workspace: &WorkspaceId,
         members: impl Iterator<Item = &'m Member>,
     ) -> Result<PersonalTexts, Problem> {
-        personal_texts(&self.app, workspace, members).await
+        let texts = members.flat_map(|member| [member.email, member.name].map(|text| (&member.id, text)));
+        let wanted = texts.map(|(member, digest)| (member.clone(), digest)).collect();
+        personal_texts(&self.app, workspace, wanted).await
     }
 
     /// A command in the caller's name.
@@ -302,17 +304,16 @@ impl Call {
 /// Texts about persons by their digests.
 pub type PersonalTexts = HashMap<Hash, Box<str>>;
 
-/// See [`Call::personal_texts`].
+/// The texts with these digests, each with the member under whose id it is stored; without erased
+/// ones.
 ///
 /// # Errors
 /// The engine cannot read.
-pub async fn personal_texts<'m>(
+pub async fn personal_texts(
     app: &App,
     workspace: &WorkspaceId,
-    members: impl Iterator<Item = &'m Member>,
+    wanted: Vec<(MemberId, Hash)>,
 ) -> Result<PersonalTexts, Problem> {
-    let texts = members.flat_map(|member| [member.email, member.name].map(|text| (&member.id, text)));
-    let wanted: Vec<_> = texts.map(|(member, digest)| (member.clone(), digest)).collect();
     if wanted.is_empty() {
         return Ok(PersonalTexts::new());
     }

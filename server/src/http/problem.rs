@@ -120,6 +120,8 @@ codes! {
         "The workspace has no subscription, or the last one has ended.",
     MemberNotFound = 404 "member_not_found" "No such member" false
         "The workspace has no member with this id.",
+    RecipientNotFound = 404 "recipient_not_found" "No such recipient" false
+        "The workspace has no recipient of mails with this id.",
     WebhookEndpointNotFound = 404 "webhook_endpoint_not_found" "No such webhook endpoint" false
         "There is no webhook endpoint with this id.",
     DeliveryNotFound = 404 "delivery_not_found" "No such delivery" false

@@ -72,6 +72,7 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::GrantNotFound => grant_not_found(),
         Refusal::GrantWasPaid => grant_was_paid(),
         Refusal::MemberNotFound => member_not_found(),
+        Refusal::RecipientNotFound => recipient_not_found(),
         Refusal::MemberExists => {
             Problem::new(Code::MemberExists, "The workspace has a member with this id already.")
         }
@@ -165,6 +166,11 @@ pub fn subscription_not_found() -> Problem {
 /// The workspace has no member with this id.
 pub fn member_not_found() -> Problem {
     Problem::new(Code::MemberNotFound, "This workspace has no such member.")
+}
+
+/// The workspace has no recipient of mails with this id.
+pub fn recipient_not_found() -> Problem {
+    Problem::new(Code::RecipientNotFound, "This workspace has no such recipient of mails.")
 }
 
 /// The workspace has no API key with this id.

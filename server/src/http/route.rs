@@ -262,6 +262,7 @@ impl Route {
             "grant" => Some(Code::GrantNotFound),
             "top_up" => Some(Code::TopUpNotFound),
             "member" => Some(Code::MemberNotFound),
+            "recipient" => Some(Code::RecipientNotFound),
             "key" => Some(Code::ApiKeyNotFound),
             "endpoint" => Some(Code::WebhookEndpointNotFound),
             _ => None,

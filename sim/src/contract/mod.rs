@@ -16,6 +16,7 @@ mod limits;
 mod lists;
 mod payment_refunds;
 mod payments;
+mod recipients;
 mod report;
 mod search;
 mod settings;
@@ -97,6 +98,12 @@ pub const CLAUSES: &[Clause] = &[
     ("only admins change settings", team::only_admins_change_settings),
     ("a link signs in once", team::a_link_signs_in_once),
     ("the use of a key is recorded once an hour", team::the_use_of_a_key_is_recorded),
+    (
+        "a typed address is there once and goes with its text",
+        recipients::a_typed_address_is_there_once_and_goes_with_its_text,
+    ),
+    ("recipients change within one batch", recipients::recipients_change_within_one_batch),
+    ("what became of mails is noted", recipients::what_became_of_mails_is_noted),
     ("a charge deducts its price", charges::a_charge_deducts_its_price),
     ("a repeated key gets the first answer", charges::a_repeated_key_gets_the_first_answer),
     ("a refusal changes nothing", charges::a_refusal_changes_nothing),

@@ -353,7 +353,7 @@ impl Pool {
     }
 
     /// The number of the next fact.
-    pub(super) fn next_n(&self) -> u64 {
+    pub fn next_n(&self) -> u64 {
         self.lines.len() as u64 + 1
     }
 

@@ -23,6 +23,7 @@ mod limits;
 mod payment_refunds;
 mod payments;
 mod plan_payments;
+mod recipients;
 mod report;
 mod settings;
 mod spendings;

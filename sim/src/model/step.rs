@@ -13,9 +13,9 @@ use tollkeeper_engine::{Answer, GrantRecord, Output};
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ChargeDetails, ChargeId, Command, EntryBody, GrantId, Id, Limit, Loss,
     PaymentChange, PaymentCommand, PaymentRefund, PaymentRefundChange, PaymentRefundCommand, PortalSession,
-    ProviderCall, ProviderCommand, Refusal, Subject, Submission, SubscriptionChange, SubscriptionCommand,
-    SubscriptionId, SubscriptionPayment, TeamChange, TeamCommand, Timestamp, TopUp, TopUpId, UsageKey,
-    WorkspaceId,
+    ProviderCall, ProviderCommand, RecipientChange, RecipientCommand, RecipientId, RecipientSubject, Refusal,
+    Subject, Submission, SubscriptionChange, SubscriptionCommand, SubscriptionId, SubscriptionPayment,
+    TeamChange, TeamCommand, Timestamp, TopUp, TopUpId, UsageKey, WorkspaceId,
 };
 
 /// A command with the clock of its caller.
@@ -72,6 +72,7 @@ struct Named {
     top_ups: Vec<Id>,
     refunds: Vec<Id>,
     subscriptions: Vec<Id>,
+    recipients: Vec<Id>,
 }
 
 impl Names {
@@ -104,6 +105,7 @@ impl Names {
             Command::Team(TeamCommand::SignOut(session)) => {
                 session.0 = known(&named.sessions, session.0)?;
             }
+            Command::Team(TeamCommand::Recipient(command)) => name_recipient(named, command)?,
             Command::Payment(
                 PaymentCommand::ConfirmTopUp(top_up)
                 | PaymentCommand::FailTopUp { top_up, .. }
@@ -204,6 +206,9 @@ impl Names {
             EntryBody::Team(change) => match change.as_ref() {
                 TeamChange::KeyCreated(key) => learn(&mut named.keys, key.id.0),
                 TeamChange::LinkCreated(link) => learn(&mut named.sessions, link.id.0),
+                TeamChange::Recipient(RecipientChange::AddressAdded { id, .. }) => {
+                    learn(&mut named.recipients, id.0)
+                }
                 _ => return,
             },
             _ => return,
@@ -327,6 +332,35 @@ impl Names {
         session.id.0 = learn(&mut self.of(workspace).sessions, session.id.0);
     }
 
+    /// Replaces the id of a typed address.
+    pub fn recipient_for_model(
+        &mut self,
+        workspace: &WorkspaceId,
+        subject: RecipientSubject,
+    ) -> RecipientSubject {
+        match subject {
+            RecipientSubject::Address(id) => {
+                RecipientSubject::Address(RecipientId(learn(&mut self.of(workspace).recipients, id.0)))
+            }
+            RecipientSubject::Member(_) => subject,
+        }
+    }
+
+    fn recipients_for_model(&mut self, workspace: &WorkspaceId, change: &mut RecipientChange) {
+        match change {
+            RecipientChange::AddressAdded { id, .. } | RecipientChange::Confirmed(id) => {
+                id.0 = learn(&mut self.of(workspace).recipients, id.0);
+            }
+            RecipientChange::Removed(subject)
+            | RecipientChange::Muted { subject, .. }
+            | RecipientChange::Failed { subject, .. }
+            | RecipientChange::MailSent { subject, .. } => {
+                *subject = self.recipient_for_model(workspace, subject.clone());
+            }
+            RecipientChange::MemberAdded(_) => {}
+        }
+    }
+
     fn change_for_model(&mut self, workspace: &WorkspaceId, change: &mut TeamChange) {
         match change {
             TeamChange::KeyCreated(key) => self.api_key_for_model(workspace, key),
@@ -339,6 +373,7 @@ impl Names {
             TeamChange::SignedOut(session) => {
                 session.0 = learn(&mut self.of(workspace).sessions, session.0);
             }
+            TeamChange::Recipient(change) => self.recipients_for_model(workspace, change),
             TeamChange::MemberAdded(_)
             | TeamChange::MemberChanged(_)
             | TeamChange::MemberRemoved(_)
@@ -352,6 +387,25 @@ impl Names {
     pub fn charge(&self, workspace: &WorkspaceId, index: usize) -> Option<ChargeId> {
         self.0.get(workspace)?.charges.get(index).map(|id| ChargeId(*id))
     }
+}
+
+/// Puts the engine's id into a command about a recipient; `None` if it is not known yet.
+fn name_recipient(named: &Named, command: &mut RecipientCommand) -> Option<()> {
+    match command {
+        RecipientCommand::Confirm(id)
+        | RecipientCommand::Remove(RecipientSubject::Address(id))
+        | RecipientCommand::Mute { subject: RecipientSubject::Address(id), .. }
+        | RecipientCommand::NoteFault { subject: RecipientSubject::Address(id), .. }
+        | RecipientCommand::NoteMail { subject: RecipientSubject::Address(id), .. } => {
+            id.0 = known(&named.recipients, id.0)?;
+        }
+        RecipientCommand::Choose(_)
+        | RecipientCommand::Remove(_)
+        | RecipientCommand::Mute { .. }
+        | RecipientCommand::NoteFault { .. }
+        | RecipientCommand::NoteMail { .. } => {}
+    }
+    Some(())
 }
 
 /// Puts the engine's ids into a command about money that goes back; `None` if one is not known yet.

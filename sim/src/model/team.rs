@@ -8,8 +8,8 @@ use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ApiKeyRequest, AutoTopUpCommand, CardCommand, Charge, ChargeCommand, Command,
     Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText,
-    PortalSession, Refusal, Role, Scope, SessionId, Status, StopReason, SubscriptionCommand, TeamChange,
-    TeamCommand, Timestamp, WorkerId,
+    PortalSession, RecipientCommand, Refusal, Role, Scope, SessionId, Status, StopReason,
+    SubscriptionCommand, TeamChange, TeamCommand, Timestamp, WorkerId,
 };
 
 use super::charges::invalid;
@@ -32,7 +32,10 @@ fn signs_out(change: &TeamChange, member: &MemberId) -> bool {
 
 impl Pool {
     /// The changes of the team after the fact with this number: number, time and change.
-    fn team_after(&self, after: u64) -> impl DoubleEndedIterator<Item = (u64, Timestamp, &TeamChange)> {
+    pub(super) fn team_after(
+        &self,
+        after: u64,
+    ) -> impl DoubleEndedIterator<Item = (u64, Timestamp, &TeamChange)> {
         let first = usize::try_from(after).expect("an index of a vector");
         let numbered = self.lines[first..].iter().enumerate();
         numbered.filter_map(move |(place, line)| match &line.fact {
@@ -215,6 +218,10 @@ impl Pool {
             } => false,
             Command::ExistingCharge { .. } => scopes.contains(&Scope::Charge),
             Command::CheckAlerts { .. } | Command::NoteRefused(_) | Command::NoteLimit { .. } => false,
+            Command::Team(TeamCommand::Recipient(command)) => matches!(
+                command,
+                RecipientCommand::Choose(_) | RecipientCommand::Remove(_) | RecipientCommand::Mute { .. }
+            ),
             Command::Payment(
                 PaymentCommand::ConfirmTopUp(_)
                 | PaymentCommand::FailTopUp { .. }
@@ -298,6 +305,7 @@ impl Pool {
                 let there = [self.stored_links(), self.stored_sessions()].concat();
                 there.iter().any(|session| signs_out(&change, &session.member)).then_some(change)
             }
+            TeamCommand::Recipient(command) => self.change_recipients(command)?.map(TeamChange::Recipient),
         };
         self.texts.extend(command.texts().into_iter().map(|text| (text.digest, text.text)));
         Ok(match change {
@@ -350,7 +358,9 @@ impl Pool {
     fn erase_member(&self, id: &MemberId) -> Result<Option<TeamChange>, Refusal> {
         let mut named = Vec::new();
         for (_, _, change) in self.team_after(0) {
-            named.extend(change.texts().filter(|(of, _)| *of == id).into_iter().flat_map(|(_, texts)| texts));
+            named.extend(
+                change.texts().filter(|(of, _)| **of == *id).into_iter().flat_map(|(_, texts)| texts),
+            );
         }
         if named.is_empty() {
             return Err(Refusal::MemberNotFound);

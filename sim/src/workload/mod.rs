@@ -22,6 +22,7 @@ mod alerts;
 mod hostile;
 mod payments;
 mod platform;
+mod recipients;
 mod team;
 
 use hostile::Burst;

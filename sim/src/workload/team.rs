@@ -92,7 +92,7 @@ impl Workload {
     }
 
     /// Mostly an admin, at times any member, at times a name that may not exist.
-    fn some_member(&mut self, pool: Option<&Pool>) -> MemberId {
+    pub(super) fn some_member(&mut self, pool: Option<&Pool>) -> MemberId {
         let mut members = pool.map_or_else(Vec::new, Pool::members);
         if self.random.chance(600) {
             members.retain(|member| member.role == Role::Admin);
@@ -112,7 +112,7 @@ impl Workload {
     }
 
     /// A text about a person with a new salt.
-    fn text(&mut self, text: &str) -> PersonalText {
+    pub(super) fn text(&mut self, text: &str) -> PersonalText {
         personal_text(text, self.secret())
     }
 
@@ -135,7 +135,8 @@ impl Workload {
             }
             28..31 => TeamCommand::RemoveMember(self.some_member(Some(pool))),
             31..33 => TeamCommand::EraseMember(member(self.random.pick::<&str>(&MEMBERS))),
-            33..51 => self.create_key(),
+            33..43 => TeamCommand::Recipient(self.recipient_command(pool)),
+            43..51 => self.create_key(),
             51..55 => TeamCommand::RevokeKey(self.some_key(pool)),
             55..63 => TeamCommand::RecordKeyUse(self.some_key(pool)),
             63..70 => self.create_link(pool),

@@ -168,7 +168,7 @@ fn tables_are_migrated_and_not_distributed_without_citus() {
         assert_eq!(json, json!({"version": 12, "distributed": null}));
     }
     let output = run(&["migrate", "--database-url", &url]);
-    assert!(printed(&output).ends_with(" have version 12\n"), "{}", printed(&output));
+    assert!(printed(&output).ends_with(" have version 13\n"), "{}", printed(&output));
     let output = run(&["migrate", "--distribute", "--database-url", &url]);
     assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
     assert!(printed(&output).contains("the extension citus is not installed"), "{}", printed(&output));

@@ -30,7 +30,7 @@ impl AuditedTexts {
             Some(TextsInEntry::Named(member, digests)) => {
                 self.named += journal.count_texts_of_entry(header.seq)?;
                 for digest in digests {
-                    let what = match journal.text(account_index, member, &digest)? {
+                    let what = match journal.text(account_index, &member, &digest)? {
                         Some(StoredText::Kept(_) | StoredText::Erased) => continue,
                         Some(StoredText::Damaged) => "is not the one that the entry names",
                         None => "is missing",
@@ -41,7 +41,7 @@ impl AuditedTexts {
             }
             Some(TextsInEntry::Erased(member)) => {
                 scratch.put_erasure(account_index, member.as_str(), header.seq)?;
-                let is_there = journal.has_text_before(account_index, member, header.seq)?;
+                let is_there = journal.has_text_before(account_index, &member, header.seq)?;
                 Ok(is_there.then(|| format!("a text of member {member} was erased and is there")))
             }
         }

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::texts::{StoredText, TextChange, TextWrite};
-use crate::personal::{StoredTexts, TextsInEntry, assert_digests};
+use crate::personal::{StoredTexts, TextsInEntry, assert_digests, reuse_address, typed_addresses};
 
 impl Core {
     /// Answers [`Query::PersonalTexts`](crate::Query::PersonalTexts) with what is on disk.
@@ -58,7 +58,10 @@ impl StateMachine {
         if let Command::Team(team) = command {
             assert_digests(&team.texts());
         }
-        let Some(named) = command.member_with_texts().cloned() else { return Ok(TextsOfMember::Unknown) };
+        let Some(named) = command.member_with_texts().cloned() else {
+            self.reuse_typed_address(index, command)?;
+            return Ok(TextsOfMember::Unknown);
+        };
         let member = self.accounts.get(index).account.team.member(&named);
         let mut stored = StoredTexts { state: self.journal.texts_of(index, &named)?, ..Default::default() };
         for digest in member.map(|member| [member.email, member.name]).into_iter().flatten() {
@@ -78,6 +81,26 @@ impl StateMachine {
         Ok(stored.state)
     }
 
+    /// A typed address that a recipient has already is replaced by the stored one.
+    fn reuse_typed_address(&self, index: u32, command: &mut Command) -> Result<(), Error> {
+        let typed = typed_addresses(command, &self.accounts.get(index).account.team);
+        let mut stored = Vec::new();
+        for (owner, digest) in &typed {
+            if let Some(StoredText::Kept(text)) = self.journal.text(index, owner, digest)? {
+                stored.push(text);
+            }
+        }
+        for write in self.uncommitted.texts().filter(|write| write.account_index == index) {
+            if let TextChange::Add { digest, text: Some(text) } = &write.change
+                && typed.iter().any(|(owner, address)| *owner == write.member && address == digest)
+            {
+                stored.push(text.clone());
+            }
+        }
+        reuse_address(command, &stored);
+        Ok(())
+    }
+
     /// Adds to the next batch what its last entry changes in the texts. `given`: those that came
     /// with the command. A digest without one names a text that is stored already.
     pub(super) fn write_texts(&mut self, body: &EntryBody, header: EntryHeader, given: Vec<PersonalText>) {
@@ -86,10 +109,10 @@ impl StateMachine {
             Some(TextsInEntry::Named(member, digests)) => {
                 for text in given.into_iter().filter(|text| digests.contains(&text.digest)) {
                     let change = TextChange::Add { digest: text.digest, text: Some(text) };
-                    self.push_text(header, member, change);
+                    self.push_text(header, &member, change);
                 }
             }
-            Some(TextsInEntry::Erased(member)) => self.erase_texts(header, member),
+            Some(TextsInEntry::Erased(member)) => self.erase_texts(header, &member),
         }
     }
 
@@ -100,10 +123,10 @@ impl StateMachine {
             Some(TextsInEntry::Named(member, digests)) => {
                 for digest in digests {
                     let text = given.iter().find(|text| text.digest == digest).cloned();
-                    self.push_text(header, member, TextChange::Add { digest, text });
+                    self.push_text(header, &member, TextChange::Add { digest, text });
                 }
             }
-            Some(TextsInEntry::Erased(member)) => self.erase_texts(header, member),
+            Some(TextsInEntry::Erased(member)) => self.erase_texts(header, &member),
         }
     }
 

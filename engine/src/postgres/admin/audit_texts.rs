@@ -52,7 +52,7 @@ impl AuditedTexts {
     pub(super) fn check_entry(&mut self, n: u64, body: &EntryBody) -> Option<String> {
         match TextsInEntry::of(body)? {
             TextsInEntry::Named(member, digests) => {
-                digests.iter().find_map(|digest| self.check_named(n, member, digest))
+                digests.iter().find_map(|digest| self.check_named(n, &member, digest))
             }
             TextsInEntry::Erased(member) => {
                 let of_member = self.0.get_mut(member.as_str()).into_iter().flat_map(HashMap::values_mut);

@@ -12,7 +12,7 @@ use tollkeeper_ledger::{
 
 use super::accounts::Accounts;
 use crate::Error;
-use crate::personal::{StoredTexts, TextsInEntry, assert_digests, verified};
+use crate::personal::{StoredTexts, TextsInEntry, assert_digests, reuse_address, typed_addresses, verified};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::{DbSession, column, row_position};
 use crate::postgres::database::sql::Sql;
@@ -58,7 +58,7 @@ impl TextWrites {
         match TextsInEntry::of(body) {
             None => {}
             Some(TextsInEntry::Named(member, digests)) => {
-                let member = (account_index, member.clone());
+                let member = (account_index, member.into_owned());
                 for text in given.iter().filter(|text| digests.contains(&text.digest)) {
                     let row = TextRow { n, text: Some(text.clone()) };
                     self.added.entry((member.clone(), text.digest)).or_insert(row);
@@ -66,7 +66,7 @@ impl TextWrites {
                 }
             }
             Some(TextsInEntry::Erased(member)) => {
-                let member = (account_index, member.clone());
+                let member = (account_index, member.into_owned());
                 self.erase(&member);
                 loaded.entry(member).or_default().erase();
             }
@@ -85,11 +85,11 @@ impl TextWrites {
             Some(TextsInEntry::Named(member, digests)) => {
                 for digest in digests {
                     let text = given.iter().find(|text| text.digest == digest).cloned();
-                    let key = ((account_index, member.clone()), digest);
+                    let key = ((account_index, member.clone().into_owned()), digest);
                     self.added.entry(key).or_insert(TextRow { n, text });
                 }
             }
-            Some(TextsInEntry::Erased(member)) => self.erase(&(account_index, member.clone())),
+            Some(TextsInEntry::Erased(member)) => self.erase(&(account_index, member.into_owned())),
         }
     }
 }
@@ -105,8 +105,18 @@ pub(super) fn prepare(
     if let Command::Team(team) = command {
         assert_digests(&team.texts());
     }
-    let Some(id) = command.member_with_texts().cloned() else { return TextsOfMember::Unknown };
-    let member = accounts.get(account_index).account.team.member(&id);
+    let team = &accounts.get(account_index).account.team;
+    let Some(id) = command.member_with_texts().cloned() else {
+        let typed = typed_addresses(command, team).into_iter();
+        let stored = typed.filter_map(|(owner, digest)| {
+            let texts = &loaded.get(&(account_index, owner))?.current;
+            texts.iter().find(|text| text.digest == digest).cloned()
+        });
+        let stored: Vec<PersonalText> = stored.collect();
+        reuse_address(command, &stored);
+        return TextsOfMember::Unknown;
+    };
+    let member = team.member(&id);
     let Some(stored) = loaded.get(&(account_index, id)) else { return TextsOfMember::Unknown };
     stored.reuse_in(command, member);
     stored.state
@@ -120,8 +130,16 @@ pub(super) async fn load(
 ) -> Result<LoadedTexts, Failure> {
     let mut wanted = BTreeMap::<MemberRef, [Hash; 2]>::new();
     for (submission, _) in batch {
-        let Some(id) = submission.command.member_with_texts() else { continue };
+        let command = &submission.command;
+        let brings_text = !command.texts().is_empty();
+        if !brings_text && command.member_with_texts().is_none() {
+            continue;
+        }
         let Some(account_index) = accounts.touch(submission.workspace.as_str()) else { continue };
+        for (owner, digest) in typed_addresses(command, &accounts.get(account_index).account.team) {
+            wanted.insert((account_index, owner), [digest, [0; 32]]);
+        }
+        let Some(id) = command.member_with_texts() else { continue };
         let member = accounts.get(account_index).account.team.member(id);
         let digests = member.map_or([[0; 32]; 2], |member| [member.email, member.name]);
         wanted.insert((account_index, id.clone()), digests);

@@ -35,6 +35,7 @@ const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
     include_str!("../migrations/0010_alerts.sql"),
     include_str!("../migrations/0011_deliveries.sql"),
     include_str!("../migrations/0012_closed_days.sql"),
+    include_str!("../migrations/0013_recipients.sql"),
 ];
 
 /// The last migration that needs the times at which payments are due to be computed anew.

@@ -1,7 +1,8 @@
 //! The texts about persons of the engine in memory, in a list of their own beside the journal.
 
 use tollkeeper_ledger::{
-    Command, EntryBody, Hash, MemberId, PersonalText, TeamChange, TeamCommand, TextsOfMember,
+    Command, EntryBody, Hash, MemberId, PersonalText, RecipientCommand, RecipientRequest, TeamCommand,
+    TextsOfMember,
 };
 
 use super::StoredWorkspace;
@@ -21,8 +22,21 @@ impl StoredWorkspace {
         if known.any(|(_, _, text)| text.is_some()) { TextsOfMember::Kept } else { TextsOfMember::Erased }
     }
 
-    /// Replaces each text of a command that is the member's already by the stored one.
+    /// Replaces each text of a command that is the member's already by the stored one, and an address
+    /// that a recipient has already.
     pub(super) fn reuse_texts(&self, command: &mut Command) {
+        if let Command::Team(TeamCommand::Recipient(RecipientCommand::Choose(RecipientRequest::Address(
+            given,
+        )))) = command
+        {
+            let mut typed = self.account.team.recipients.iter().filter_map(|row| {
+                let address = row.address?;
+                self.text(&row.subject.owner(), &address)
+            });
+            if let Some(stored) = typed.find(|stored| stored.text == given.text) {
+                *given = stored.clone();
+            }
+        }
         let Command::Team(TeamCommand::ChangeMember(id, changes)) = command else { return };
         let Some(member) = self.account.team.member(id) else { return };
         for (given, digest) in [(&mut changes.email, member.email), (&mut changes.name, member.name)] {
@@ -38,14 +52,14 @@ impl StoredWorkspace {
     pub(super) fn store_texts(&mut self, n: u64, given: &[PersonalText]) {
         let index = usize::try_from(n - 1).expect("an index of a vector");
         let EntryBody::Team(change) = &self.journal[index].entry.body else { return };
-        if let TeamChange::MemberErased(member) = &**change {
-            let own = self.texts.iter_mut().filter(|(of, ..)| of == member);
+        if let Some(member) = change.erased_texts() {
+            let own = self.texts.iter_mut().filter(|(of, ..)| *of == *member);
             own.for_each(|(_, _, text)| *text = None);
         }
         let Some((member, digests)) = change.texts() else { return };
         for text in given.iter().filter(|text| digests.contains(&text.digest)) {
-            if !self.texts.iter().any(|(of, digest, _)| of == member && *digest == text.digest) {
-                self.texts.push((member.clone(), text.digest, Some(text.clone())));
+            if !self.texts.iter().any(|(of, digest, _)| *of == *member && *digest == text.digest) {
+                self.texts.push((member.clone().into_owned(), text.digest, Some(text.clone())));
             }
         }
     }

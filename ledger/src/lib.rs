@@ -168,12 +168,12 @@ pub use prices::settings::PlatformSettings;
 pub use prices::webhook_endpoint::{EndpointFault, WebhookEndpoint};
 pub use team::actor::Actor;
 pub use team::api_key::{ApiKey, ApiKeyRequest, Scope, Scopes};
+pub use team::mail_topic::{MailFault, MailTopic, MailTopics};
 pub use team::member::{Member, MemberChanges, MemberRequest, Role};
 pub use team::personal::{PersonalText, Salt, TextsOfMember};
 pub use team::portal_session::{LinkRequest, PortalSession};
 pub use team::recipient::{
-    MailFault, MailTo, MailTopic, MailTopics, Recipient, RecipientChange, RecipientCommand, RecipientRequest,
-    RecipientSubject,
+    MailTo, Recipient, RecipientChange, RecipientCommand, RecipientRequest, RecipientSubject,
 };
 pub use team::{Team, TeamChange, TeamCommand};
 pub use time::Timestamp;

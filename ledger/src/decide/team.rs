@@ -1,8 +1,8 @@
 //! Decides changes of a team: members (P14, P15), API keys, links to the portal and sessions.
 //!
 //! The state and what an entry does to it are in `team`. Who may ask for a change is in
-//! `authority`, and who gets mails is in `recipients`. Links and sessions expire by the clock of the server itself: the session of a
-//! browser is checked there without an account.
+//! `authority`, and who gets mails is in `recipients`. Links and sessions expire by the clock of
+//! the server itself: the session of a browser is checked there without an account.
 
 use super::recipients;
 use super::view::{Clocks, View};

@@ -1,5 +1,5 @@
-//! The team of a workspace: its members, API keys, portal sessions and recipients of mails, and what
-//! each entry does to them.
+//! The team of a workspace: its members, API keys, portal sessions and recipients of mails, and
+//! what each entry does to them.
 //!
 //! A team can be large and most charges do not need it, so an engine stores its bytes apart from
 //! the account's and writes them when they change. An expired link or session is skipped by lookups
@@ -7,6 +7,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod api_key;
+pub(crate) mod mail_topic;
 pub(crate) mod member;
 pub(crate) mod personal;
 pub(crate) mod portal_session;

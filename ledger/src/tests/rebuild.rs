@@ -6,8 +6,9 @@ use super::world::{World, acme, toy_hash};
 use crate::TeamChange::{self, KeyRevoked, KeyUsed, MemberAdded, MemberChanged, MemberRemoved, SignedOut};
 use crate::{
     Account, Actor, ApiKeyId, Balance, Disagreement, Draw, Entry, EntryBody, Id, Interval, Limit, LostPart,
-    Member, MemberId, Micros, Plan, PlanId, PlanVersion, Platform, PriceVersion, SessionId, Timestamp,
-    Violation, WorkspaceId, bounds,
+    MailFault, MailTopic, MailTopics, Member, MemberId, Micros, Plan, PlanId, PlanVersion, Platform,
+    PriceVersion, RecipientChange, RecipientId, RecipientSubject, SessionId, Timestamp, Violation,
+    WorkspaceId, bounds,
 };
 
 fn journal() -> World {
@@ -406,4 +407,52 @@ fn a_claw_back_that_moves_nothing_or_comes_twice_is_a_violation() {
         },
         "i13: a dispute claws back twice",
     );
+}
+
+#[test]
+fn a_change_of_recipients_that_does_not_follow_is_a_violation() {
+    let script = "
+        join ada admin
+        mail_to ada
+        mail_to ops@acme.example
+        confirmed a1
+        fault ada bounced
+        mute ada debt";
+    let id = check(script).addresses[0];
+    let (ada, typed) = (RecipientSubject::Member(MemberId::known("ada")), RecipientSubject::Address(id));
+    let eve = RecipientSubject::Member(MemberId::known("eve"));
+    let none = MailTopics::default();
+    let fault = MailFault::Complained;
+    let missing = "a recipient is changed that does not exist";
+    for (change, sentence) in [
+        (RecipientChange::MemberAdded(MemberId::known("ada")), "a recipient is chosen twice"),
+        (RecipientChange::MemberAdded(MemberId::known("eve")), missing),
+        (RecipientChange::AddressAdded { id, address: [7; 32] }, "a recipient is added that exists already"),
+        (RecipientChange::Removed(eve.clone()), missing),
+        (RecipientChange::Confirmed(id), "an address is confirmed twice"),
+        (RecipientChange::Confirmed(RecipientId(Id::v7(0, 0, 0))), missing),
+        (
+            RecipientChange::Muted { subject: ada.clone(), muted: none },
+            "the muted topics are changed to what they were",
+        ),
+        (
+            RecipientChange::Muted { subject: typed, muted: none },
+            "the muted topics are changed to what they were",
+        ),
+        (RecipientChange::Muted { subject: eve.clone(), muted: none.with(MailTopic::Low, true) }, missing),
+        (RecipientChange::Failed { subject: ada, fault }, "an address is at fault twice"),
+        (RecipientChange::Failed { subject: eve, fault }, missing),
+    ] {
+        let instead = |body: &mut EntryBody| {
+            *body = EntryBody::Team(Box::new(TeamChange::Recipient(change.clone())));
+        };
+        check_refused(script, instead, sentence);
+    }
+    let mut many: String = (0..21).map(|n| format!("mail_to r{n}@acme.example\n")).collect();
+    many = many.replace("mail_to r20@acme.example", "mailed a1");
+    let too_many = |body: &mut EntryBody| {
+        let added = RecipientChange::AddressAdded { id: RecipientId(Id::v7(0, 0, 0)), address: [7; 32] };
+        *body = EntryBody::Team(Box::new(TeamChange::Recipient(added)));
+    };
+    check_refused(&many, too_many, "a team has more chosen recipients than it may have");
 }

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 use tollkeeper_engine::{
     AuditReport, ChargeFilter, Engine, Listing, Page, Reads, WorkspaceFilter, WorkspaceRecord,
 };
-use tollkeeper_ledger::{Charge, ChargeDetails, Profile, Subject, Timestamp, WorkspaceId, hex};
+use tollkeeper_ledger::{Charge, ChargeDetails, MailTopic, Profile, Subject, Timestamp, WorkspaceId, hex};
 use tollkeeper_testkit::blocking::block_on;
 
 fn or_dash<T: Display>(value: Option<T>) -> String {
@@ -134,6 +134,17 @@ fn describe_team(engine: &dyn Engine, id: &WorkspaceId, text: &mut String) {
         let (member, worker) = (or_dash(key.member.as_ref()), or_dash(key.worker.as_ref()));
         let used = or_dash(key.last_used_at.map(Timestamp::millis));
         writeln!(text, "key {id} {} {} {member} {worker} {used}", key.id, key.name).expect("a string");
+    }
+    for row in &team.recipients {
+        let (subject, confirmed) = (&row.subject, or_dash(row.confirmed_at.map(Timestamp::millis)));
+        let address = row.address.map(|address| vec![(subject.owner(), address)]).unwrap_or_default();
+        let email = block_on(engine.personal_texts(id, address)).expect("the engine reads");
+        let email = or_dash(email.into_iter().next().flatten());
+        let (chosen, fault) = (row.is_chosen, or_dash(row.fault.map(|(fault, _)| fault.as_str())));
+        let muted: Vec<&str> = row.muted.iter().map(MailTopic::as_str).collect();
+        let muted = muted.join(",");
+        writeln!(text, "recipient {id} {subject} {email} {chosen} {confirmed} {fault} {muted}")
+            .expect("a string");
     }
 }
 

@@ -22,8 +22,8 @@ impl StoredWorkspace {
         if known.any(|(_, _, text)| text.is_some()) { TextsOfMember::Kept } else { TextsOfMember::Erased }
     }
 
-    /// Replaces each text of a command that is the member's already by the stored one, and an address
-    /// that a recipient has already.
+    /// Replaces each text of a command that is the member's already by the stored one, and an
+    /// address that a recipient has already.
     pub(super) fn reuse_texts(&self, command: &mut Command) {
         if let Command::Team(TeamCommand::Recipient(RecipientCommand::Choose(RecipientRequest::Address(
             given,

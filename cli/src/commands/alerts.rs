@@ -1,8 +1,10 @@
-//! `tollkeeper alerts`: the low-balance thresholds of a workspace, and which of them are low.
+//! `tollkeeper alerts`: the low-balance thresholds of a workspace, and which of them are low. Who
+//! gets the e-mails is in `alert_emails`.
 
 use serde_json::{Value, json};
 use tollkeeper_ledger::Micros;
 
+use super::alert_emails;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{remark, table};
 use crate::transport::request::{Request, object, path};
@@ -48,6 +50,9 @@ pub enum Command {
     /// Remove all thresholds
     #[command(after_help = "Example:\n  tollkeeper alerts clear acme")]
     Clear(WorkspaceArgs),
+    /// Show and choose who gets e-mails
+    #[command(subcommand)]
+    Emails(alert_emails::Command),
 }
 
 /// Runs a command.
@@ -62,10 +67,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
             let body = json!({ "thresholds": [] });
             args.target.run(Request::write("PUT", alerts_path(&args.workspace), body), as_table)
         }
+        Command::Emails(command) => alert_emails::run(command),
     }
 }
 
-fn alerts_path(workspace: &str) -> String {
+pub(super) fn alerts_path(workspace: &str) -> String {
     path(&["v1", "workspaces", workspace, "alerts"])
 }
 

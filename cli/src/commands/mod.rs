@@ -15,6 +15,7 @@
 //!
 //! `demo` and `bench` have folders of their own.
 
+mod alert_emails;
 pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod auto_top_up;

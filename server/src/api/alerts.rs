@@ -1,7 +1,8 @@
 //! Low-balance thresholds: the balances, or the days of runway, at which the admins of a workspace
-//! want to know (P13).
+//! want to know, and who gets the e-mails (P13).
 //!
-//! They are set and read here. The ledger fires the alerts; they are entries of the journal.
+//! They are set and read here. The ledger fires the alerts; they are entries of the journal. The
+//! recipients of e-mails are in `mail_recipients`.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -11,9 +12,11 @@ use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{AlertLine, Alerts, Command, Micros, Threshold, Timestamp, WorkspaceId, bounds};
 use utoipa::ToSchema;
 
+use super::entries::shows_team;
+use super::mail_recipients::{self, Emails, MutedIn, RecipientJson};
 use crate::access::Rule::Workspace;
 use crate::http::call::{Call, existing, json};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
 use crate::wire::read::{AmountFields, Bounded, Dollars, Object, amount, given, given_word};
@@ -25,32 +28,50 @@ pub const ROUTES: &[Route] = &[
         Method::GET,
         "/v1/workspaces/{workspace}/alerts",
         Workspace(&[Read, Manage]),
-        "Get the thresholds",
+        "Get thresholds and recipients",
         |call| Box::pin(get(call)),
     )
     .description(
         "Returns the low-balance thresholds of a workspace, and for each whether the balance is low and when its last \
-         alert fired.",
+         alert fired; and the recipients of e-mails. A key without the scope `manage` is not shown addresses.",
     )
     .response(200, of::<AlertsJson>, EXAMPLE),
     Route::new(
         Method::PUT,
         "/v1/workspaces/{workspace}/alerts",
         Workspace(&[Manage]),
-        "Replace the thresholds",
+        "Replace thresholds or recipients",
         |call| Box::pin(put(call)),
     )
     .description(
-        "Replaces all low-balance thresholds of a workspace; an empty list removes them. When the balance falls below \
-         a threshold, an entry `balance.low` is written, in the same step as the charge. The threshold fires again \
-         after the balance has recovered (`balance.recovered`) and the cooldown has ended. One that stays keeps its \
-         last alert.",
+        "Replaces all low-balance thresholds of a workspace, the recipients of its e-mails, or both; what is left out \
+         stays. An empty list of thresholds removes them. When the balance falls below a threshold, an entry \
+         `balance.low` is written, in the same step as the charge. The threshold fires again after the balance has \
+         recovered (`balance.recovered`) and the cooldown has ended. One that stays keeps its last alert.\n\n\
+         Without recipients the admins get the e-mails. An address that a member has stands for the member. Any other \
+         address is first sent a request to confirm it, and gets e-mails once it was confirmed.",
     )
     .request(
         of::<AlertsIn>,
-        r#"{"thresholds": [{"amount_usd": "20.00"}, {"amount": 500000}, {"runway_days": 7}], "cooldown_hours": 24}"#,
+        r#"{"thresholds": [{"amount_usd": "20.00"}, {"amount": 500000}, {"runway_days": 7}], "cooldown_hours": 24,
+            "emails": ["ada@example.com", "finance@example.com"]}"#,
     )
-    .response(200, of::<AlertsJson>, EXAMPLE),
+    .response(200, of::<AlertsJson>, EXAMPLE)
+    .problems(&[Code::MemberNotFound, Code::RecipientNotFound]),
+    Route::new(
+        Method::PUT,
+        "/v1/workspaces/{workspace}/alerts/recipients/{recipient}",
+        Workspace(&[Manage]),
+        "Mute topics for a recipient",
+        |call| Box::pin(mail_recipients::mute(call)),
+    )
+    .description(
+        "Replaces the topics of which a recipient gets no e-mail. The link in each e-mail mutes one topic. If everybody \
+         has muted a critical topic (`balance.refused`, `auto_top_up`, `debt`), its e-mails are sent all the same.",
+    )
+    .request(of::<MutedIn>, r#"{"muted": ["balance.recovered"]}"#)
+    .response(200, of::<AlertsJson>, EXAMPLE)
+    .problems(&[Code::MemberNotFound]),
 ];
 
 const EXAMPLE: &str = r#"{"thresholds": [
@@ -58,25 +79,40 @@ const EXAMPLE: &str = r#"{"thresholds": [
     {"amount": 2000000, "amount_usd": "20.00", "runway_days": null, "state": "low",
         "fired_at": "2026-11-23T15:04:05.678Z"},
     {"amount": null, "amount_usd": null, "runway_days": 7, "state": "armed", "fired_at": null}],
-    "cooldown_hours": 24}"#;
+    "cooldown_hours": 24, "recipients": "chosen",
+    "emails": [{"id": "member:ada", "email": "ada@example.com", "member": "ada", "chosen": true,
+        "status": "confirmed", "confirmed_at": null, "muted": ["balance.recovered"]},
+        {"id": "rcp_01991234-5678-7abc-bfff-0123456789ab", "email": "finance@example.com", "member": null,
+        "chosen": true, "status": "unconfirmed", "confirmed_at": null, "muted": []}]}"#;
 
 /// About the size of one threshold in JSON.
 const THRESHOLD_BYTES: usize = 160;
+
+/// About the size of one recipient in JSON.
+const RECIPIENT_BYTES: usize = 200;
 
 const HOUR_SECONDS: i64 = 3_600;
 
 /// The longest cooldown in hours.
 const COOLDOWN_MAX_HOURS: i64 = bounds::ALERT_COOLDOWN_MAX_SECONDS / HOUR_SECONDS;
 
-/// All thresholds of a workspace. They replace the current ones.
+/// The thresholds of a workspace, the recipients of its e-mails, or both. They replace the current
+/// ones.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AlertsRequest)]
 pub struct AlertsIn {
-    /// The thresholds. Equal ones count once.
-    #[schema(value_type = Vec<ThresholdIn>, max_items = 10)]
-    thresholds: Bounded<Object<ThresholdIn>, { bounds::THRESHOLDS_MAX }>,
-    /// The hours after an alert in which its threshold does not fire again.
+    /// The thresholds; they stay if it is left out. Equal ones count once.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Vec<ThresholdIn>, required = false, max_items = 10)]
+    thresholds: Option<Bounded<Object<ThresholdIn>, { bounds::THRESHOLDS_MAX }>>,
+    /// The addresses that get e-mails; they stay if it is null or left out. An empty list: the
+    /// admins get them.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 20, example = json!(["ada@example.com"]))]
+    emails: Option<Emails>,
+    /// The hours after an alert in which its threshold does not fire again; only together with
+    /// `thresholds`.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false, minimum = 0, maximum = 8_784, default = 24)]
     cooldown_hours: Option<i64>,
@@ -109,6 +145,12 @@ pub struct AlertsJson {
     thresholds: Vec<ThresholdJson>,
     /// The hours after an alert in which its threshold does not fire again, rounded up.
     cooldown_hours: i64,
+    /// Who gets e-mails: `chosen`, or `admins` while nobody is chosen.
+    recipients: &'static str,
+    /// The chosen recipients, or else the admins; and all who have muted a topic or whose address
+    /// refuses e-mails. Null for a caller who does not manage the workspace.
+    #[schema(required)]
+    emails: Option<Vec<RecipientJson>>,
 }
 
 /// A low-balance threshold and its last alert.
@@ -157,26 +199,50 @@ async fn get(call: Call) -> Result<Response, Problem> {
 /// `PUT /v1/workspaces/{workspace}/alerts`.
 async fn put(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let AlertsIn { thresholds: Bounded(thresholds), cooldown_hours } = call.json().await?;
+    let AlertsIn { thresholds, emails, cooldown_hours } = call.json().await?;
+    if thresholds.is_none() && (emails.is_none() || cooldown_hours.is_some()) {
+        return Err(ReadError::field("thresholds", "is required").into());
+    }
+    if let Some(Bounded(thresholds)) = thresholds {
+        let command = set_alerts(thresholds, cooldown_hours)?;
+        call.run(&workspace, None, command).await?;
+    }
+    if let Some(emails) = emails {
+        mail_recipients::replace(&call, &workspace, emails).await?;
+    }
+    respond(&call, &workspace).await
+}
+
+/// The command that replaces the thresholds.
+fn set_alerts(
+    thresholds: Vec<Object<ThresholdIn>>,
+    cooldown_hours: Option<i64>,
+) -> Result<Command, ReadError> {
     let lines = thresholds.into_iter().enumerate().map(|(index, Object(given))| line(index, given));
     let thresholds = lines.collect::<Result<Vec<_>, ReadError>>()?;
     let cooldown_seconds = match cooldown_hours {
         None => bounds::ALERT_COOLDOWN_DEFAULT_SECONDS,
         Some(hours) if (0..=COOLDOWN_MAX_HOURS).contains(&hours) => hours * HOUR_SECONDS,
-        Some(_) => return Err(ReadError::field("cooldown_hours", "must be 0 to 8784, a leap year").into()),
+        Some(_) => return Err(ReadError::field("cooldown_hours", "must be 0 to 8784, a leap year")),
     };
-    call.run(&workspace, None, Command::SetAlerts { thresholds, cooldown_seconds }).await?;
-    respond(&call, &workspace).await
+    Ok(Command::SetAlerts { thresholds, cooldown_seconds })
 }
 
-/// The response with the current thresholds.
-async fn respond(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
+/// The response with the current thresholds and recipients.
+pub(super) async fn respond(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
     let found = call.app.engine().alerts(workspace).await?;
     let Alerts { thresholds, cooldown_seconds, notices: _ } = existing(workspace, found)?;
     let thresholds: Vec<ThresholdJson> = thresholds.iter().map(ThresholdJson::from).collect();
     let cooldown_hours = (cooldown_seconds + HOUR_SECONDS - 1) / HOUR_SECONDS;
-    let capacity = THRESHOLD_BYTES * thresholds.len() + 64;
-    Ok(json(StatusCode::OK, capacity, &AlertsJson { thresholds, cooldown_hours }))
+    let team = call.team(workspace).await?;
+    let emails = match shows_team(&call.caller) {
+        true => Some(mail_recipients::shown(call, workspace, &team).await?),
+        false => None,
+    };
+    let rows = emails.as_ref().map_or(0, Vec::len);
+    let capacity = THRESHOLD_BYTES * thresholds.len() + RECIPIENT_BYTES * rows + 96;
+    let recipients = mail_recipients::kind_of(&team);
+    Ok(json(StatusCode::OK, capacity, &AlertsJson { thresholds, cooldown_hours, recipients, emails }))
 }
 
 /// A threshold of the request. `index` is its index in the list, for error messages.

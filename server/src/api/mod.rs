@@ -17,6 +17,8 @@ mod grants;
 mod health;
 mod journal;
 mod limits;
+mod mail_events;
+mod mail_recipients;
 mod members;
 pub(crate) mod openapi;
 mod outcomes;
@@ -100,8 +102,8 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         name: "Alerts",
-        description: "Low-balance thresholds: amounts of credit, or days that the credit is to last.",
-        routes: &[alerts::ROUTES],
+        description: "Low-balance thresholds: amounts of credit, or days that the credit is to last. And who gets e-mails.",
+        routes: &[alerts::ROUTES, mail_events::ROUTES],
     },
     Resource {
         name: "Journal",

@@ -194,6 +194,9 @@ fn path_parameter(name: &str) -> Value {
         "grant" => ("The id of the grant.", "gr_01991234-5678-7abc-bfff-0123456789ab"),
         "top_up" => ("The id of the top-up.", "tu_01991234-5678-7abc-bfff-0123456789ab"),
         "member" => ("The id of the member.", "ada"),
+        "recipient" => {
+            ("The id of the recipient, `member:` and the id of a member or that of an address.", "member:ada")
+        }
         "endpoint" => ("The id of the webhook endpoint.", "we_01991234-5678-7abc-bfff-0123456789ab"),
         "delivery" => ("The id of the message.", "msg_3b0c44298fc1c149afbf4c8996fb9242"),
         "key" => ("The id of the API key.", "ak_01991234-5678-7abc-bfff-0123456789ab"),

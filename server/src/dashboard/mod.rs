@@ -3,8 +3,9 @@
 //!
 //! The pages are complete HTML: no script, no other host, no cache. A member comes in by a link
 //! that the platform makes (`api::portal_sessions`) and stays signed in by a cookie
-//! (`access::cookie`).
+//! (`access::cookie`). The pages behind the links in mails need neither.
 
+mod mail_links;
 mod overview;
 mod page;
 mod sign_in;
@@ -12,7 +13,7 @@ mod sign_in;
 use crate::http::route::{Pages, Route};
 
 /// Every route of the dashboard, a slice per file.
-pub const ROUTES: &[&[Route]] = &[sign_in::ROUTES, overview::ROUTES];
+pub const ROUTES: &[&[Route]] = &[sign_in::ROUTES, overview::ROUTES, mail_links::ROUTES];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {

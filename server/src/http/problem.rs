@@ -122,6 +122,8 @@ codes! {
         "The workspace has no member with this id.",
     RecipientNotFound = 404 "recipient_not_found" "No such recipient" false
         "The workspace has no recipient of mails with this id.",
+    MailLinkInvalid = 404 "mail_link_invalid" "This link does not work" false
+        "The link is not complete, or its address or recipient has changed since the mail was sent.",
     WebhookEndpointNotFound = 404 "webhook_endpoint_not_found" "No such webhook endpoint" false
         "There is no webhook endpoint with this id.",
     DeliveryNotFound = 404 "delivery_not_found" "No such delivery" false

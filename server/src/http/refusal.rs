@@ -186,6 +186,14 @@ pub fn portal_link_expired() -> Problem {
     )
 }
 
+/// A link in a mail does not work. It says nothing of the part that is wrong.
+pub fn mail_link_invalid() -> Problem {
+    Problem::new(
+        Code::MailLinkInvalid,
+        "This link is not complete, or what it is about has changed since the e-mail was sent.",
+    )
+}
+
 /// The request moves credit and has no idempotency key.
 pub fn idempotency_key_required() -> Problem {
     Problem::new(

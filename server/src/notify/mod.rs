@@ -12,11 +12,13 @@
 //! subscriber  serves one endpoint
 //! dispatcher  follows the journal for all endpoints
 //! thread      the thread on which the dispatcher runs
+//! mail_link   the links in mails that work without a key
 //! ```
 
 pub(crate) mod address;
 pub(crate) mod dispatcher;
 pub(crate) mod envelope;
+pub(crate) mod mail_link;
 mod message;
 pub(crate) mod schedule;
 pub(crate) mod secret;

@@ -94,6 +94,11 @@ impl InstanceSecret {
         Sha256::digest(self.0).into()
     }
 
+    /// An HMAC of bytes that begin with a purpose of their own.
+    pub(super) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        mac(&self.0, bytes)
+    }
+
     /// The secret of a generation of an endpoint.
     #[must_use]
     pub fn of_endpoint(&self, id: WebhookEndpointId, generation: u32) -> EndpointSecret {

@@ -7,6 +7,9 @@ use crate::jobs::polling::Polling;
 
 const PATH: &str = "/v1/workspaces/acme/alerts";
 
+/// The answer without thresholds, members and recipients.
+const NO_ALERTS: &str = r#"{"thresholds":[],"cooldown_hours":24,"recipients":"admins","emails":[]}"#;
+
 /// 500 micro-units.
 const MESSAGE: &str = r#"{"operation":"support_message"}"#;
 
@@ -41,10 +44,10 @@ impl World {
 #[tokio::test]
 async fn thresholds_are_set_and_read() {
     let world = world_with(100_000).await;
-    assert_eq!(world.get(PATH).await.text, r#"{"thresholds":[],"cooldown_hours":24}"#);
+    assert_eq!(world.get(PATH).await.text, NO_ALERTS);
     let set = r#"{"thresholds":[{"runway_days":30},{"amount_usd":"0.50"},{"runway_days":7},{"amount":20000},
         {"amount_usd":"0.20"}],"cooldown_hours":1}"#;
-    let expected = r#"{"thresholds":[{"amount":20000,"amount_usd":"0.20","runway_days":null,"state":"armed","fired_at":null},{"amount":50000,"amount_usd":"0.50","runway_days":null,"state":"armed","fired_at":null},{"amount":null,"amount_usd":null,"runway_days":7,"state":"armed","fired_at":null},{"amount":null,"amount_usd":null,"runway_days":30,"state":"armed","fired_at":null}],"cooldown_hours":1}"#;
+    let expected = r#"{"thresholds":[{"amount":20000,"amount_usd":"0.20","runway_days":null,"state":"armed","fired_at":null},{"amount":50000,"amount_usd":"0.50","runway_days":null,"state":"armed","fired_at":null},{"amount":null,"amount_usd":null,"runway_days":7,"state":"armed","fired_at":null},{"amount":null,"amount_usd":null,"runway_days":30,"state":"armed","fired_at":null}],"cooldown_hours":1,"recipients":"admins","emails":[]}"#;
     let reply = world.put("PUT", PATH, "", set).await;
     assert_eq!((reply.status, reply.text.as_str()), (200, expected));
     assert_eq!(world.get(PATH).await.text, expected);
@@ -53,7 +56,7 @@ async fn thresholds_are_set_and_read() {
         "thresholds": [20_000, 50_000], "runway_days": [7, 30], "cooldown_seconds": 3_600
     });
     assert_eq!(entry["details"], details);
-    assert_eq!(world.set_alerts("").await.text, r#"{"thresholds":[],"cooldown_hours":24}"#);
+    assert_eq!(world.set_alerts("").await.text, NO_ALERTS);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::http::route::Route;
 
 /// The routes that need others to come first, in an order in which all of them succeed. All other
 /// routes follow: those that read, then those that delete.
-const IN_ORDER: [(&str, &str); 31] = [
+const IN_ORDER: [(&str, &str); 33] = [
     ("POST", "/v1/workspaces"),
     ("PATCH", "/v1/workspaces/{workspace}"),
     ("POST", "/v1/workspaces/{workspace}/members"),
@@ -18,6 +18,8 @@ const IN_ORDER: [(&str, &str); 31] = [
     ("POST", "/v1/workspaces/{workspace}/grants"),
     ("PUT", "/v1/workspaces/{workspace}/limits"),
     ("PUT", "/v1/workspaces/{workspace}/alerts"),
+    ("PUT", "/v1/workspaces/{workspace}/alerts/recipients/{recipient}"),
+    ("POST", "/v1/mail-events"),
     ("POST", "/v1/workspaces/{workspace}/top-ups"),
     ("POST", "/v1/workspaces/{workspace}/top-ups/{top_up}/confirm"),
     ("PUT", "/v1/workspaces/{workspace}/auto-top-up"),
@@ -67,7 +69,7 @@ impl Ids {
         let path = route.path.replace("{workspace}", "acme").replace("{member}", "ada");
         let path = path.replace("{charge}", &self.charge).replace("{grant}", &self.grant);
         let path = path.replace("{key}", &self.key).replace("{top_up}", &self.top_up);
-        path.replace("{endpoint}", &self.endpoint)
+        path.replace("{endpoint}", &self.endpoint).replace("{recipient}", "member:ada")
     }
 
     fn remember(&mut self, route: &Route, reply: &Reply) {

@@ -98,6 +98,8 @@ fn path(route: &Route, workspace: &str, team: &Team) -> String {
         .replace("{endpoint}", "we_01991234-5678-7abc-bfff-0123456789ab")
         .replace("{delivery}", "msg_1")
         .replace("{link}", "tk_link_x")
+        .replace("{recipient}", "member:ada")
+        .replace("{topic}", "balance.low")
         .replace("{file}", "index.css")
 }
 

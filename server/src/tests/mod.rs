@@ -18,6 +18,7 @@ mod examples;
 mod follow;
 mod isolation;
 mod limits;
+mod mail_recipients;
 mod matrix;
 mod outcomes;
 mod payment_refunds;

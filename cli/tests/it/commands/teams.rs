@@ -214,6 +214,33 @@ fn thresholds_are_set_shown_replaced_and_cleared() {
 }
 
 #[test]
+fn recipients_of_emails_are_chosen_shown_muted_and_cleared() {
+    everywhere(|target| {
+        with_ada(target);
+        let table = target.text(&["alerts", "emails", "show", "acme"]);
+        assert!(table.contains("member:ada  ada@example.com  "), "{table}");
+        let addresses = ["ada@example.com", "finance@example.com"];
+        let set = target.json(&["alerts", "emails", "set", "acme", addresses[0], addresses[1]]);
+        assert_eq!(set["recipients"], "chosen");
+        let table = target.text(&["alerts", "emails", "show", "acme"]);
+        let finance = table.lines().find(|line| line.contains("finance@example.com")).expect("a line");
+        assert!(finance.starts_with("rcp_") && finance.contains("unconfirmed"), "{table}");
+        let muted = target.json(&["alerts", "emails", "mute", "acme", "member:ada", "balance.low"]);
+        let rows = muted["emails"].as_array().expect("the answer has recipients");
+        assert!(rows.iter().any(|row| row["muted"] == json!(["balance.low"])), "{muted}");
+        refused(
+            target,
+            &["alerts", "emails", "mute", "acme", "member:eve", "debt"],
+            1,
+            "recipient_not_found",
+        );
+        refused(target, &["alerts", "emails", "mute", "acme", "member:ada", "rain"], 2, "invalid_field");
+        refused(target, &["alerts", "emails", "set", "acme", "nobody"], 2, "invalid_field");
+        assert_eq!(target.json(&["alerts", "emails", "clear", "acme"])["recipients"], "admins");
+    });
+}
+
+#[test]
 fn a_link_is_created_and_sessions_are_ended() {
     everywhere(|target| {
         with_ada(target);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 103] = [
+pub const COMMANDS: [&[&str]; 108] = [
     &["serve"],
     &["demo"],
     &["workspace"],
@@ -34,6 +34,11 @@ pub const COMMANDS: [&[&str]; 103] = [
     &["alerts", "show"],
     &["alerts", "set"],
     &["alerts", "clear"],
+    &["alerts", "emails"],
+    &["alerts", "emails", "show"],
+    &["alerts", "emails", "set"],
+    &["alerts", "emails", "clear"],
+    &["alerts", "emails", "mute"],
     &["portal"],
     &["portal", "link"],
     &["portal", "end"],
@@ -179,6 +184,8 @@ fn wrong_usage_exits_2_with_a_message_on_stderr() {
         &["key", "revoke", "acme"],
         &["limits", "set", "acme"],
         &["alerts", "set", "acme"],
+        &["alerts", "emails", "set", "acme"],
+        &["alerts", "emails", "mute", "acme"],
         &["limits", "set", "acme", "member:ada=5"],
         &["limits", "set", "acme", "member:ada/month"],
         &["portal", "link", "acme"],

@@ -90,6 +90,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "payment_provider_unavailable" => "repeat the command in a moment, with the same --key if it had one",
         "limit_exceeded" => "tollkeeper limits show WORKSPACE shows what is used and when each limit resets",
         "member_not_found" => "tollkeeper member list WORKSPACE shows the members",
+        "recipient_not_found" => "tollkeeper alerts emails show WORKSPACE shows the recipients",
         "member_exists" => "change the member with tollkeeper member change WORKSPACE MEMBER",
         "last_admin" => {
             "make another member an admin first: tollkeeper member change WORKSPACE MEMBER --role admin"
@@ -128,7 +129,7 @@ mod tests {
                    workspace_exists charge_not_found charge_already_settled charge_already_refunded \
                    refund_exceeds_charge refund_window_closed operation_not_found grant_not_found grant_was_paid nothing_to_refund top_up_not_found \
                    plan_not_found subscription_not_found subscription_exists plan_interval_differs nothing_due \
-                   position_lost too_many_followers payment_method_required payment_method_not_found auto_top_up_not_found member_not_found \
+                   position_lost too_many_followers payment_method_required payment_method_not_found auto_top_up_not_found member_not_found recipient_not_found \
                    member_exists last_admin usage_too_large timezone_not_counted api_key_not_found idempotency_key_reused unauthenticated forbidden \
                    rate_limited overloaded payment_provider_unavailable invalid_field invalid_parameter unknown_field malformed_json \
                    body_too_large not_found";

@@ -62,7 +62,7 @@ impl MailLink<'_> {
             MailAction::Confirm => ("confirm", ""),
             MailAction::Mute(topic) => ("mute", topic.as_str()),
         };
-        let parts = [PURPOSE, verb, workspace.as_str(), &subject.to_string(), topic, &hex(*address)];
+        let parts = [PURPOSE, verb, workspace.as_str(), &subject.to_string(), topic, &hex(address)];
         secret.mac(parts.join("\0").as_bytes())
     }
 }

@@ -6,12 +6,12 @@ use axum::response::Response;
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Role;
 
-use super::page::{ROOT, grouped_usd, page, signed_in};
+use super::page::{ROOT, page, signed_in};
 use crate::access::{Rule, SignedIn};
 use crate::http::call::{Call, existing};
 use crate::http::problem::Problem;
 use crate::http::route::Route;
-use crate::wire::write::grouped;
+use crate::wire::write::{grouped, grouped_usd};
 
 /// The routes.
 pub const ROUTES: &[Route] =

@@ -1,4 +1,4 @@
-//! What all pages share: rendering, headers, the page of a problem, numbers for people.
+//! What all pages share: rendering, headers, and the page of a problem.
 
 use askama::Template;
 use axum::body::Body;
@@ -8,13 +8,11 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use tollkeeper_ledger::Micros;
 
 use crate::access::{Caller, SignedIn};
 use crate::http::call::{Call, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
-use crate::wire::write::{Usd, grouped};
 
 /// The path of the dashboard. Over plain HTTP, the cookie of a session is limited to it.
 pub const ROOT: &str = "/portal";
@@ -88,14 +86,5 @@ pub fn signed_in(call: &Call) -> Result<&SignedIn, Problem> {
     match &call.caller {
         Caller::Member(signed_in) => Ok(signed_in),
         _ => Err(refusal::internal(&"a route of the dashboard admitted a caller without a session")),
-    }
-}
-
-/// An amount in dollars with a comma between groups of three digits: `12,345.67`.
-pub fn grouped_usd(amount: Micros) -> String {
-    let text = Usd(amount).to_string();
-    match text.split_once('.') {
-        Some((whole, rest)) => format!("{}.{rest}", grouped(whole)),
-        None => text,
     }
 }

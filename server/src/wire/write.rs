@@ -39,6 +39,15 @@ pub fn grouped(number: impl fmt::Display) -> String {
     text
 }
 
+/// An amount in dollars with a comma between groups of three digits: `12,345.67`.
+pub fn grouped_usd(amount: Micros) -> String {
+    let text = Usd(amount).to_string();
+    match text.split_once('.') {
+        Some((whole, rest)) => format!("{}.{rest}", grouped(whole)),
+        None => text,
+    }
+}
+
 /// A value that JSON writes as the text of its `Display`, such as an id.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<T>(pub T);

@@ -1,6 +1,7 @@
 //! What leaves the server by itself: messages to webhook endpoints.
 //!
 //! ```text
+//! mail        e-mail: what a mail says and how it leaves
 //! settings    the settings of webhooks
 //! secret      the secret of the instance, the secrets of endpoints, signatures
 //! address     where a message may go
@@ -18,6 +19,7 @@
 pub(crate) mod address;
 pub(crate) mod dispatcher;
 pub(crate) mod envelope;
+pub(crate) mod mail;
 pub(crate) mod mail_link;
 mod message;
 pub(crate) mod schedule;

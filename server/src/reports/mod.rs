@@ -13,5 +13,5 @@
 
 pub mod burn_rate;
 pub mod forecast;
-mod local_time;
+pub mod local_time;
 pub mod usage;

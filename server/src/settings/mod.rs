@@ -20,6 +20,8 @@ pub use crate::access::secret::Secret;
 pub use crate::access::settings::AccessSettings;
 pub use crate::http::settings::HttpSettings;
 pub use crate::jobs::settings::JobSettings;
+pub use crate::notify::mail::address::MailAddress;
+pub use crate::notify::mail::settings::{Login, MailSettings, RelayUrl, SmtpRelay, Tls};
 pub use crate::notify::settings::WebhookSettings;
 pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings};
 pub use crate::payments::settings::PaymentSettings;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub payments: PaymentSettings,
     /// How messages to webhook endpoints are signed, and where they may go.
     pub webhooks: WebhookSettings,
+    /// How mails leave.
+    pub mail: MailSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -151,6 +155,19 @@ pub const SETTINGS: &[Setting] = &[
         "1 to 32 port numbers with commas between them",
         "ports of webhook endpoints besides 443",
     ),
+    setting(
+        "smtp_url",
+        "a URL that begins with smtps://, smtp:// or file:///; a password only if the way is encrypted",
+        "the relay that takes mails, or a folder for trials; no mail is sent if unset",
+    ),
+    setting("mail_from", "an e-mail address, with or without a name", "the sender of every mail"),
+    setting("mail_reply_to", "an e-mail address, with or without a name", "where answers to mails go"),
+    setting("mail_amount_in_subject", FLAG, "whether the subject of a mail may contain an amount"),
+    setting(
+        "mail_platform",
+        "1 to 20 e-mail addresses with commas between them",
+        "who gets mails about the platform itself",
+    ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
@@ -236,7 +253,10 @@ impl Settings {
                 "with `payments` = `stripe`, `stripe_api_key` and `stripe_webhook_secrets` are required";
             return Err(SettingsError::new(why));
         }
-        Ok(settings)
+        match settings.mail.contradiction(settings.http.public_url.as_deref()) {
+            Some(why) => Err(SettingsError::new(why)),
+            None => Ok(settings),
+        }
     }
 
     fn read_file(&mut self, ConfigFile { name, text }: ConfigFile<'_>) -> Result<(), SettingsError> {
@@ -300,6 +320,9 @@ impl Settings {
             | "tax" => self.payments.set(name, value)?,
             "secret_key" | "webhooks_allow_http" | "webhooks_allow_private" | "webhooks_ports" => {
                 self.webhooks.set(name, value)?;
+            }
+            "smtp_url" | "mail_from" | "mail_reply_to" | "mail_amount_in_subject" | "mail_platform" => {
+                self.mail.set(name, value)?;
             }
             "log_level" | "log_format" => self.log.set(name, value)?,
             _ => self.access.set(name, value)?,
@@ -463,6 +486,8 @@ mod tests {
                 "whsec_x",
                 "none",
                 secret.as_str(),
+                "smtps://h",
+                "ada@example.com",
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

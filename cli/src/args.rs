@@ -5,7 +5,7 @@ use clap::CommandFactory;
 
 use crate::commands::{
     alerts, audit, auto_top_up, backup, balance, burn_rate, charge, clock, completions, entries, grant, key,
-    limits, man, mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report,
+    limits, mail, man, mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report,
     serve, settings, subscription, top_up, transfer, usage, webhooks, workspace,
 };
 use crate::terminal::failure::Failure;
@@ -87,6 +87,8 @@ enum Command {
     #[command(subcommand)]
     Webhooks(webhooks::Command),
     #[command(subcommand)]
+    Mail(mail::Command),
+    #[command(subcommand)]
     Settings(settings::Command),
     #[command(subcommand)]
     Clock(clock::Command),
@@ -129,6 +131,7 @@ impl Cli {
             Command::Prices(command) => prices::run(command),
             Command::Plans(command) => plans::run(command),
             Command::Webhooks(command) => webhooks::run(command),
+            Command::Mail(command) => mail::run(command),
             Command::Settings(command) => settings::run(command),
             Command::Clock(command) => clock::run(command),
             Command::Audit(args) => audit::run(args),

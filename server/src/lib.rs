@@ -11,7 +11,7 @@
 //! reports     figures of use that are shown in several places
 //! dashboard   the pages for members, served under /portal: sign-in, overview
 //! jobs        the polling job
-//! notify      messages to webhook endpoints
+//! notify      messages to webhook endpoints, and mails
 //! http        the HTTP layer, which every request passes: router, body, query, problems
 //! app         the state behind every route
 //! access      who may do what: keys, sessions, rate limits
@@ -41,6 +41,7 @@ mod tests;
 
 pub use app::{App, Clock};
 pub use http::serve::answer;
+pub use notify::mail;
 pub use observe::log::start_log;
 pub use settings::{DatabaseUrl, Settings, SettingsError, Store};
 pub use startup::{Error, check_secret, prepare, prepare_showing, router, serve};

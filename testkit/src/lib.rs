@@ -4,6 +4,7 @@
 //! postgres         PostgreSQL servers and databases of the tests' own
 //! cuttable_proxy   a TCP proxy whose connections a test can cut
 //! stripe           a stateful stand-in for Stripe with a clock of its own
+//! smtp             a real SMTP server from PyPI
 //! scratch          temporary directories
 //! random           seeded chance
 //! blocking         waiting for a future without a runtime
@@ -21,4 +22,5 @@ pub mod postgres;
 pub mod random;
 pub mod retry;
 pub mod scratch;
+pub mod smtp;
 pub mod stripe;

@@ -10,6 +10,8 @@
 //!                 import), migrate
 //!                 call the engine crate on a store, without the API
 //! server          serve
+//! mails           mail
+//!                 calls the server crate; needs neither a ledger nor a server
 //! this program    completions, man
 //! ```
 //!
@@ -29,6 +31,7 @@ pub(crate) mod entries;
 pub(crate) mod grant;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod mail;
 pub(crate) mod man;
 pub(crate) mod mark_restored;
 pub(crate) mod member;

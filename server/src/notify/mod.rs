@@ -1,4 +1,4 @@
-//! What leaves the server by itself: messages to webhook endpoints.
+//! What leaves the server by itself: messages to webhook endpoints, and mails.
 //!
 //! ```text
 //! mail        e-mail: what a mail says and how it leaves
@@ -19,7 +19,7 @@
 pub(crate) mod address;
 pub(crate) mod dispatcher;
 pub(crate) mod envelope;
-pub(crate) mod mail;
+pub mod mail;
 pub(crate) mod mail_link;
 mod message;
 pub(crate) mod schedule;

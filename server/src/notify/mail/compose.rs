@@ -408,6 +408,7 @@ fn why(why: WhyYou, name: Option<&str>) -> String {
                      If you do not know why, ignore it: without your confirmation nothing more is sent."
             )
         }
+        WhyYou::Tester => "You get this mail because somebody tries the settings of the server.".to_owned(),
         WhyYou::Platform => {
             "You get this mail because the settings of the server name this address.".to_owned()
         }

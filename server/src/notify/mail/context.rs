@@ -65,4 +65,6 @@ pub enum WhyYou {
     Unconfirmed,
     /// By the settings of the server.
     Platform,
+    /// Somebody tries the settings of the server.
+    Tester,
 }

@@ -10,6 +10,8 @@
 //! compose    words and figures of each mail
 //! words      amounts, thresholds and reasons as words
 //! page       the two forms of a mail: plain text and HTML
+//! samples    one sample of every mail, to look at
+//! trial      a mail that tries the settings
 //! ```
 //!
 //! Nothing here reads the ledger or a clock. Who gets mails is decided in the ledger's team.
@@ -18,8 +20,10 @@ pub mod about;
 pub(crate) mod address;
 pub mod compose;
 pub mod context;
-pub(crate) mod letter;
+pub mod letter;
 mod page;
-pub(crate) mod relay;
+pub mod relay;
+pub mod samples;
 pub(crate) mod settings;
+pub mod trial;
 mod words;

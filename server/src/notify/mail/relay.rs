@@ -241,8 +241,7 @@ impl Relay {
             AsyncSmtpConnection::connect_tokio1(place, Some(CONNECT_TIMEOUT), &self.hello, wrapped, None);
         let mut connection = self.step(Step::Connect, opening).await?;
         match (relay.tls, &self.tls) {
-            (Tls::Required, Some(tls)) if !connection.can_starttls() => {
-                drop(tls);
+            (Tls::Required, _) if !connection.can_starttls() => {
                 let text = "the relay does not offer STARTTLS".to_owned();
                 return Err(Failure::Broken { step: Step::Encrypt, text });
             }

@@ -71,7 +71,8 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "settings/value settings/store",
             "access/secret",
             "access/settings http/settings jobs/settings observe/settings payments notify/settings notify/secret \
-             notify/address notify/schedule notify/sender notify/envelope notify/webhooks",
+             notify/address notify/schedule notify/sender notify/envelope notify/webhooks notify/mail/address \
+             notify/mail/settings notify/mail/letter notify/mail/relay",
             "settings",
             "observe",
             "access",
@@ -94,7 +95,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         "sim",
         &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults", "formats"],
     ),
-    ("testkit", &["blocking", "random", "retry", "scratch", "cuttable_proxy", "postgres", "stripe"]),
+    ("testkit", &["blocking", "random", "retry", "scratch", "cuttable_proxy", "postgres", "smtp", "stripe"]),
 ];
 
 /// Layers that must not import each other, in either direction.

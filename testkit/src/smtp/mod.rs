@@ -221,6 +221,7 @@ fn make_certificate(scratch: &Scratch) -> [PathBuf; 2] {
     let made = Command::new("openssl")
         .args(["req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=relay.test"])
         .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
         .arg("-out")
         .arg(&files[0])

@@ -353,7 +353,10 @@ fn figures(workspace: &WorkspaceFacts) -> Vec<(String, String)> {
             figures.push(("Used a day", both_units(*daily_average)));
         }
         if let Some(date) = depletes_on {
-            let days = runway_days.map(|days| format!(" (in {})", counted(days.into(), "day")));
+            let days = runway_days.map(|days| match days {
+                0 => " (today)".to_owned(),
+                days => format!(" (in {})", counted(days.into(), "day")),
+            });
             figures.push(("Used up on", format!("{}{}", long_date(*date), days.unwrap_or_default())));
         }
     }
@@ -372,7 +375,7 @@ fn top(burn: &Burn) -> Vec<(String, String)> {
 /// The one thing to do.
 fn button(about: &About, context: &Context) -> Option<Link> {
     let link = |words: &str, url: &str| Link { words: words.to_owned(), url: url.to_owned() };
-    let manage = || context.manage_url.as_deref().map(|url| link("Open billing", url));
+    let manage = || manage_url(context).map(|url| link("Open billing", url));
     match about {
         About::ConfirmAddress { confirm_url } => Some(link("Confirm this address", confirm_url)),
         About::Low { .. }
@@ -417,10 +420,17 @@ fn why(why: WhyYou, name: Option<&str>) -> String {
 
 /// What can be done about mails.
 fn links(context: &Context) -> Vec<Link> {
-    let link = |words: &str, url: &Option<String>| {
-        url.as_ref().map(|url| Link { words: words.to_owned(), url: url.clone() })
-    };
-    let manage = link("Choose what is mailed to whom", &context.manage_url);
-    let stop = link("Stop mails of this kind to this address", &context.unsubscribe_url);
+    let link = |words: &str, url: &str| Link { words: words.to_owned(), url: url.to_owned() };
+    let manage = manage_url(context).map(|url| link("Choose what is mailed to whom", url));
+    let stop = context.unsubscribe_url.as_deref();
+    let stop = stop.map(|url| link("Stop mails of this kind to this address", url));
     manage.into_iter().chain(stop).collect()
+}
+
+/// The page of the dashboard, for those who can sign in there.
+fn manage_url(context: &Context) -> Option<&str> {
+    match context.why_you {
+        WhyYou::Admin | WhyYou::ChosenMember | WhyYou::Platform => context.manage_url.as_deref(),
+        WhyYou::ChosenAddress | WhyYou::Unconfirmed | WhyYou::Tester => None,
+    }
 }

@@ -1,6 +1,7 @@
 //! One sample of every mail, to look at: `tollkeeper mail preview` writes them to files, and tests
 //! compare them with what they were.
 
+use jiff::ToSpan;
 use jiff::civil::date;
 use tollkeeper_ledger::{
     AlertLine, Balance, EndpointFault, Micros, OperationId, Period, StopReason, Subject, Timestamp,
@@ -44,10 +45,12 @@ pub fn all() -> Vec<Sample> {
 /// The context of a mail about a workspace with so much credit.
 fn workspace(available: i64) -> Context {
     let url = |path: &str| format!("https://billing.example.com{path}");
+    let daily_average = Micros::new(61_250);
+    let runway_days = Micros::new(available).whole_units(daily_average);
     let burn = Burn {
-        daily_average: Micros::new(61_250),
-        runway_days: Some(6),
-        depletes_on: Some(date(2026, 12, 5)),
+        daily_average,
+        runway_days: u32::try_from(runway_days).ok(),
+        depletes_on: Some(date(2026, 11, 29).saturating_add(runway_days.days())),
         top: vec![
             ("virtual_try_on".to_owned(), Micros::new(40_000)),
             ("product_listing".to_owned(), Micros::new(15_000)),

@@ -34,7 +34,9 @@ pub fn counted(number: u64, noun: &str) -> String {
 pub fn line(line: &Line) -> String {
     match line.watched {
         AlertLine::Amount(amount) => usd(amount),
-        AlertLine::RunwayDays(days) => format!("what {} need", counted(days.into(), "day")),
+        AlertLine::RunwayDays(days) => {
+            format!("the expected use of {} ({})", counted(days.into(), "day"), usd(line.amount))
+        }
     }
 }
 

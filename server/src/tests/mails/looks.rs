@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use tollkeeper_ledger::MailTopic;
+
 use super::*;
 use crate::notify::mail::about::{About, Severity};
 use crate::notify::mail::compose::Composed;
@@ -110,6 +112,14 @@ fn a_mail_is_as_urgent_as_its_event() {
     for name in ["low_runway", "recovered", "top_up", "test"] {
         assert_eq!(severity(name), Severity::Info, "{name}");
     }
+}
+
+#[test]
+fn every_kind_of_mails_that_can_be_muted_has_a_sample() {
+    let topics = all().into_iter().filter_map(|sample| sample.about.topic());
+    let named: BTreeSet<_> = topics.map(|topic| MailTopic::named(topic).map(MailTopic::as_str)).collect();
+    let expected: BTreeSet<_> = MailTopic::ALL.into_iter().map(|topic| Some(topic.as_str())).collect();
+    assert_eq!(named, expected);
 }
 
 #[test]

@@ -123,7 +123,7 @@ pub use contract::{
 };
 pub use delivery::{
     ATTEMPTS_KEPT, Deliveries, DeliveryAttempt, DeliveryException, DeliveryNotes, DeliveryPortion,
-    EXCEPTIONS_MAX, FollowedEntry, JournalPlace, SubscriberState, delivery_outcome,
+    EXCEPTIONS_MAX, FollowedEntry, JournalPlace, SubscriberState, delivery_outcome, subscriber::Subscriber,
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Error, panic_message};

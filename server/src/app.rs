@@ -12,8 +12,10 @@ use tollkeeper_ledger::{Timestamp, WorkspaceId};
 use crate::access::followers::Followers;
 use crate::access::large::LargeBodies;
 use crate::access::{Access, MonotonicNanos};
+use crate::notify::mailer::state::Mailer;
 use crate::notify::webhooks::Webhooks;
 use crate::observe::clock_watch::{ClockWatch, Reading};
+use crate::observe::message_counts::MessageCounts;
 use crate::observe::metrics::Metrics;
 use crate::observe::refusals::Refusals;
 use crate::payments::settings::PaymentSettings;
@@ -45,6 +47,8 @@ pub struct App {
     pub(crate) stripe: Option<Stripe>,
     /// Webhook endpoints.
     pub(crate) webhooks: Webhooks,
+    /// The sender of mails; `None` if no relay is set.
+    pub(crate) mailer: Option<Arc<Mailer>>,
     /// The interval of the polling job.
     pub(crate) poll_interval: std::time::Duration,
     /// The description of the API in OpenAPI, as JSON text.
@@ -72,6 +76,12 @@ impl App {
     /// The time of day and the monotonic clock.
     pub(crate) fn read_clocks(&self) -> Reading {
         Reading { now: self.now(), monotonic_nanos: (self.monotonic)() }
+    }
+
+    /// The numbers of what the server sends by itself, for metrics.
+    pub(crate) fn message_counts(&self) -> MessageCounts {
+        let mails = self.mailer.as_ref().map(|mailer| mailer.counts());
+        MessageCounts { webhooks: self.webhooks.counts(), mails: mails.unwrap_or_default() }
     }
 
     /// The URL where this workspace adds credits, if the settings name one.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tollkeeper_engine::Engine;
+use tollkeeper_engine::{Engine, Subscriber};
 use tollkeeper_ledger::{
     Actor, Command, IdempotencyKey, Micros, OperationId, OperationPrice, Refusal, Submission, Timestamp,
     WorkspaceId,
@@ -35,6 +35,7 @@ use crate::jobs::reconciliation::Reconciliation;
 use crate::jobs::renewals::Renewals;
 use crate::jobs::self_check::SelfCheck;
 use crate::jobs::time_outs::TimeOuts;
+use crate::notify::mailer::state::Mailer;
 use crate::notify::thread as deliveries;
 use crate::notify::webhooks::Webhooks;
 use crate::observe::clock_watch::{ClockWatch, Reading};
@@ -43,6 +44,10 @@ use crate::observe::refusals::Refusals;
 use crate::payments::stripe::provider::Stripe;
 use crate::payments::stripe::webhook;
 use crate::settings::{Settings, Store};
+
+/// Why a server on a database that sends mails does not start without the secret.
+const NO_SECRET: &str =
+    "with `smtp_url`, a server on a database needs `secret_key`: links in mails are signed with it";
 
 /// The prices of the reference policy (P2) in micro-units. They are in force until others are set.
 const REFERENCE_PRICES: [(&str, i64); 5] = [
@@ -111,6 +116,7 @@ impl App {
             stripe: settings.payments.uses_stripe.then(|| Stripe::new(&settings.payments.stripe)),
             payments: settings.payments.clone(),
             webhooks: Webhooks::new(settings.webhooks.clone(), directory_of(&settings.store)),
+            mailer: Mailer::new(&settings.mail).map(Arc::new),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),
             description: document.to_string().into(),
         })
@@ -239,10 +245,19 @@ pub async fn prepare(app: &App) -> Result<Option<String>, Error> {
 /// was shown if another server on the same database stored one first.
 ///
 /// # Errors
-/// The engine cannot write, or Stripe cannot be reached safely.
+/// The engine cannot write, Stripe cannot be reached safely, or the relay of mails cannot be used
+/// as it is set.
 pub async fn prepare_showing(app: &App, show: impl FnOnce(&str)) -> Result<Option<String>, Error> {
     if let Some(stripe) = &app.stripe {
         stripe.check()?;
+    }
+    if let Some(mailer) = &app.mailer {
+        mailer.relay()?;
+        if app.webhooks.secret_or_make()?.is_none() {
+            return Err(std::io::Error::other(NO_SECRET).into());
+        }
+        // Mails begin with what happens from now on, unless they began at an earlier start.
+        app.engine.deliveries().take_turn(Subscriber::Mail, app.now()).await?;
     }
     let platform = app.engine.platform();
     if platform.price_book.versions().is_empty() {

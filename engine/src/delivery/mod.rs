@@ -13,11 +13,11 @@
 
 mod codec;
 pub(crate) mod nothing;
+pub(crate) mod subscriber;
 
-use std::sync::Arc;
+use tollkeeper_ledger::{Hash, Timestamp, WorkspaceId};
 
-use tollkeeper_ledger::{Hash, Timestamp, WebhookEndpoint, WorkspaceId};
-
+use self::subscriber::Subscriber;
 use crate::contract::BoxFuture;
 use crate::{EntryRecord, Error};
 
@@ -202,10 +202,9 @@ pub fn delivery_outcome(text: &str) -> Box<str> {
     text[..end].into()
 }
 
-/// The part of an engine that follows the journal for subscribers. A subscriber is a webhook
-/// endpoint since its present beginning ([`WebhookEndpoint::subscriber`]).
+/// The part of an engine that follows the journal for subscribers.
 pub trait Deliveries: Send + Sync {
-    /// Makes the store of deliveries ready. A subscriber that is set before it was ready begins at
+    /// Makes the store of deliveries ready. An endpoint that is set before it was ready begins at
     /// the end of the journal as it is now.
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>>;
 
@@ -214,36 +213,33 @@ pub trait Deliveries: Send + Sync {
     fn distribute(&self) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Takes or prolongs the turn of this server for a subscriber; `None` if another server has it.
-    /// A turn ends by itself some time after it was last taken.
+    /// A turn ends by itself some time after it was last taken. [`Subscriber::Mail`] begins at the
+    /// end of the journal when its turn is first taken.
     fn take_turn(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>>;
 
     /// The next entries of a subscriber whose turn this server has: at most about `most`. The same
     /// ones are handed out again until they are noted.
-    fn portion(
-        &self,
-        endpoint: Arc<WebhookEndpoint>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DeliveryPortion, Error>>;
+    fn portion(&self, subscriber: Subscriber, most: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>>;
 
     /// Notes what was done for a subscriber; returns what is kept of it.
     fn note(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         notes: DeliveryNotes,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<SubscriberState, Error>>;
 
     /// What is kept of a subscriber.
-    fn state(&self, endpoint: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>>;
+    fn state(&self, subscriber: Subscriber) -> BoxFuture<'_, Result<SubscriberState, Error>>;
 
     /// The entry at a place; `None` if there is none, or after a restore another one.
     fn entry_at(&self, place: JournalPlace) -> BoxFuture<'_, Result<Option<FollowedEntry>, Error>>;
 
-    /// Waits until this server commits an entry of a followed kind, or something that looks so.
+    /// Waits until this server commits an entry of a kind that somebody follows.
     fn committed(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -1,10 +1,10 @@
 //! The deliveries of an engine that has none, such as a decorator of other engines.
 
-use std::sync::Arc;
+use tollkeeper_ledger::Timestamp;
 
-use tollkeeper_ledger::{Timestamp, WebhookEndpoint};
-
-use super::{Deliveries, DeliveryNotes, DeliveryPortion, FollowedEntry, JournalPlace, SubscriberState};
+use super::{
+    Deliveries, DeliveryNotes, DeliveryPortion, FollowedEntry, JournalPlace, Subscriber, SubscriberState,
+};
 use crate::Error;
 use crate::contract::BoxFuture;
 
@@ -22,31 +22,32 @@ impl Deliveries for NoDeliveries {
     }
 
     fn distribute(&self) -> BoxFuture<'_, Result<(), Error>> {
-        refused()
+        // Nobody is given anything.
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn take_turn(
         &self,
-        _: Arc<WebhookEndpoint>,
+        _: Subscriber,
         _: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>> {
         refused()
     }
 
-    fn portion(&self, _: Arc<WebhookEndpoint>, _: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+    fn portion(&self, _: Subscriber, _: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
         refused()
     }
 
     fn note(
         &self,
-        _: Arc<WebhookEndpoint>,
+        _: Subscriber,
         _: DeliveryNotes,
         _: Timestamp,
     ) -> BoxFuture<'_, Result<SubscriberState, Error>> {
         refused()
     }
 
-    fn state(&self, _: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+    fn state(&self, _: Subscriber) -> BoxFuture<'_, Result<SubscriberState, Error>> {
         refused()
     }
 

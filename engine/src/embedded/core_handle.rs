@@ -52,7 +52,9 @@ pub(super) struct PublishedState {
     state_files_made: AtomicU64,
     writable: AtomicBool,
     decided_ahead: AtomicU64,
-    /// Woken when entries are on disk.
+    /// The sequence number of the last entry that a subscriber may follow.
+    last_followed: AtomicU64,
+    /// Woken when such an entry is on disk.
     committed: Notify,
     /// True once somebody waits for that.
     is_followed: AtomicBool,
@@ -63,6 +65,7 @@ pub(super) struct PublishedState {
 pub(super) struct StateToPublish {
     stats: EngineStats,
     state_files_made: u64,
+    last_followed: u64,
     /// `None` while memory is discarded; the last value stays published.
     platform: Option<Arc<Platform>>,
 }
@@ -73,6 +76,7 @@ impl StateToPublish {
         StateToPublish {
             stats: core.stats(),
             state_files_made: core.state_files_made(),
+            last_followed: core.last_followed(),
             platform: core.platform(),
         }
     }
@@ -88,7 +92,7 @@ impl StateToPublish {
 impl PublishedState {
     /// Publishes what is on disk.
     pub(super) fn publish(&self, to_publish: StateToPublish) {
-        let StateToPublish { stats, state_files_made, platform } = to_publish;
+        let StateToPublish { stats, state_files_made, last_followed, platform } = to_publish;
         self.state_files_made.store(state_files_made, Relaxed);
         self.journal_bytes.store(stats.journal_bytes, Relaxed);
         self.commits.store(stats.commits, Relaxed);
@@ -98,7 +102,8 @@ impl PublishedState {
         self.accounts_rebuilt.store(stats.accounts_rebuilt, Relaxed);
         self.decided_ahead.store(stats.entries_decided_ahead, Relaxed);
         let Some(new) = platform else { return };
-        let has_more = self.entries.swap(stats.entries, Relaxed) != stats.entries;
+        self.entries.store(stats.entries, Relaxed);
+        let has_more = self.last_followed.swap(last_followed, Relaxed) != last_followed;
         self.accounts.store(stats.accounts_in_memory, Relaxed);
         self.pending.store(stats.pending_charges, Relaxed);
         self.entries_to_replay.store(stats.entries_to_replay, Relaxed);
@@ -201,7 +206,8 @@ impl CoreHandle {
         Arc::clone(&self.published.platform.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until entries are on disk; at once, if there were some since the last wait.
+    /// Waits until entries that a subscriber may follow are on disk; at once, if there were some
+    /// since the last wait.
     pub(super) async fn committed(&self) {
         self.published.is_followed.store(true, Relaxed);
         self.published.committed.notified().await;

@@ -269,7 +269,7 @@ macro_rules! coded {
         const _: () = assert!($crate::journal::codec::is_ascending(&[$($byte),+]), "a code must stand for one name");
 
         impl $type {
-            pub(crate) fn code(self) -> u8 {
+            pub(crate) const fn code(self) -> u8 {
                 match self { $($type::$variant => $byte),+ }
             }
             pub(crate) fn from_code(code: u8) -> Result<Self, crate::Malformed> {

@@ -29,7 +29,7 @@ impl Kinds {
 
     /// True if the kind is in the set.
     #[must_use]
-    pub fn contains(self, kind: Kind) -> bool {
+    pub const fn contains(self, kind: Kind) -> bool {
         self.contains_code(kind.code())
     }
 
@@ -39,11 +39,17 @@ impl Kinds {
         Kinds(self.0 | other.0)
     }
 
-    fn of(kinds: &[Kind]) -> Kinds {
-        kinds.iter().fold(Kinds::default(), |set, kind| {
-            assert!(kind.code() < 128, "a kind that makes messages must fit the set");
-            Kinds(set.0 | 1 << kind.code())
-        })
+    /// The set of these kinds.
+    #[must_use]
+    pub const fn of(kinds: &[Kind]) -> Kinds {
+        let (mut set, mut index) = (0, 0);
+        while index < kinds.len() {
+            let code = kinds[index].code();
+            assert!(code < 128, "a kind that makes messages must fit the set");
+            set |= 1 << code;
+            index += 1;
+        }
+        Kinds(set)
     }
 }
 

@@ -68,7 +68,7 @@ async fn metrics(call: Call) -> Result<Response, Problem> {
     let text = call.app.metrics.text(
         call.app.engine().stats(),
         call.app.clock_watch.holds_timers(),
-        call.app.webhooks.counts(),
+        call.app.message_counts(),
     );
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

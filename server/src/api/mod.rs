@@ -19,6 +19,7 @@ mod journal;
 mod limits;
 mod mail_events;
 mod mail_recipients;
+mod mails;
 mod members;
 pub(crate) mod openapi;
 mod outcomes;
@@ -103,7 +104,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "Alerts",
         description: "Low-balance thresholds: amounts of credit, or days that the credit is to last. And who gets e-mails.",
-        routes: &[alerts::ROUTES, mail_events::ROUTES],
+        routes: &[alerts::ROUTES, mails::ROUTES, mail_events::ROUTES],
     },
     Resource {
         name: "Journal",

@@ -17,7 +17,7 @@ use tollkeeper_ledger::{
 };
 use utoipa::ToSchema;
 
-pub use self::deliveries::ROUTES as DELIVERY_ROUTES;
+pub use self::deliveries::{DeliveriesJson, EXAMPLE as DELIVERIES_EXAMPLE, ROUTES as DELIVERY_ROUTES};
 use super::PAGE;
 use crate::access::Rule::Platform;
 use crate::http::call::{Call, json, mark_replayed, no_content, wrong_output};

@@ -152,6 +152,8 @@ codes! {
         "The last subscription is being ended at the payment provider, or its last change is asked for there. Try again in a moment.",
     SecretKeyMissing = 409 "secret_key_missing" "The setting `secret_key` is missing" false
         "Servers on a database need the setting `secret_key`, the same on all, before webhook endpoints can be created.",
+    MailNotSetUp = 409 "mail_not_set_up" "This server sends no mails" false
+        "The setting `smtp_url` is not set, so no mail is sent. What would be mailed is in the journal, and goes to webhook endpoints.",
     NothingDue = 409 "nothing_due" "Nothing is due" false
         "No period of the subscription has begun that was not paid, or no change waits for a payment.",
     ChargeAlreadySettled = 409 "charge_already_settled" "The charge is settled already" false

@@ -10,9 +10,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use subtle::ConstantTimeEq;
-#[cfg(test)]
-use tollkeeper_ledger::RecipientId;
-use tollkeeper_ledger::{Hash, MailTopic, RecipientSubject, WorkspaceId, hex};
+use tollkeeper_ledger::{Hash, MailTopic, RecipientId, RecipientSubject, WorkspaceId, hex};
 
 use super::secret::InstanceSecret;
 
@@ -43,7 +41,7 @@ pub struct MailLink<'a> {
 
 impl MailLink<'_> {
     /// The token of the link.
-    #[cfg(test)]
+    #[must_use]
     pub fn token(&self, secret: &InstanceSecret) -> String {
         BASE64.encode(self.mac(secret))
     }
@@ -69,7 +67,7 @@ impl MailLink<'_> {
 
 /// The URL of the page that confirms a typed address. `origin`: the address of this server from
 /// outside, without a slash at the end.
-#[cfg(test)]
+#[must_use]
 pub fn confirm_url(
     origin: &str,
     secret: &InstanceSecret,
@@ -82,7 +80,7 @@ pub fn confirm_url(
 }
 
 /// The URL of the page that mutes a topic for a recipient; a POST to it does so at once (RFC 8058).
-#[cfg(test)]
+#[must_use]
 pub fn unsubscribe_url(
     origin: &str,
     secret: &InstanceSecret,

@@ -1,13 +1,32 @@
 //! When a message that was not accepted is sent again, and when an endpoint is disabled.
 //!
-//! The pauses are those of Standard Webhooks, each a fifth shorter or longer, so that the messages
-//! of many endpoints do not come at once.
+//! The pauses of webhooks are those of Standard Webhooks. Each pause is a fifth shorter or longer,
+//! so that the messages of many subscribers do not come at once.
 
 use tollkeeper_engine::SubscriberState;
 use tollkeeper_ledger::Timestamp;
 
-/// The pauses after the first attempt, the second …, in seconds.
-const PAUSES: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// The pauses of a kind of messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The pauses after the first attempt, the second …, in seconds.
+    pauses: &'static [i64],
+    /// Whether a subscriber with many exceptions is not down as long as others are accepted: they go
+    /// to different people.
+    goes_on_beside: bool,
+}
+
+/// When messages to webhook endpoints are sent again.
+pub const WEBHOOKS: Schedule = Schedule {
+    pauses: &[5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
+    goes_on_beside: false,
+};
+
+/// When mails are sent again: for about a day, as is usual for mails.
+pub const MAILS: Schedule = Schedule {
+    pauses: &[60, 300, 900, 1_800, 3_600, 7_200, 14_400, 14_400, 21_600, 21_600],
+    goes_on_beside: true,
+};
 
 /// How long an endpoint may accept nothing until it is disabled.
 const DISABLED_AFTER_SECONDS: i64 = 5 * 86_400;
@@ -27,20 +46,30 @@ pub struct Asked {
     pub slow_down: bool,
 }
 
-/// When a message is sent again that was sent `attempts` times; `None` if no pause is left.
-/// `chance` is 0 to 999.
-#[must_use]
-pub fn next_at(attempts: u32, now: Timestamp, asked: Asked, chance: u16) -> Option<Timestamp> {
-    let index = usize::try_from(attempts).unwrap_or(usize::MAX).checked_sub(1)?;
-    let pause = *PAUSES.get(index)?;
-    Some(Timestamp::from_millis(now.millis() + varied(pause, asked, chance)))
-}
+impl Schedule {
+    /// When a message is sent again that was sent `attempts` times; `None` if no pause is left.
+    /// `chance` is 0 to 999.
+    #[must_use]
+    pub fn next_at(&self, attempts: u32, now: Timestamp, asked: Asked, chance: u16) -> Option<Timestamp> {
+        let index = usize::try_from(attempts).unwrap_or(usize::MAX).checked_sub(1)?;
+        let pause = *self.pauses.get(index)?;
+        Some(Timestamp::from_millis(now.millis() + varied(pause, asked, chance)))
+    }
 
-/// The same for a message of an endpoint that is down: the last pause again and again.
-#[must_use]
-pub fn next_while_down(attempts: u32, now: Timestamp, asked: Asked, chance: u16) -> Timestamp {
-    let last = u32::try_from(PAUSES.len()).unwrap_or(u32::MAX);
-    next_at(attempts.clamp(1, last), now, asked, chance).unwrap_or(now)
+    /// True if nothing new is sent: too much has failed, and of mails none of the newest attempts
+    /// was accepted.
+    #[must_use]
+    pub fn is_down(&self, state: &SubscriberState) -> bool {
+        let accepts_some = || state.attempts.iter().any(|attempt| attempt.accepted);
+        state.is_down() && !(self.goes_on_beside && accepts_some())
+    }
+
+    /// The same for a message of a subscriber that is down: the last pause again and again.
+    #[must_use]
+    pub fn next_while_down(&self, attempts: u32, now: Timestamp, asked: Asked, chance: u16) -> Timestamp {
+        let last = u32::try_from(self.pauses.len()).unwrap_or(u32::MAX);
+        self.next_at(attempts.clamp(1, last), now, asked, chance).unwrap_or(now)
+    }
 }
 
 /// A pause in milliseconds: a fifth shorter or longer, and as long as the receiver asks.
@@ -71,7 +100,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn pause(attempts: u32, chance: u16) -> Option<i64> {
-        next_at(attempts, NOW, Asked::default(), chance).map(|at| at.millis() - NOW.millis())
+        WEBHOOKS.next_at(attempts, NOW, Asked::default(), chance).map(|at| at.millis() - NOW.millis())
     }
 
     #[test]
@@ -81,14 +110,14 @@ mod tests {
         assert_eq!((pause(10, 0), pause(0, 0)), (None, None), "ten attempts are all");
         let middle: Vec<i64> = (1..=9).filter_map(|attempts| pause(attempts, 499)).collect();
         assert!(middle.is_sorted() && middle.len() == 9, "{middle:?}");
-        let down = next_while_down(40, NOW, Asked::default(), 0);
+        let down = WEBHOOKS.next_while_down(40, NOW, Asked::default(), 0);
         assert_eq!(Some(down.millis() - NOW.millis()), pause(9, 0));
     }
 
     #[test]
     fn a_receiver_may_ask_for_a_longer_pause() {
         let asked = |seconds, slow_down| Asked { retry_after_seconds: seconds, slow_down };
-        let after = |asked| next_at(1, NOW, asked, 0).map(|at| at.millis() - NOW.millis());
+        let after = |asked| WEBHOOKS.next_at(1, NOW, asked, 0).map(|at| at.millis() - NOW.millis());
         assert_eq!(after(asked(Some(120), false)), Some(120_000));
         assert_eq!(after(asked(Some(1), false)), Some(4_000));
         assert_eq!(after(asked(None, true)), Some(60_000));

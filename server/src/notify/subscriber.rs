@@ -1,34 +1,30 @@
-//! Serves one endpoint: sends what is due again, then what is new in the journal.
+//! Serves one subscriber: sends what is due again, then what is new in the journal.
 //!
-//! New messages are sent up to eight at a time. The place in the journal moves over those that were
-//! accepted and those that became exceptions, at least once a second. An endpoint with too many
+//! Entries are worked on up to eight at a time. The place in the journal moves over those whose
+//! messages were accepted or became exceptions, at least once a second. A subscriber with too many
 //! exceptions is down: one of them is sent by the schedule, and nothing else, until it is accepted.
-//! A message may come again after a crash, under the same id.
+//! A message may come again after a crash, under the same id. What is sent, and where, is the
+//! outlet's.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use tollkeeper_engine::{
-    DeliveryException, DeliveryNotes, DeliveryPortion, EXCEPTIONS_MAX, Error, FollowedEntry, JournalPlace,
-    SubscriberState, delivery_outcome,
+    DeliveryException, DeliveryNotes, DeliveryPortion, EXCEPTIONS_MAX, Engine, Error, JournalPlace,
+    SubscriberState,
 };
-use tollkeeper_ledger::{Actor, Command, EndpointFault, Submission, Timestamp, WebhookEndpoint, WorkspaceId};
+use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
-use super::envelope::Message;
-use super::message::about;
-use super::schedule;
-use super::sender::Sent;
-use super::webhooks::Lag;
-use crate::app::App;
+use super::outlet::{Attempted, Fate, Lag, Outlet};
+use super::schedule::Schedule;
 
-/// How many messages of an endpoint are sent at a time.
+/// About how many entries of a subscriber are worked on at a time.
 const AT_ONCE: usize = 8;
 
-/// How many messages are read from the journal at a time.
+/// How many entries are read from the journal at a time.
 const PORTION: usize = 256;
 
 /// How often the place in the journal is saved while messages are sent.
@@ -39,67 +35,70 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// queue.
 const RESTS_TIMES: u32 = 3;
 
-/// When an endpoint that another server serves is looked at again.
+/// The most exceptions that wait, of a subscriber that goes on beside them.
+const WAITING_MAX: usize = 1_000;
+
+/// When a subscriber that another server serves is looked at again.
 const OTHER_TURN_SECONDS: i64 = 5;
 
-/// When an endpoint is to be served again, also if nothing is committed until then.
+/// When a subscriber is to be served again, also if nothing is committed until then.
 pub(super) type NextAt = Option<Timestamp>;
 
-/// Serves an endpoint until nothing is left to be sent now.
-pub(super) async fn serve(app: &App, endpoint: &Arc<WebhookEndpoint>) -> Result<NextAt, Error> {
-    let deliveries = app.engine().deliveries();
-    let Some(state) = deliveries.take_turn(Arc::clone(endpoint), app.now()).await? else {
-        app.webhooks.note_lag(endpoint.id, None);
-        return Ok(Some(app.now().plus_seconds(OTHER_TURN_SECONDS)));
+/// Serves a subscriber until nothing is left to be sent now.
+pub(super) async fn serve<O: Outlet>(engine: &dyn Engine, outlet: &O) -> Result<NextAt, Error> {
+    let (deliveries, subscriber) = (engine.deliveries(), outlet.subscriber());
+    let Some(state) = deliveries.take_turn(subscriber.clone(), outlet.now()).await? else {
+        outlet.note_lag(None);
+        return Ok(Some(outlet.now().plus_seconds(OTHER_TURN_SECONDS)));
     };
-    let serving = Serving { app, endpoint, has_noted: AtomicBool::new(false) };
+    let serving = Serving { engine, outlet, has_noted: AtomicBool::new(false) };
     let served = serving.all(state).await;
     if serving.has_noted.load(Relaxed) {
         let notes = DeliveryNotes { ends_turn: true, ..DeliveryNotes::default() };
+        let name = subscriber.name();
         // The turn ends by itself too.
-        if let Err(error) = deliveries.note(Arc::clone(endpoint), notes, app.now()).await {
-            tracing::warn!(endpoint = %endpoint.id, %error, "a turn of a webhook endpoint could not be ended");
+        if let Err(error) = deliveries.note(subscriber, notes, outlet.now()).await {
+            tracing::warn!(subscriber = name, %error, "a turn of a subscriber could not be ended");
         }
     }
     served
 }
 
-/// An endpoint whose turn this server has.
-struct Serving<'a> {
-    app: &'a App,
-    endpoint: &'a Arc<WebhookEndpoint>,
+/// A subscriber whose turn this server has.
+struct Serving<'a, O> {
+    engine: &'a dyn Engine,
+    outlet: &'a O,
     /// True once something was noted, so that the turn is written down.
     has_noted: AtomicBool,
 }
 
-impl Serving<'_> {
+impl<O: Outlet> Serving<'_, O> {
     async fn all(&self, state: SubscriberState) -> Result<NextAt, Error> {
         let Some(mut state) = self.send_again(state).await? else { return Ok(None) };
-        let deliveries = self.app.engine().deliveries();
         let mut lag = 0;
-        while self.is_current() && !self.disables(&state).await? {
-            let portion = deliveries.portion(Arc::clone(self.endpoint), PORTION).await?;
+        while self.outlet.is_current() && self.outlet.goes_on(&state).await? {
+            let portion = self.engine.deliveries().portion(self.outlet.subscriber(), PORTION).await?;
             let oldest = portion.entries.first().map(|followed| followed.record.entry.at);
-            lag = oldest.map_or(0, |at| (self.app.now().seconds() - at.seconds()).max(0).unsigned_abs());
-            if state.is_down() || portion.end.is_empty() {
+            lag = oldest.map_or(0, |at| (self.outlet.now().seconds() - at.seconds()).max(0).unsigned_abs());
+            if O::SCHEDULE.is_down(&state) || portion.end.is_empty() {
                 break;
             }
             let (more, messages) = (portion.more, portion.entries.len() as u64);
-            let (begun, entries) = (Instant::now(), self.app.engine().stats().entries);
+            let (begun, entries) = (Instant::now(), self.engine.stats().entries);
             let Some(after) = self.send_new(portion, state).await? else { return Ok(None) };
             state = after;
-            if more && self.app.engine().stats().entries - entries > messages {
+            if more && self.engine.stats().entries.saturating_sub(entries) > messages {
                 tokio::time::sleep(begun.elapsed() * RESTS_TIMES).await;
             }
             if !more {
-                if !state.is_down() {
+                if !O::SCHEDULE.is_down(&state) {
                     lag = 0;
                 }
                 break;
             }
         }
-        let is_down = state.is_down();
-        self.app.webhooks.note_lag(self.endpoint.id, Some(Lag { is_down, seconds: lag }));
+        let is_down = O::SCHEDULE.is_down(&state);
+        self.outlet.note_lag(Some(Lag { is_down, seconds: lag }));
         let next = match is_down {
             true => state.probe().and_then(|probe| probe.next_at),
             false => state.waiting().filter_map(|exception| exception.next_at).min(),
@@ -107,8 +106,8 @@ impl Serving<'_> {
         Ok(next)
     }
 
-    /// Sends the messages of a portion, and notes what became of them; `None` if the endpoint is
-    /// gone.
+    /// Sends the messages of a portion, and notes what became of them; `None` if the subscriber has
+    /// ended.
     async fn send_new(
         &self,
         portion: DeliveryPortion,
@@ -119,19 +118,15 @@ impl Serving<'_> {
         let mut notes = Gathered::default();
         let mut sending = stream::iter(entries)
             .map(|followed| async move {
-                let sent = self.send(&followed).await;
-                (followed, sent)
+                let attempted = self.outlet.send(&followed, None).await;
+                (followed, attempted)
             })
             .buffered(AT_ONCE);
-        while let Some((followed, sent)) = sending.next().await {
-            if let Some((message, at, sent)) = sent? {
-                let is_gone = notes.add(&message, &followed.place, at, &sent);
-                if !sent.is_accepted() {
-                    notes.fail(message, followed.place.clone(), at, &sent);
-                }
-                if is_gone {
+        while let Some((followed, attempted)) = sending.next().await {
+            for attempted in attempted? {
+                if notes.add(attempted, &O::SCHEDULE) {
                     self.note(&mut notes).await?;
-                    self.disable(EndpointFault::Gone).await?;
+                    self.outlet.end().await?;
                     return Ok(None);
                 }
             }
@@ -140,128 +135,61 @@ impl Serving<'_> {
                 state = self.note(&mut notes).await?;
                 saved = Instant::now();
             }
-            if state.waiting().count() + notes.notes.exceptions.len() >= EXCEPTIONS_MAX {
-                // What is under way may arrive; it comes again under the same id.
-                return self.note(&mut notes).await.map(Some);
+            if state.waiting().count() + notes.waiting() >= EXCEPTIONS_MAX {
+                state = self.note(&mut notes).await?;
+                if O::SCHEDULE.is_down(&state) {
+                    // What is under way may arrive; it comes again under the same id.
+                    return Ok(Some(state));
+                }
+                notes.give_up_excess(&state);
             }
         }
         end.into_iter().for_each(|place| notes.reach(place));
         self.note(&mut notes).await.map(Some)
     }
 
-    /// Sends exceptions again whose time has come; of an endpoint that is down one. `None` if the
-    /// endpoint is gone.
+    /// Sends exceptions again whose time has come; of a subscriber that is down one. `None` if the
+    /// subscriber has ended.
     async fn send_again(&self, mut state: SubscriberState) -> Result<Option<SubscriberState>, Error> {
-        let now = self.app.now();
+        let now = self.outlet.now();
         let is_due = |exception: &&DeliveryException| exception.next_at.is_some_and(|at| at <= now);
         let mut due: Vec<DeliveryException> = state.waiting().filter(is_due).cloned().collect();
-        let was_down = state.is_down();
+        let was_down = O::SCHEDULE.is_down(&state);
         if was_down {
             // The others wait for this one, however late they are.
             due = state.probe().filter(is_due).cloned().into_iter().collect();
         }
         let mut sending = stream::iter(due)
             .map(|exception| async move {
-                let found = self.app.engine().deliveries().entry_at(exception.place.clone()).await;
-                let sent = match found {
-                    Ok(Some(followed)) => {
-                        self.send(&followed).await.map(|sent| sent.map(|sent| (followed, sent)))
-                    }
-                    // After a restore there is another entry, which has a message of its own.
-                    Ok(None) => Ok(None),
+                let attempted = match self.engine.deliveries().entry_at(exception.place.clone()).await {
+                    Ok(Some(followed)) => self.outlet.send(&followed, Some(&exception)).await,
+                    // After a restore there is another entry, which has messages of its own.
+                    Ok(None) => Ok(Vec::new()),
                     Err(error) => Err(error),
                 };
-                (exception, sent)
+                (exception, attempted)
             })
             .buffered(AT_ONCE);
-        while let Some((exception, sent)) = sending.next().await {
+        while let Some((exception, attempted)) = sending.next().await {
             let mut notes = Gathered::default();
-            match sent? {
-                None => notes.notes.done.push(exception.message),
-                Some((followed, (message, at, sent))) => {
-                    if notes.add(&message, &followed.place, at, &sent) {
-                        self.note(&mut notes).await?;
-                        self.disable(EndpointFault::Gone).await?;
-                        return Ok(None);
-                    }
-                    if sent.is_accepted() {
-                        notes.notes.done.push(exception.message);
-                        notes.notes.retry_all_at = was_down.then_some(at);
-                    } else {
-                        notes.fail_again(exception, &state, at, &sent);
-                    }
-                }
+            if notes.add_again(&exception, &state, attempted?, &O::SCHEDULE) {
+                self.note(&mut notes).await?;
+                self.outlet.end().await?;
+                return Ok(None);
+            }
+            if !was_down {
+                notes.notes.retry_all_at = None;
             }
             state = self.note(&mut notes).await?;
         }
         Ok(Some(state))
     }
 
-    /// Sends the message about an entry; `None` if there is none any more.
-    async fn send(&self, followed: &FollowedEntry) -> Result<Option<(Message, Timestamp, Sent)>, Error> {
-        let Some(message) = about(self.endpoint.id, followed) else { return Ok(None) };
-        let now = self.app.now();
-        // The address and the secret may have changed since the turn began.
-        let platform = self.app.engine().platform();
-        let current = platform.webhook_endpoint(self.endpoint.id).unwrap_or(self.endpoint);
-        let sent = self.app.webhooks.send(current, &message.id, message.body.clone(), now).await;
-        let sent = sent.unwrap_or_else(|error| {
-            tracing::error!(%error, "a message to a webhook endpoint could not be signed");
-            Sent {
-                status: None,
-                outcome: error.to_string(),
-                asked: schedule::Asked::default(),
-                took: Duration::ZERO,
-            }
-        });
-        Ok(Some((message, now, sent)))
-    }
-
     async fn note(&self, gathered: &mut Gathered) -> Result<SubscriberState, Error> {
         let Gathered { mut notes, reached } = std::mem::take(gathered);
         notes.reached = reached.into_values().collect();
         self.has_noted.store(true, Relaxed);
-        self.app.engine().deliveries().note(Arc::clone(self.endpoint), notes, self.app.now()).await
-    }
-
-    /// True unless the endpoint was disabled, removed or begun again since the turn began.
-    fn is_current(&self) -> bool {
-        let platform = self.app.engine().platform();
-        let current = platform.webhook_endpoint(self.endpoint.id);
-        current.is_some_and(|known| known.enabled && known.beginning == self.endpoint.beginning)
-    }
-
-    /// Disables an endpoint that has accepted nothing for days; returns true if it did.
-    async fn disables(&self, state: &SubscriberState) -> Result<bool, Error> {
-        if !schedule::is_failing(state, self.app.now()) {
-            return Ok(false);
-        }
-        self.disable(EndpointFault::Failing).await?;
-        Ok(true)
-    }
-
-    async fn disable(&self, fault: EndpointFault) -> Result<(), Error> {
-        let known = self.app.engine().platform();
-        let Some(known) = known.webhook_endpoint(self.endpoint.id).filter(|known| known.enabled) else {
-            return Ok(());
-        };
-        let disabled = WebhookEndpoint {
-            version: known.version + 1,
-            enabled: false,
-            fault: Some(fault),
-            ..(**known).clone()
-        };
-        let command = Command::SetWebhookEndpoint(Box::new(disabled));
-        let workspace = WorkspaceId::platform();
-        let submission = Submission { workspace, key: None, actor: Actor::System, command };
-        match self.app.engine().run(submission, self.app.now()).await? {
-            Ok(_) => {
-                tracing::warn!(endpoint = %self.endpoint.id, why = fault.as_str(), "a webhook endpoint is disabled")
-            }
-            // Somebody changed it meanwhile; the next turn looks again.
-            Err(refused) => tracing::warn!(why = refused.code(), "a webhook endpoint could not be disabled"),
-        }
-        Ok(())
+        self.engine.deliveries().note(self.outlet.subscriber(), notes, self.outlet.now()).await
     }
 }
 
@@ -273,45 +201,90 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Adds an attempt; returns true if the receiver says that there is no endpoint any more.
-    fn add(&mut self, message: &Message, place: &JournalPlace, at: Timestamp, sent: &Sent) -> bool {
-        self.notes.attempts.push(message.attempt(place.clone(), at, sent));
-        sent.is_gone()
-    }
-
     /// Moves the place in the journal.
     fn reach(&mut self, place: JournalPlace) {
         self.reached.insert(place.workspace.clone(), place);
     }
 
-    /// Adds an exception for a message that was sent for the first time.
-    fn fail(&mut self, message: Message, place: JournalPlace, at: Timestamp, sent: &Sent) {
-        self.notes.exceptions.push(DeliveryException {
-            message: message.id.into(),
-            place,
-            attempts: 1,
-            first_at: at,
-            next_at: schedule::next_at(1, at, sent.asked, chance()),
-            outcome: delivery_outcome(&sent.outcome),
-        });
+    /// How many exceptions are to be noted that are sent again.
+    fn waiting(&self) -> usize {
+        self.notes.exceptions.iter().filter(|exception| exception.next_at.is_some()).count()
     }
 
-    /// Adds an exception that failed again. It is given up after the last pause, unless the
-    /// endpoint has accepted nothing since: then the fault is not the message's.
-    fn fail_again(
+    /// Gives up the exceptions that were tried most often, so that a bounded number waits.
+    fn give_up_excess(&mut self, state: &SubscriberState) {
+        let mut waiting: Vec<&DeliveryException> = state.waiting().collect();
+        waiting.sort_by_key(|exception| exception.attempts);
+        let given_up = waiting.into_iter().skip(WAITING_MAX);
+        let given_up = given_up.map(|exception| DeliveryException { next_at: None, ..exception.clone() });
+        self.notes.exceptions.extend(given_up);
+    }
+
+    /// Adds the first attempt of a message; returns true if the subscriber has ended.
+    fn add(&mut self, attempted: Attempted, schedule: &Schedule) -> bool {
+        let Attempted { attempt, fate } = attempted;
+        let next_at = match fate {
+            Fate::Accepted | Fate::Refused | Fate::SubscriberGone => None,
+            Fate::GivenUp => Some(None),
+            Fate::Again(asked) => Some(schedule.next_at(1, attempt.at, asked, chance())),
+        };
+        let exception = next_at.map(|next_at| DeliveryException {
+            message: attempt.message.clone(),
+            place: attempt.place.clone(),
+            attempts: 1,
+            first_at: attempt.at,
+            next_at,
+            outcome: attempt.outcome.clone(),
+        });
+        let is_gone = fate == Fate::SubscriberGone;
+        self.notes.exceptions.extend(exception);
+        self.notes.attempts.push(attempt);
+        is_gone
+    }
+
+    /// Adds the attempts of what an exception stood for; returns true if the subscriber has ended.
+    ///
+    /// A message that failed again is given up after the last pause, unless the subscriber has
+    /// accepted nothing since: then the fault is not the message's.
+    fn add_again(
         &mut self,
-        exception: DeliveryException,
+        exception: &DeliveryException,
         state: &SubscriberState,
-        at: Timestamp,
-        sent: &Sent,
-    ) {
-        let attempts = exception.attempts.saturating_add(1);
-        let accepts_others = state.accepted_at.is_some_and(|accepted| accepted >= exception.first_at);
-        let next_at = schedule::next_at(attempts, at, sent.asked, chance());
-        let while_down = || schedule::next_while_down(attempts, at, sent.asked, chance());
-        let next_at = next_at.or_else(|| (!accepts_others).then(while_down));
-        let outcome = delivery_outcome(&sent.outcome);
-        self.notes.exceptions.push(DeliveryException { attempts, next_at, outcome, ..exception });
+        attempted: Vec<Attempted>,
+        schedule: &Schedule,
+    ) -> bool {
+        let mut is_done = true;
+        for attempted in attempted {
+            let Attempted { attempt, fate } = &attempted;
+            if attempted.is_answered() {
+                self.notes.retry_all_at = Some(attempt.at);
+            }
+            let attempts = exception.attempts.saturating_add(1);
+            let next_at = match fate {
+                Fate::Again(asked) if attempt.message == exception.message => {
+                    let accepts_others =
+                        state.accepted_at.is_some_and(|accepted| accepted >= exception.first_at);
+                    let next_at = schedule.next_at(attempts, attempt.at, *asked, chance());
+                    let while_down = || schedule.next_while_down(attempts, attempt.at, *asked, chance());
+                    next_at.or_else(|| (!accepts_others).then(while_down))
+                }
+                Fate::GivenUp if attempt.message == exception.message => None,
+                _ => {
+                    if self.add(attempted, schedule) {
+                        return true;
+                    }
+                    continue;
+                }
+            };
+            is_done = false;
+            let outcome = attempt.outcome.clone();
+            self.notes.exceptions.push(DeliveryException { attempts, next_at, outcome, ..exception.clone() });
+            self.notes.attempts.push(attempted.attempt);
+        }
+        if is_done {
+            self.notes.done.push(exception.message.clone());
+        }
+        false
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tollkeeper_ledger::{Platform, Timestamp, WebhookEndpoint, WebhookEndpointId};
 
+use super::outlet::Lag;
 use super::secret::{EndpointSecret, FILE, InstanceSecret};
 use super::sender::{Envelope, Sender, Sent};
 use super::settings::WebhookSettings;
@@ -26,15 +27,6 @@ pub struct Webhooks {
     sent: AtomicU64,
     failed: AtomicU64,
     lags: Mutex<BTreeMap<WebhookEndpointId, Lag>>,
-}
-
-/// How far an endpoint is behind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Lag {
-    /// True if nothing new is sent to it.
-    pub is_down: bool,
-    /// The age of the oldest entry that it has not been sent, in seconds.
-    pub seconds: u64,
 }
 
 /// The numbers for metrics.

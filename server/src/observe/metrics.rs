@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tollkeeper_engine::EngineStats;
 
-use crate::notify::webhooks::WebhookCounts;
+use super::message_counts::MessageCounts;
 
 /// The statuses that responses have. Any other status would be counted under 0, the last one.
 pub const STATUSES: [u16; 22] = [
@@ -221,10 +221,9 @@ impl Metrics {
     }
 
     /// All metrics in the text format of Prometheus.
-    pub fn text(&self, stats: EngineStats, timers_are_held: bool, webhooks: WebhookCounts) -> String {
+    pub fn text(&self, stats: EngineStats, timers_are_held: bool, messages: MessageCounts) -> String {
         let mut text = String::with_capacity(16_384);
-        let written =
-            self.write(&mut text, stats, timers_are_held).and_then(|()| write_webhooks(&mut text, webhooks));
+        let written = self.write(&mut text, stats, timers_are_held).and_then(|()| messages.write(&mut text));
         written.expect("writing to a String does not fail");
         text
     }
@@ -422,35 +421,6 @@ fn write_engine_stats(text: &mut String, stats: EngineStats) -> std::fmt::Result
     Ok(())
 }
 
-fn write_webhooks(text: &mut String, counts: WebhookCounts) -> std::fmt::Result {
-    let WebhookCounts { sent, failed, down, lag_seconds } = counts;
-    for (name, kind, help, value) in [
-        ("tollkeeper_webhook_messages_total", "counter", "Messages that webhook endpoints accepted.", sent),
-        (
-            "tollkeeper_webhook_failures_total",
-            "counter",
-            "Attempts to send a message to a webhook endpoint that failed.",
-            failed,
-        ),
-        (
-            "tollkeeper_webhook_endpoints_down",
-            "gauge",
-            "Webhook endpoints to which nothing new is sent, because too much has failed.",
-            down,
-        ),
-        (
-            "tollkeeper_webhook_lag_seconds",
-            "gauge",
-            "Age of the oldest entry that a webhook endpoint has not been sent.",
-            lag_seconds,
-        ),
-    ] {
-        head(text, name, kind, help)?;
-        writeln!(text, "{name} {value}")?;
-    }
-    Ok(())
-}
-
 fn write_clock(text: &mut String, deviation_millis: i64, timers_are_held: bool) -> std::fmt::Result {
     const DEVIATION: &str = "tollkeeper_clock_deviation_seconds";
     head(text, DEVIATION, "gauge", "How far the clock is ahead of the database's.")?;
@@ -461,7 +431,8 @@ fn write_clock(text: &mut String, deviation_millis: i64, timers_are_held: bool) 
     writeln!(text, "{HELD} {}", u8::from(timers_are_held))
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+/// The lines before the values of a metric.
+pub(super) fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod clock_watch;
 pub(crate) mod log;
+pub(crate) mod message_counts;
 pub(crate) mod metrics;
 pub(crate) mod refusals;
 pub(crate) mod settings;

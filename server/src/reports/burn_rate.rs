@@ -47,6 +47,13 @@ impl Default for BurnRateQuery {
 }
 
 impl BurnRateQuery {
+    /// The question with the part of each operation.
+    #[must_use]
+    pub fn by_operation() -> BurnRateQuery {
+        let group_by = GroupBy { operation: true, ..GroupBy::default() };
+        BurnRateQuery { group_by, ..BurnRateQuery::default() }
+    }
+
     /// Reads the question from query parameters.
     ///
     /// # Errors
@@ -146,6 +153,36 @@ pub struct BurnRate {
 }
 
 impl BurnRate {
+    /// The average use of a day.
+    pub fn daily_average(&self) -> Micros {
+        Micros::new(Averages::of(self.net_in_window, self.days_in_window).daily)
+    }
+
+    /// The days that the credit lasts, and the day on which it is used up; `None` if there is no
+    /// such day.
+    pub fn runway(&self) -> Option<(u32, Date)> {
+        let days = self.forecast.runway_days(self.available).ok()?;
+        Some((days, days_after(self.today, days)))
+    }
+
+    /// The day on which the subscription brings credit the next time.
+    pub fn next_grant_on(&self) -> Option<Date> {
+        self.next_grant_on
+    }
+
+    /// The operations with their average use of a day, those that use the most first. Empty unless
+    /// the question asked for operations.
+    pub fn operations(&self) -> Vec<(String, Micros)> {
+        let rows = self.groups.iter().flat_map(|report| &report.rows);
+        let mut found: Vec<(String, i64)> = rows
+            .filter_map(|(group, sums)| Some((group.operation.as_ref()?.as_str().to_owned(), net(sums))))
+            .filter(|(_, net)| *net > 0)
+            .collect();
+        found.sort_by(|(a, a_net), (b, b_net)| (b_net, a).cmp(&(a_net, b)));
+        let daily = |net| Micros::new(Averages::of(net, self.days_in_window).daily);
+        found.into_iter().map(|(operation, net)| (operation, daily(net))).collect()
+    }
+
     /// The burn rate as JSON.
     pub fn json(&self) -> BurnRateJson<'_> {
         let Averages { daily, monthly } = Averages::of(self.net_in_window, self.days_in_window);

@@ -12,7 +12,7 @@ use super::*;
 use crate::jobs::due_payments::DuePayments;
 use crate::jobs::polling::Polling;
 use crate::jobs::time_outs::TimeOuts;
-use crate::notify::webhooks::WebhookCounts;
+use crate::observe::message_counts::MessageCounts;
 
 /// An engine that fails every command of the workspace `poisoned`, or every batch with one.
 struct Faulty {
@@ -124,7 +124,7 @@ async fn pending(world: &World, workspace: &str) -> String {
 }
 
 async fn metric(world: &World, name: &str) -> u64 {
-    let text = world.app.metrics.text(EngineStats::default(), false, WebhookCounts::default());
+    let text = world.app.metrics.text(EngineStats::default(), false, MessageCounts::default());
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the metric is there");
     line.trim().parse().expect("a number")
 }

@@ -19,6 +19,7 @@ mod follow;
 mod isolation;
 mod limits;
 mod mail_recipients;
+mod mailer;
 mod mails;
 mod matrix;
 mod outcomes;

@@ -111,7 +111,7 @@ async fn an_account_that_is_shown_otherwise_is_counted() {
         let app = App::with_clock(Arc::new(lying), &settings(), clock);
         let mut job = SelfCheck::without_rests();
         job.poll(&app).await;
-        let text = app.metrics.text(app.engine().stats(), false, app.webhooks.counts());
+        let text = app.metrics.text(app.engine().stats(), false, app.message_counts());
         assert!(!text.contains(&format!("{DISAGREEING} 0")), "{wrong:?} is not seen");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use tollkeeper_engine::{DeliveryException, DeliveryNotes, DeliveryPortion, FollowedEntry, SubscriberState};
+use tollkeeper_engine::{
+    DeliveryException, DeliveryNotes, DeliveryPortion, FollowedEntry, Subscriber, SubscriberState,
+};
 use tollkeeper_ledger::{
-    Command, EndpointFault, Id, Kind, MessageType, MessageTypes, Source, WebhookEndpoint, WebhookEndpointId,
-    WorkspaceId,
+    AlertLine, Command, EndpointFault, Id, Kind, MessageType, MessageTypes, Micros, Source, WebhookEndpoint,
+    WebhookEndpointId, WorkspaceId,
 };
 use tollkeeper_testkit::blocking::block_on;
 
@@ -29,22 +31,22 @@ fn endpoint(number: i64, types: MessageTypes, workspace: Option<WorkspaceId>) ->
     }
 }
 
-fn set(client: &TestClient, endpoint: &WebhookEndpoint) -> Arc<WebhookEndpoint> {
+fn set(client: &TestClient, endpoint: &WebhookEndpoint) -> Subscriber {
     client.accepted_by_platform(Command::SetWebhookEndpoint(Box::new(endpoint.clone())));
-    Arc::new(endpoint.clone())
+    Subscriber::Endpoint(Arc::new(endpoint.clone()))
 }
 
 /// Gives the subscribers their share and returns the next portion of one.
-fn portion(client: &TestClient, endpoint: &Arc<WebhookEndpoint>, most: usize) -> DeliveryPortion {
+fn portion(client: &TestClient, subscriber: &Subscriber, most: usize) -> DeliveryPortion {
     let deliveries = client.engine.deliveries();
     block_on(deliveries.distribute()).expect("the engine distributes");
-    let turn = block_on(deliveries.take_turn(Arc::clone(endpoint), client.now)).expect("the engine reads");
+    let turn = block_on(deliveries.take_turn(subscriber.clone(), client.now)).expect("the engine reads");
     assert!(turn.is_some(), "no other server has the turn");
-    block_on(deliveries.portion(Arc::clone(endpoint), most)).expect("the engine reads")
+    block_on(deliveries.portion(subscriber.clone(), most)).expect("the engine reads")
 }
 
-fn note(client: &TestClient, endpoint: &Arc<WebhookEndpoint>, notes: DeliveryNotes) -> SubscriberState {
-    let noted = client.engine.deliveries().note(Arc::clone(endpoint), notes, client.now);
+fn note(client: &TestClient, subscriber: &Subscriber, notes: DeliveryNotes) -> SubscriberState {
+    let noted = client.engine.deliveries().note(subscriber.clone(), notes, client.now);
     block_on(noted).expect("the engine writes")
 }
 
@@ -57,11 +59,11 @@ fn kinds(portion: &DeliveryPortion) -> Vec<Kind> {
 }
 
 /// Hands out all that is owed, in portions of `most`, and notes it.
-fn all(client: &TestClient, endpoint: &Arc<WebhookEndpoint>, most: usize) -> Vec<FollowedEntry> {
+fn all(client: &TestClient, subscriber: &Subscriber, most: usize) -> Vec<FollowedEntry> {
     let mut found = Vec::new();
     for _ in 0..1_000 {
-        let next = portion(client, endpoint, most);
-        note(client, endpoint, reached(&next));
+        let next = portion(client, subscriber, most);
+        note(client, subscriber, reached(&next));
         found.extend(next.entries);
         if !next.more {
             return found;
@@ -129,7 +131,7 @@ pub(super) fn a_place_survives_a_restart_and_a_part_of_a_portion_counts(store: &
     let client = client.restarted(store);
     let next = portion(&client, &endpoint, 10);
     assert_eq!(next.entries.len(), 3, "two were noted");
-    let state = block_on(client.engine.deliveries().state(Arc::clone(&endpoint))).expect("it reads");
+    let state = block_on(client.engine.deliveries().state(endpoint.clone())).expect("it reads");
     assert_eq!(state.exceptions, [failed]);
     let notes = DeliveryNotes { done: vec!["msg_1".into()], ..reached(&next) };
     assert_eq!(note(&client, &endpoint, notes).exceptions, []);
@@ -170,7 +172,7 @@ pub(super) fn an_endpoint_can_begin_again(store: &dyn Store) {
     client.charge("two", charge("message", 1));
     (record.version, record.enabled, record.fault) = (3, true, None);
     let again = set(&client, &record);
-    assert_eq!(again.subscriber(), stopped.subscriber());
+    assert_eq!(again.name(), stopped.name());
     let next = portion(&client, &again, 10);
     assert_eq!(next.entries.len(), 2, "it goes on where it stopped");
     (record.version, record.beginning) = (4, 2);
@@ -182,4 +184,32 @@ pub(super) fn an_endpoint_can_begin_again(store: &dyn Store) {
     block_on(client.engine.deliveries().distribute()).expect("the engine distributes");
     let state = block_on(client.engine.deliveries().state(anew)).expect("it reads");
     assert_eq!(state, SubscriberState::default());
+}
+
+pub(super) fn the_sender_of_mail_begins_when_it_is_first_served(store: &dyn Store) {
+    let mut client = TestClient::with_credit(store, 100_000);
+    let thresholds = [20_000, 90_000].map(|amount| AlertLine::Amount(Micros::new(amount)));
+    let set_alerts = Command::SetAlerts { thresholds: thresholds.into(), cooldown_seconds: 0 };
+    client.submit(acme(), None, set_alerts).expect("it is accepted");
+    block_on(client.engine.deliveries().prepare()).expect("the engine prepares");
+    client.charge("one", charge("try_on", 1));
+    assert_eq!(portion(&client, &Subscriber::Mail, 10).entries, [], "what came before is not handed out");
+    client.grant("more", Source::Promotional, 50_000);
+    client.create_workspace(workspace("other"));
+    client.charge("two", charge("try_on", 6));
+    let next = portion(&client, &Subscriber::Mail, 10);
+    assert_eq!(kinds(&next), [Kind::BalanceRecovered, Kind::BalanceLow, Kind::BalanceLow]);
+    let client = client.restarted(store);
+    assert_eq!(portion(&client, &Subscriber::Mail, 10), next, "it is handed out until it is noted");
+    note(&client, &Subscriber::Mail, reached(&next));
+    let some = MessageTypes::These(vec![MessageType::GrantCreated]);
+    let mut record = endpoint(1, some, None);
+    set(&client, &record);
+    (record.version, record.enabled, record.fault) = (2, false, Some(EndpointFault::Gone));
+    set(&client, &record);
+    client.accepted_by_platform(Command::RemoveWebhookEndpoint(record.id));
+    let found = all(&client, &Subscriber::Mail, 1);
+    let of: Vec<_> = found.iter().map(|found| (&found.place.workspace, found.record.entry.n)).collect();
+    assert_eq!(of.len(), 2, "an endpoint was set twice: {of:?}");
+    assert!(of.iter().all(|(workspace, _)| workspace.is_platform()), "{of:?}");
 }

@@ -218,6 +218,10 @@ pub const CLAUSES: &[Clause] = &[
         deliveries::an_endpoint_of_a_workspace_is_handed_its_own,
     ),
     ("an endpoint can begin again where it stopped, or now", deliveries::an_endpoint_can_begin_again),
+    (
+        "the sender of e-mail begins when it is first served",
+        deliveries::the_sender_of_mail_begins_when_it_is_first_served,
+    ),
     ("stats count entries, commands and pending charges", store::stats_count_entries_and_commands),
     ("concurrent large batches run each key once", store::concurrent_large_batches_run_each_key_once),
 ];

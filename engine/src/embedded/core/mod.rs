@@ -327,6 +327,11 @@ impl Core {
         self.machine.as_ref().map(|machine| Arc::clone(&machine.platform))
     }
 
+    /// The sequence number of the last entry since the start that a subscriber may follow.
+    pub(super) fn last_followed(&self) -> u64 {
+        self.machine.as_ref().map_or(0, |machine| machine.last_followed)
+    }
+
     /// How often an entry was read from the journal's file.
     #[cfg(test)]
     pub(crate) fn entries_read(&mut self) -> Result<i32, Error> {

@@ -31,6 +31,7 @@ use super::in_flight::{InFlightBatch, UncommittedEntries};
 use super::quarantine::Quarantine;
 use crate::answer::Asked;
 use crate::clock::warn_of_account_ahead;
+use crate::delivery::subscriber;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::Journal;
 use crate::embedded::storage::key_index::{Fingerprints, KeyIndex, Name};
@@ -76,6 +77,8 @@ pub(crate) struct StateMachine {
     pub(super) found: Vec<u64>,
     /// Entries since the start that were decided while their account was ahead of the clock.
     pub(super) decided_ahead: u64,
+    /// The sequence number of the last entry since the start that a subscriber may follow.
+    pub(super) last_followed: u64,
 }
 
 /// The parts of a state machine before the rest of the journal is replayed.
@@ -167,6 +170,7 @@ impl StateMachine {
             accounts_persisted_to,
             found: Vec::new(),
             decided_ahead: 0,
+            last_followed: 0,
         }
     }
 
@@ -497,6 +501,9 @@ impl StateMachine {
         if entry.decided_at != entry.at {
             warn_of_account_ahead(self.decided_ahead, 1, &slot.account.profile.id, entry.at);
             self.decided_ahead += 1;
+        }
+        if subscriber::is_followed(&self.platform, entry.body.kind()) {
+            self.last_followed = header.seq;
         }
         let bytes = self.uncommitted.begin_entry(&header);
         let canonical = bytes.len();

@@ -8,16 +8,17 @@
 pub(crate) mod store;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tollkeeper_ledger::{Timestamp, WebhookEndpoint, WorkspaceId};
+use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
 use self::store::{Cursor, DeliveryStore};
 use super::Embedded;
 use super::scan::lists::Reader;
 use super::scan::readers::Readers;
 use crate::{
-    BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, Error, FollowedEntry, JournalPlace,
+    BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, Error, FollowedEntry, JournalPlace, Subscriber,
     SubscriberState,
 };
 
@@ -27,12 +28,20 @@ pub(super) struct DeliveryFiles {
     directory: PathBuf,
     readers: Readers,
     store: Arc<Mutex<Option<DeliveryStore>>>,
+    /// True once something was asked for.
+    is_used: AtomicBool,
     is_read_only: bool,
 }
 
 impl DeliveryFiles {
     pub(super) fn new(directory: PathBuf, readers: Readers, is_read_only: bool) -> DeliveryFiles {
-        DeliveryFiles { directory, readers, store: Arc::default(), is_read_only }
+        DeliveryFiles {
+            directory,
+            readers,
+            store: Arc::default(),
+            is_used: AtomicBool::new(false),
+            is_read_only,
+        }
     }
 
     /// Runs `work` with the store on a reading thread; makes the store if it is not there.
@@ -43,6 +52,7 @@ impl DeliveryFiles {
         if self.is_read_only {
             return Err(Error::unavailable("the data directory is open for reading only"));
         }
+        self.is_used.store(true, Relaxed);
         let (store, directory) = (Arc::clone(&self.store), self.directory.clone());
         let read = move |reader: &Reader, _: &WorkspaceId| {
             let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,48 +71,51 @@ impl Deliveries for Embedded {
     }
 
     fn distribute(&self) -> BoxFuture<'_, Result<(), Error>> {
-        let platform = self.core.platform();
-        let names: Vec<String> =
-            platform.webhook_endpoints.iter().map(|endpoint| endpoint.subscriber()).collect();
+        if !self.deliveries.is_used.load(Relaxed) {
+            // Nothing is kept yet, and the file is made only for those who need it.
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let names = Subscriber::names(&self.core.platform());
         Box::pin(self.deliveries.with_store(move |_, store| store.retain(&names)))
     }
 
     fn take_turn(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         _now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>> {
-        let state = move |_: &Reader, store: &DeliveryStore| store.state(&endpoint.subscriber()).map(Some);
-        Box::pin(self.deliveries.with_store(state))
+        Box::pin(self.deliveries.with_store(move |reader, store| {
+            let name = subscriber.name();
+            if subscriber == Subscriber::Mail && store.cursor(&name)?.is_none() {
+                store.set(&name, reader.journal_end()?, &SubscriberState::default())?;
+            }
+            store.state(&name).map(Some)
+        }))
     }
 
-    fn portion(
-        &self,
-        endpoint: Arc<WebhookEndpoint>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+    fn portion(&self, subscriber: Subscriber, most: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
         let most = most.max(1);
         Box::pin(self.deliveries.with_store(move |reader, store| {
-            let at = place(reader, store, &endpoint)?;
-            reader.followed(&endpoint, at, most)
+            let at = place(reader, store, &subscriber)?;
+            reader.followed(&subscriber, at, most)
         }))
     }
 
     fn note(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         notes: DeliveryNotes,
         _now: Timestamp,
     ) -> BoxFuture<'_, Result<SubscriberState, Error>> {
         Box::pin(self.deliveries.with_store(move |reader, store| {
-            let name = endpoint.subscriber();
+            let name = subscriber.name();
             let mut state = store.state(&name)?;
             if notes == (DeliveryNotes { ends_turn: true, ..DeliveryNotes::default() }) {
                 // No other server waits for the turn.
                 return Ok(state);
             }
             state.apply(&notes);
-            let at = place(reader, store, &endpoint)?;
+            let at = place(reader, store, &subscriber)?;
             let reached = notes.reached.iter().max_by_key(|reached| reached.seq);
             let at = match reached {
                 Some(JournalPlace { seq, hash, .. }) if *seq >= at.seq => Cursor { seq: *seq, hash: *hash },
@@ -113,13 +126,13 @@ impl Deliveries for Embedded {
         }))
     }
 
-    fn state(&self, endpoint: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+    fn state(&self, subscriber: Subscriber) -> BoxFuture<'_, Result<SubscriberState, Error>> {
         if self.deliveries.is_read_only {
             let read = DeliveryStore::open_to_read(&self.deliveries.directory)
-                .and_then(|store| store.map(|store| store.state(&endpoint.subscriber())).transpose());
+                .and_then(|store| store.map(|store| store.state(&subscriber.name())).transpose());
             return Box::pin(std::future::ready(read.map(Option::unwrap_or_default)));
         }
-        Box::pin(self.deliveries.with_store(move |_, store| store.state(&endpoint.subscriber())))
+        Box::pin(self.deliveries.with_store(move |_, store| store.state(&subscriber.name())))
     }
 
     fn entry_at(&self, place: JournalPlace) -> BoxFuture<'_, Result<Option<FollowedEntry>, Error>> {
@@ -133,9 +146,9 @@ impl Deliveries for Embedded {
 }
 
 /// The place of a subscriber, which it keeps until something is noted.
-fn place(reader: &Reader, store: &DeliveryStore, endpoint: &WebhookEndpoint) -> Result<Cursor, Error> {
-    let own = store.cursor(&endpoint.subscriber())?;
-    reader.place_to_go_on(endpoint, own, store.origin())
+fn place(reader: &Reader, store: &DeliveryStore, subscriber: &Subscriber) -> Result<Cursor, Error> {
+    let own = store.cursor(&subscriber.name())?;
+    reader.place_to_go_on(subscriber, own, store.origin())
 }
 
 #[cfg(test)]
@@ -143,7 +156,8 @@ mod tests {
     use std::path::Path;
 
     use tollkeeper_ledger::{
-        Actor, Command, GrantRequest, Id, MessageTypes, Micros, Source, Submission, WebhookEndpointId,
+        Actor, Command, GrantRequest, Id, MessageTypes, Micros, Source, Submission, WebhookEndpoint,
+        WebhookEndpointId,
     };
 
     use super::*;
@@ -168,8 +182,8 @@ mod tests {
         }
     }
 
-    fn endpoint() -> Arc<WebhookEndpoint> {
-        Arc::new(WebhookEndpoint {
+    fn endpoint() -> WebhookEndpoint {
+        WebhookEndpoint {
             id: WebhookEndpointId(Id::v7(1, 0, 1)),
             version: 1,
             url: "https://receiver.example".into(),
@@ -182,14 +196,18 @@ mod tests {
             beginning: 1,
             secret_digest: [1; 32],
             created_at: NOW,
-        })
+        }
+    }
+
+    fn subscriber() -> Subscriber {
+        Subscriber::Endpoint(Arc::new(endpoint()))
     }
 
     /// The amounts that the next portion is about, and how many other entries. Notes them.
     async fn next(engine: &Embedded) -> (Vec<i64>, usize) {
-        let portion = engine.portion(endpoint(), 100).await.expect("it reads");
+        let portion = engine.portion(subscriber(), 100).await.expect("it reads");
         let notes = DeliveryNotes { reached: portion.end, ..DeliveryNotes::default() };
-        engine.note(endpoint(), notes, NOW).await.expect("it writes");
+        engine.note(subscriber(), notes, NOW).await.expect("it writes");
         let amount =
             |followed: &FollowedEntry| followed.record.entry.body.legs().map(|legs| legs.amount.get());
         let amounts: Vec<i64> = portion.entries.iter().filter_map(amount).collect();
@@ -205,8 +223,7 @@ mod tests {
         engine.prepare().await.expect("it is ready");
         run(&engine, WorkspaceId::new("acme").expect("a name"), Command::CreateWorkspace(Default::default()))
             .await;
-        run(&engine, WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new((*endpoint()).clone())))
-            .await;
+        run(&engine, WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new(endpoint()))).await;
         grants(&engine, 1..3).await;
         assert_eq!(next(&engine).await, (vec![1, 2], 0));
         grants(&engine, 3..4).await;
@@ -238,8 +255,7 @@ mod tests {
         engine.prepare().await.expect("it is ready");
         run(&engine, WorkspaceId::new("acme").expect("a name"), Command::CreateWorkspace(Default::default()))
             .await;
-        run(&engine, WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new((*endpoint()).clone())))
-            .await;
+        run(&engine, WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new(endpoint()))).await;
         grants(&engine, 1..3).await;
         engine.close().await.expect("it closes");
         drop(engine);
@@ -249,7 +265,7 @@ mod tests {
         grants(&engine, 3..4).await;
         assert_eq!(next(&engine).await, (vec![3], 0));
         let read_only = Embedded::open_read_only(scratch.path()).expect("it reads");
-        assert_eq!(read_only.state(endpoint()).await.expect("it reads"), SubscriberState::default());
-        assert!(read_only.portion(endpoint(), 1).await.is_err(), "it writes nothing");
+        assert_eq!(read_only.state(subscriber()).await.expect("it reads"), SubscriberState::default());
+        assert!(read_only.portion(subscriber(), 1).await.is_err(), "it writes nothing");
     }
 }

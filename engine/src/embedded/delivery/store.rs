@@ -97,7 +97,7 @@ impl DeliveryStore {
         let bytes = found.map_err(|error| self.failed(error))?;
         let Some(bytes) = bytes else { return Ok(SubscriberState::default()) };
         Ok(SubscriberState::decode(&bytes).unwrap_or_else(|| {
-            tracing::error!(subscriber = name, "what failed of a webhook endpoint cannot be read");
+            tracing::error!(subscriber = name, "what failed of a subscriber cannot be read");
             SubscriberState::default()
         }))
     }

@@ -4,12 +4,12 @@
 //! there, it was restored from a copy: the subscriber goes back to the entry before the one that
 //! says so.
 
-use tollkeeper_ledger::{Entry, EntryBody, Hash, MessageType, WebhookEndpoint, WorkspaceId};
+use tollkeeper_ledger::{Entry, EntryBody, Hash, WebhookEndpoint, WorkspaceId};
 
 use super::lists::Reader;
 use crate::embedded::delivery::store::Cursor;
 use crate::embedded::storage::block::Stored;
-use crate::{DeliveryPortion, EntryRecord, Error, FollowedEntry, JournalPlace};
+use crate::{DeliveryPortion, EntryRecord, Error, FollowedEntry, JournalPlace, Subscriber};
 
 /// The most entries that one portion looks at.
 const LOOKS_MAX: u64 = 8_192;
@@ -34,7 +34,7 @@ impl Reader {
     /// The next entries of a subscriber behind its place, at most `most`.
     pub(crate) fn followed(
         &self,
-        endpoint: &WebhookEndpoint,
+        subscriber: &Subscriber,
         at: Cursor,
         most: usize,
     ) -> Result<DeliveryPortion, Error> {
@@ -43,11 +43,11 @@ impl Reader {
         if through == at.seq {
             return Ok(DeliveryPortion::default());
         }
-        let Some(only) = self.followed_account(endpoint)? else {
+        let Some(only) = self.followed_account(subscriber)? else {
             // The workspace that is followed does not exist yet, so there is nothing of it.
             return self.portion(Vec::new(), through, through < last);
         };
-        let kinds = endpoint.types.kinds();
+        let kinds = subscriber.kinds();
         let (mut found, mut end) = (Vec::new(), at.seq);
         self.journal.read_range(at.seq + 1, through, |stored| {
             if found.len() == most {
@@ -58,7 +58,7 @@ impl Reader {
             let is_of_kind = stored.bytes.get(KIND_BYTE).is_some_and(|code| kinds.contains_code(*code));
             if is_of_kind && only.is_none_or(|only| only == account_index) {
                 let entry = stored.entry()?;
-                if wants(endpoint, &entry) {
+                if subscriber.follows(&entry) {
                     let record = EntryRecord { entry, hash: stored.hash() };
                     found.push(Found { seq: end, account_index, record });
                 }
@@ -70,8 +70,8 @@ impl Reader {
     }
 
     /// The index of the account that is followed, if it is one; `None` if there is no such account.
-    fn followed_account(&self, endpoint: &WebhookEndpoint) -> Result<Option<Option<u32>>, Error> {
-        let Some(workspace) = endpoint.workspace.clone() else { return Ok(Some(None)) };
+    fn followed_account(&self, subscriber: &Subscriber) -> Result<Option<Option<u32>>, Error> {
+        let Some(workspace) = subscriber.workspace().cloned() else { return Ok(Some(None)) };
         let found = self.core.blocking_read(move |core| core.account_index(&workspace))?;
         Ok(found.map(Some))
     }
@@ -107,27 +107,35 @@ impl Reader {
     /// there. `origin`: where the journal ended when places began to be kept.
     pub(crate) fn place_to_go_on(
         &self,
-        endpoint: &WebhookEndpoint,
+        subscriber: &Subscriber,
         own: Option<Cursor>,
         origin: Cursor,
     ) -> Result<Cursor, Error> {
         let Some(own) = own else {
-            let begins = self.beginning(endpoint)?;
+            let begins = self.beginning(subscriber)?;
             return Ok(if begins.seq < origin.seq { origin } else { begins });
         };
         if own.seq == 0 || self.hash_at(own.seq)? == Some(own.hash) {
             return Ok(own);
         }
-        let subscriber = endpoint.subscriber();
-        tracing::warn!(subscriber, "the journal was restored: a webhook endpoint goes back");
+        let name = subscriber.name();
+        tracing::warn!(subscriber = name, "the journal was restored: a subscriber goes back");
         match self.before_restore()? {
             Some(common) if common.seq < own.seq => Ok(common),
-            _ => self.beginning(endpoint),
+            _ => self.beginning(subscriber),
+        }
+    }
+
+    /// The entry with which a subscriber begins.
+    fn beginning(&self, subscriber: &Subscriber) -> Result<Cursor, Error> {
+        match subscriber {
+            Subscriber::Endpoint(endpoint) => self.beginning_of(endpoint),
+            Subscriber::Mail => self.journal_end(),
         }
     }
 
     /// The entry with which the present beginning of an endpoint begins.
-    fn beginning(&self, endpoint: &WebhookEndpoint) -> Result<Cursor, Error> {
+    fn beginning_of(&self, endpoint: &WebhookEndpoint) -> Result<Cursor, Error> {
         let mut begins = Cursor::default();
         self.walk_platform(|seq, entry, hash| {
             let EntryBody::WebhookEndpointSet(set) = &entry.body else { return true };
@@ -168,9 +176,4 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// True if the endpoint is sent a message about the entry.
-pub(crate) fn wants(endpoint: &WebhookEndpoint, entry: &Entry) -> bool {
-    MessageType::of(entry).is_some_and(|message| endpoint.types.contains(message))
 }

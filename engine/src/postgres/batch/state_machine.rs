@@ -18,6 +18,7 @@ use super::prefetch::{ChargeRef, GrantRef, Loaded, Resolved};
 use super::texts;
 use super::write::{BatchWrites, EntryRef, EntryRow, KeyRef, PendingWrite, PlatformNumbers};
 use crate::answer::{self, Asked, Records};
+use crate::delivery::subscriber;
 use crate::hash::digest;
 use crate::postgres::database::decode::decode_entry;
 use crate::postgres::database::session::Uuid;
@@ -263,7 +264,7 @@ impl<'a> StateMachine<'a> {
             let other = self.entries_by_key.insert(key, self.writes.entries.len());
             assert!(other.is_none(), "i07: one entry for each idempotency key");
         }
-        if self.platform.platform.followed.contains(entry.body.kind()) {
+        if subscriber::is_followed(&self.platform.platform, entry.body.kind()) {
             self.writes.followed.insert(account_index);
         }
         let opening_entry = entry.body.charge().and_then(|(_, opening_entry)| opening_entry);

@@ -10,6 +10,8 @@
 //! A number of the whole database would not be in the order of commits. The numbers of a workspace
 //! are, so places are numbers of workspaces. No transaction is open while a message is sent.
 //!
+//! The sender of e-mail is a subscriber once it was served for the first time, which makes its row.
+//!
 //! Guarantee: an endpoint that is committed before a batch is given the entries of the batch. Every
 //! batch checks the number of the platform's last entry, and a distribution checks it after it has
 //! taken the rows. So neither works with an older list of endpoints than the rows were written
@@ -20,7 +22,7 @@ mod statements;
 
 use std::sync::Arc;
 
-use tollkeeper_ledger::{Entry, MessageType, Platform, Timestamp, WebhookEndpoint, WorkspaceId};
+use tollkeeper_ledger::{Platform, Timestamp, WorkspaceId};
 
 use self::connection::transaction;
 use super::Postgres;
@@ -32,7 +34,7 @@ use super::shared::SharedState;
 use crate::hash::digest;
 use crate::{
     BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, EntryRecord, Error, FollowedEntry, JournalPlace,
-    SubscriberState,
+    Subscriber, SubscriberState,
 };
 
 /// How many workspaces are distributed in one transaction.
@@ -66,10 +68,10 @@ impl Deliveries for Postgres {
 
     fn take_turn(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>> {
-        let (name, holder) = (endpoint.subscriber(), self.shared.deliveries.holder);
+        let (name, holder) = (subscriber.name(), self.shared.deliveries.holder);
         self.read(move |session: Arc<DbSession>| {
             let name = name.clone();
             async move {
@@ -91,20 +93,16 @@ impl Deliveries for Postgres {
         })
     }
 
-    fn portion(
-        &self,
-        endpoint: Arc<WebhookEndpoint>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+    fn portion(&self, subscriber: Subscriber, most: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
         self.read(move |session: Arc<DbSession>| {
-            let endpoint = Arc::clone(&endpoint);
-            async move { portion(&session, &endpoint, most.max(1)).await }
+            let subscriber = subscriber.clone();
+            async move { portion(&session, &subscriber, most.max(1)).await }
         })
     }
 
     fn note(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         notes: DeliveryNotes,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<SubscriberState, Error>> {
@@ -112,12 +110,12 @@ impl Deliveries for Postgres {
         self.on_reader_thread(async move {
             let until = if notes.ends_turn { 0 } else { now.plus_seconds(TURN_SECONDS).millis() };
             let turn = (shared.deliveries.holder, until);
-            transaction(&shared, |session| note(session, endpoint.subscriber(), notes, turn)).await
+            transaction(&shared, |session| note(session, subscriber.name(), notes, turn)).await
         })
     }
 
-    fn state(&self, endpoint: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>> {
-        let name = endpoint.subscriber();
+    fn state(&self, subscriber: Subscriber) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+        let name = subscriber.name();
         self.read(move |session: Arc<DbSession>| {
             let name = name.clone();
             async move {
@@ -154,7 +152,7 @@ fn state_of(name: &str, bytes: &[u8]) -> Result<SubscriberState, Error> {
         return Ok(SubscriberState::default());
     }
     Ok(SubscriberState::decode(bytes).unwrap_or_else(|| {
-        tracing::error!(subscriber = name, "what failed of a webhook endpoint cannot be read");
+        tracing::error!(subscriber = name, "what failed of a subscriber cannot be read");
         SubscriberState::default()
     }))
 }
@@ -182,14 +180,14 @@ async fn distribute(shared: &SharedState) -> Result<bool, Failure> {
             // The rows may be of an endpoint that this server does not know yet.
             return Err(Failure::Conflict);
         }
-        let owed = Owed::of(&platform, &taken)?;
+        let mail_follows = !session.query_text(statements::EXISTS, &[&Subscriber::MAIL]).await?.is_empty();
+        let owed = Owed::of(&platform, mail_follows, &taken)?;
         if !owed.workspace.is_empty() {
             let Owed { workspace, subscriber, after_n, n } = &owed;
             session.query_text(statements::ADD_OWED, &[workspace, subscriber, after_n, n]).await?;
         }
         if retains {
-            let names: Vec<String> =
-                platform.webhook_endpoints.iter().map(|endpoint| endpoint.subscriber()).collect();
+            let names = Subscriber::names(&platform);
             for statement in statements::RETAIN {
                 session.query_text(statement, &[&names]).await?;
             }
@@ -218,7 +216,10 @@ struct Owed {
 
 impl Owed {
     /// What each subscriber is given of rows of `unsent`, in the order of the workspaces.
-    fn of(platform: &Platform, taken: &[tokio_postgres::Row]) -> Result<Owed, Error> {
+    fn of(platform: &Platform, mail_follows: bool, taken: &[tokio_postgres::Row]) -> Result<Owed, Error> {
+        let endpoints = platform.webhook_endpoints.iter().cloned().map(Subscriber::Endpoint);
+        let subscribers: Vec<Subscriber> =
+            endpoints.chain(mail_follows.then_some(Subscriber::Mail)).collect();
         let mut rows: Vec<(&str, i64, i64)> = Vec::with_capacity(taken.len());
         for row in taken {
             rows.push((column(row, 0)?, column(row, 1)?, column(row, 2)?));
@@ -226,12 +227,12 @@ impl Owed {
         rows.sort_unstable();
         let mut owed = Owed::default();
         for (workspace, after_n, n) in rows {
-            let follows = |endpoint: &&Arc<WebhookEndpoint>| {
-                endpoint.workspace.as_ref().is_none_or(|only| only.as_str() == workspace)
+            let follows = |subscriber: &&Subscriber| {
+                subscriber.workspace().is_none_or(|only| only.as_str() == workspace)
             };
-            for endpoint in platform.webhook_endpoints.iter().filter(follows) {
+            for subscriber in subscribers.iter().filter(follows) {
                 owed.workspace.push(workspace.to_owned());
-                owed.subscriber.push(endpoint.subscriber());
+                owed.subscriber.push(subscriber.name());
                 owed.after_n.push(after_n);
                 owed.n.push(n);
             }
@@ -242,10 +243,10 @@ impl Owed {
 
 async fn portion(
     session: &DbSession,
-    endpoint: &WebhookEndpoint,
+    subscriber: &Subscriber,
     most: usize,
 ) -> Result<DeliveryPortion, Failure> {
-    let owed = session.query_text(statements::OWED, &[&endpoint.subscriber(), &WORKSPACES_MAX]).await?;
+    let owed = session.query_text(statements::OWED, &[&subscriber.name(), &WORKSPACES_MAX]).await?;
     let mut portion = DeliveryPortion { more: owed.len() as i64 == WORKSPACES_MAX, ..Default::default() };
     for row in &owed {
         if portion.entries.len() >= most {
@@ -255,7 +256,7 @@ async fn portion(
         let (workspace, after_n, n) = (column::<&str>(row, 0)?, column(row, 1)?, column(row, 2)?);
         let most_left = most - portion.entries.len();
         portion.more |=
-            add_of_workspace(session, endpoint, &mut portion, (workspace, after_n, n), most_left).await?;
+            add_of_workspace(session, subscriber, &mut portion, (workspace, after_n, n), most_left).await?;
     }
     Ok(portion)
 }
@@ -263,7 +264,7 @@ async fn portion(
 /// Adds the entries of one workspace; returns true if some are left.
 async fn add_of_workspace(
     session: &DbSession,
-    endpoint: &WebhookEndpoint,
+    subscriber: &Subscriber,
     portion: &mut DeliveryPortion,
     (name, after_n, n): (&str, i64, i64),
     most: usize,
@@ -274,7 +275,7 @@ async fn add_of_workspace(
     } else {
         WorkspaceId::new(name).map_err(|_| Error::damaged("a row is of no workspace"))?
     };
-    let kinds = endpoint.types.kinds();
+    let kinds = subscriber.kinds();
     let rows = session.query(Sql::EntriesAfter, &[&name, &after_n, &LOOKS_MAX]).await?;
     let (mut end, mut found) = (None, 0);
     for row in &rows {
@@ -290,7 +291,7 @@ async fn add_of_workspace(
             if entry.n != number {
                 return Err(Error::damaged(format!("the journal of workspace {name} has a gap")).into());
             }
-            if wants(endpoint, &entry) {
+            if subscriber.follows(&entry) {
                 let record = EntryRecord { entry, hash: place.hash };
                 portion.entries.push(FollowedEntry { place: place.clone(), record });
                 found += 1;
@@ -301,11 +302,6 @@ async fn add_of_workspace(
     let reached = end.as_ref().map_or(after_n, |end| end.n as i64);
     portion.end.extend(end);
     Ok(reached < n)
-}
-
-/// True if the endpoint is sent a message about the entry.
-fn wants(endpoint: &WebhookEndpoint, entry: &Entry) -> bool {
-    MessageType::of(entry).is_some_and(|message| endpoint.types.contains(message))
 }
 
 async fn note(

@@ -13,6 +13,9 @@ pub(super) const TAKE_UNSENT: &str =
 /// The number of the platform's last entry.
 pub(super) const PLATFORM_NUMBER: &str = "SELECT n FROM platform";
 
+/// A row if there is a subscriber with this name.
+pub(super) const EXISTS: &str = "SELECT 1 FROM subscriber WHERE name = $1";
+
 /// Gives subscribers what is new. What they were given before and have not been sent stays.
 pub(super) const ADD_OWED: &str = "INSERT INTO owed (workspace, subscriber, after_n, n, queued_at)
      SELECT *, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
-use tollkeeper_engine::{DeliveryAttempt, DeliveryException, DeliveryNotes, JournalPlace, SubscriberState};
+use tollkeeper_engine::{
+    DeliveryAttempt, DeliveryException, DeliveryNotes, JournalPlace, Subscriber, SubscriberState,
+};
 use tollkeeper_ledger::WebhookEndpoint;
 use utoipa::ToSchema;
 
@@ -16,6 +18,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, of};
 use crate::notify::envelope::{Message, nowhere};
+use crate::notify::schedule::{Schedule, WEBHOOKS};
 use crate::wire::write::Time;
 
 /// About the size of one row in JSON.
@@ -64,7 +67,8 @@ const EXCEPTION_EXAMPLE: &str = r#"{"message": "msg_3b0c44298fc1c149afbf4c8996fb
     "status": "waiting", "attempts": 2, "first_at": "2026-11-23T15:04:05.678Z",
     "next_at": "2026-11-23T15:09:10.678Z", "outcome": "the receiver answered 500"}"#;
 
-const EXAMPLE: &str = r#"{"down": false, "failing_since": "2026-11-23T15:04:05.678Z", "exceptions": [
+/// An example of what is kept of a subscriber.
+pub const EXAMPLE: &str = r#"{"down": false, "failing_since": "2026-11-23T15:04:05.678Z", "exceptions": [
     {"message": "msg_3b0c44298fc1c149afbf4c8996fb9242", "workspace": "acme", "entry": 12, "status": "waiting",
      "attempts": 2, "first_at": "2026-11-23T15:04:05.678Z", "next_at": "2026-11-23T15:09:10.678Z",
      "outcome": "the receiver answered 500"}], "attempts": [
@@ -72,7 +76,7 @@ const EXAMPLE: &str = r#"{"down": false, "failing_since": "2026-11-23T15:04:05.6
      "at": "2026-11-23T15:04:05.678Z", "took_ms": 41, "accepted": false, "http_status": 500,
      "outcome": "the receiver answered 500"}]}"#;
 
-/// What is kept of the messages to an endpoint.
+/// What is kept of the messages to a subscriber: a webhook endpoint, or the sender of mails.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Deliveries)]
 pub struct DeliveriesJson<'a> {
@@ -142,6 +146,20 @@ pub struct AttemptJson<'a> {
     outcome: &'a str,
 }
 
+impl DeliveriesJson<'_> {
+    /// What is kept of a subscriber, as a response.
+    pub fn response(state: &SubscriberState, schedule: &Schedule) -> Response {
+        let rows = state.exceptions.len() + state.attempts.len();
+        let shown = DeliveriesJson {
+            down: schedule.is_down(state),
+            failing_since: state.failing_since.map(Time),
+            exceptions: state.exceptions.iter().map(ExceptionJson::of).collect(),
+            attempts: state.attempts.iter().rev().map(AttemptJson::of).collect(),
+        };
+        json(StatusCode::OK, ROW_BYTES * (rows + 1), &shown)
+    }
+}
+
 fn workspace(place: &JournalPlace) -> Option<&str> {
     Some(&place.workspace).filter(|workspace| !workspace.is_platform()).map(|workspace| workspace.as_str())
 }
@@ -184,7 +202,8 @@ impl<'a> AttemptJson<'a> {
 }
 
 async fn state(call: &Call, endpoint: &Arc<WebhookEndpoint>) -> Result<SubscriberState, Problem> {
-    Ok(call.app.engine().deliveries().state(Arc::clone(endpoint)).await?)
+    let subscriber = Subscriber::Endpoint(Arc::clone(endpoint));
+    Ok(call.app.engine().deliveries().state(subscriber).await?)
 }
 
 /// Notes something without ending or taking the turn of a server.
@@ -193,7 +212,8 @@ async fn note(
     endpoint: &Arc<WebhookEndpoint>,
     notes: DeliveryNotes,
 ) -> Result<SubscriberState, Problem> {
-    let noted = call.app.engine().deliveries().note(Arc::clone(endpoint), notes, call.now).await?;
+    let subscriber = Subscriber::Endpoint(Arc::clone(endpoint));
+    let noted = call.app.engine().deliveries().note(subscriber, notes, call.now).await?;
     call.app.webhooks.wake.notify_one();
     Ok(noted)
 }
@@ -219,14 +239,7 @@ async fn ping(call: Call) -> Result<Response, Problem> {
 /// `GET /v1/webhook-endpoints/{endpoint}/deliveries`.
 async fn list(call: Call) -> Result<Response, Problem> {
     let state = state(&call, &known(&call)?).await?;
-    let rows = state.exceptions.len() + state.attempts.len();
-    let shown = DeliveriesJson {
-        down: state.is_down(),
-        failing_since: state.failing_since.map(Time),
-        exceptions: state.exceptions.iter().map(ExceptionJson::of).collect(),
-        attempts: state.attempts.iter().rev().map(AttemptJson::of).collect(),
-    };
-    Ok(json(StatusCode::OK, ROW_BYTES * (rows + 1), &shown))
+    Ok(DeliveriesJson::response(&state, &WEBHOOKS))
 }
 
 /// `POST /v1/webhook-endpoints/{endpoint}/deliveries/{delivery}/resend`.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tollkeeper_engine::{
-    BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, Error, FollowedEntry, JournalPlace,
+    BoxFuture, Deliveries, DeliveryNotes, DeliveryPortion, Error, FollowedEntry, JournalPlace, Subscriber,
     SubscriberState,
 };
-use tollkeeper_ledger::{EntryBody, MessageType, Timestamp, WebhookEndpoint, WorkspaceId};
+use tollkeeper_ledger::{EntryBody, Timestamp, WorkspaceId};
 
 use super::{Memory, State, now};
 
@@ -30,7 +30,8 @@ impl State {
     }
 
     /// The number of entries before those of a subscriber's present beginning.
-    fn begins(&self, endpoint: &WebhookEndpoint) -> usize {
+    fn begins(&self, subscriber: &Subscriber) -> usize {
+        let Subscriber::Endpoint(endpoint) = subscriber else { return self.delivered.order.len() };
         let is_it = |index: &usize| match &self.followed(*index).record.entry.body {
             EntryBody::WebhookEndpointSet(set) => {
                 set.id == endpoint.id && set.beginning == endpoint.beginning
@@ -40,41 +41,46 @@ impl State {
         (0..self.delivered.order.len()).find(is_it).map_or(0, |index| index + 1)
     }
 
-    fn through(&self, endpoint: &WebhookEndpoint) -> usize {
-        let known = self.delivered.subscribers.get(&endpoint.subscriber());
-        known.map_or_else(|| self.begins(endpoint), |(through, _)| *through)
+    fn through(&self, subscriber: &Subscriber) -> usize {
+        let known = self.delivered.subscribers.get(&subscriber.name());
+        known.map_or_else(|| self.begins(subscriber), |(through, _)| *through)
     }
 
-    fn portion(&self, endpoint: &WebhookEndpoint, most: usize) -> DeliveryPortion {
+    fn portion(&self, subscriber: &Subscriber, most: usize) -> DeliveryPortion {
         let mut portion = DeliveryPortion::default();
-        for index in self.through(endpoint)..self.delivered.order.len() {
+        for index in self.through(subscriber)..self.delivered.order.len() {
             if portion.entries.len() == most {
                 portion.more = true;
                 break;
             }
             let followed = self.followed(index);
             portion.end = vec![followed.place.clone()];
-            let is_of = endpoint.workspace.as_ref().is_none_or(|only| *only == followed.place.workspace);
-            let message = MessageType::of(&followed.record.entry);
-            if is_of && message.is_some_and(|message| endpoint.types.contains(message)) {
+            let is_of = subscriber.workspace().is_none_or(|only| *only == followed.place.workspace);
+            if is_of && subscriber.follows(&followed.record.entry) {
                 portion.entries.push(followed);
             }
         }
         portion
     }
 
-    fn note(&mut self, endpoint: &WebhookEndpoint, notes: &DeliveryNotes) -> SubscriberState {
-        let through = self.through(endpoint);
+    fn note(&mut self, subscriber: &Subscriber, notes: &DeliveryNotes) -> SubscriberState {
+        let through = self.through(subscriber);
         let reached = notes.reached.iter().map(|place| place.seq as usize).max();
-        let known = self.delivered.subscribers.entry(endpoint.subscriber()).or_default();
+        let known = self.delivered.subscribers.entry(subscriber.name()).or_default();
         known.0 = through.max(reached.unwrap_or(0));
         known.1.apply(notes);
         known.1.clone()
     }
 
-    fn kept(&self, endpoint: &WebhookEndpoint) -> SubscriberState {
-        let known = self.delivered.subscribers.get(&endpoint.subscriber());
+    fn kept(&self, subscriber: &Subscriber) -> SubscriberState {
+        let known = self.delivered.subscribers.get(&subscriber.name());
         known.map(|(_, state)| state.clone()).unwrap_or_default()
+    }
+
+    fn take_turn(&mut self, subscriber: &Subscriber) -> SubscriberState {
+        let through = self.through(subscriber);
+        self.delivered.subscribers.entry(subscriber.name()).or_insert((through, SubscriberState::default()));
+        self.kept(subscriber)
     }
 }
 
@@ -86,38 +92,35 @@ impl Deliveries for Memory {
     fn distribute(&self) -> BoxFuture<'_, Result<(), Error>> {
         let mut state = self.state();
         let platform = Arc::clone(&state.platform);
-        let is_known = |name: &str| platform.webhook_endpoints.iter().any(|known| known.subscriber() == name);
-        state.delivered.subscribers.retain(|name, _| is_known(name));
+        let endpoints = platform.webhook_endpoints.iter().cloned().map(Subscriber::Endpoint);
+        let known: Vec<String> = endpoints.chain([Subscriber::Mail]).map(|known| known.name()).collect();
+        state.delivered.subscribers.retain(|name, _| known.contains(name));
         now(())
     }
 
     fn take_turn(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         _: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>> {
-        now(Some(self.state().kept(&endpoint)))
+        now(Some(self.state().take_turn(&subscriber)))
     }
 
-    fn portion(
-        &self,
-        endpoint: Arc<WebhookEndpoint>,
-        most: usize,
-    ) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
-        now(self.state().portion(&endpoint, most))
+    fn portion(&self, subscriber: Subscriber, most: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+        now(self.state().portion(&subscriber, most))
     }
 
     fn note(
         &self,
-        endpoint: Arc<WebhookEndpoint>,
+        subscriber: Subscriber,
         notes: DeliveryNotes,
         _: Timestamp,
     ) -> BoxFuture<'_, Result<SubscriberState, Error>> {
-        now(self.state().note(&endpoint, &notes))
+        now(self.state().note(&subscriber, &notes))
     }
 
-    fn state(&self, endpoint: Arc<WebhookEndpoint>) -> BoxFuture<'_, Result<SubscriberState, Error>> {
-        now(Memory::state(self).kept(&endpoint))
+    fn state(&self, subscriber: Subscriber) -> BoxFuture<'_, Result<SubscriberState, Error>> {
+        now(Memory::state(self).kept(&subscriber))
     }
 
     fn entry_at(&self, place: JournalPlace) -> BoxFuture<'_, Result<Option<FollowedEntry>, Error>> {

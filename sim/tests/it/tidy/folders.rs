@@ -71,8 +71,8 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "settings/value settings/store",
             "access/secret",
             "access/settings http/settings jobs/settings observe/settings payments notify/settings notify/secret \
-             notify/address notify/schedule notify/sender notify/envelope notify/webhooks notify/mail/address \
-             notify/mail/settings notify/mail/letter notify/mail/relay",
+             notify/address notify/schedule notify/sender notify/envelope notify/webhooks notify/outlet notify/mail_link \
+             notify/mail/address notify/mail/settings notify/mail/letter notify/mail/relay notify/mailer/state",
             "settings",
             "observe",
             "access",
@@ -82,6 +82,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
              payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back \
              payments/stripe/receipts payments/stripe/subscribe",
             "reports",
+            "notify/mail notify/mailer",
             "api",
             "notify",
             "dashboard",

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tollkeeper_server::settings::Secret;
+use tollkeeper_server::settings::{MailAddress, RelayUrl, Secret};
 use tollkeeper_server::{self as server, App, Settings, Store};
 
 use crate::server_process;
@@ -60,13 +60,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
     settings.access.platform_key = Some(Secret::new(key.clone()));
     server::start_log(&settings.log);
     server_process::block_on(async {
+        let (listener, address) = listen(args.listen).await?;
+        let (url, data) = (format!("http://{address}"), absolute(&data)?);
+        let mails = write_mails_to_files(&mut settings, &url, &data);
         let app = App::new(server_process::open(&settings.store, &settings).await?, &settings);
         server_process::prepare(&app, |_| {}).await?;
         let available = prepare_sample(&app, &key).await?;
-        let (listener, address) = listen(args.listen).await?;
         let tour = Tour {
-            url: format!("http://{address}"),
-            data: absolute(&data)?,
+            url,
+            data,
+            mails,
             program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tollkeeper")),
             run: key[key.len() - 6..].to_owned(),
             key,
@@ -78,11 +81,30 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
-/// Creates the workspace `acme` unless it exists, and grants what it lacks to 10 USD. Returns its
-/// credit.
+/// Sets that mails become files of a folder in the data directory, unless a relay is set. Returns the
+/// folder.
+fn write_mails_to_files(settings: &mut Settings, url: &str, data: &Path) -> Option<PathBuf> {
+    if settings.mail.relay.is_some() {
+        return None;
+    }
+    let folder = data.join("mails");
+    settings.mail.relay = Some(RelayUrl::Folder(folder.clone()));
+    settings.mail.from = MailAddress::new("Tollkeeper <demo@tollkeeper.example>");
+    settings.http.public_url.get_or_insert_with(|| url.to_owned());
+    Some(folder)
+}
+
+/// Creates the workspace `acme` with an admin unless it exists, and grants what it lacks to 10 USD.
+/// Returns its credit.
 async fn prepare_sample(app: &Arc<App>, key: &str) -> Result<i64, Failure> {
     let create =
         Request::write("POST", path(&["v1", "workspaces"]), json!({"id": "acme", "name": "Acme Fashion"}));
+    let answer = local::call(app.clone(), key, create).await?;
+    if answer.status != 201 && answer.status != 409 {
+        return Err(problem::failure(&answer));
+    }
+    let admin = json!({"id": "ada", "email": "ada@example.com", "name": "Ada", "role": "admin"});
+    let create = Request::write("POST", path(&["v1", "workspaces", "acme", "members"]), admin);
     let answer = local::call(app.clone(), key, create).await?;
     if answer.status != 201 && answer.status != 409 {
         return Err(problem::failure(&answer));

@@ -11,6 +11,8 @@ pub struct Tour {
     pub url: String,
     /// The absolute path of the data directory.
     pub data: PathBuf,
+    /// The folder into which mails are written; `None` if they go to a relay.
+    pub mails: Option<PathBuf>,
     /// The path of this binary.
     pub program: PathBuf,
     /// A suffix of the idempotency keys, new at every start, so that the tour can be repeated.
@@ -52,8 +54,9 @@ fn subscription() -> [String; 2] {
 
 impl fmt::Display for Tour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tour { url, data, program, run, key, credit } = self;
+        let Tour { url, data, mails, program, run, key, credit } = self;
         let (data, program) = (quoted(data), quoted(program));
+        let mails = mails.as_deref().map(mail_files).unwrap_or_default();
         let key_of = |step: &str| format!("{step}-{run}");
         let charge = "/v1/workspaces/acme/charges";
         let try_on = curl(charge, Some(&key_of("try-on")), Some(r#"{"operation":"virtual_try_on"}"#));
@@ -113,13 +116,26 @@ TOP_UP=$({top_up} | grep -o 'tu_[0-9a-f-]*' | head -n 1); echo $TOP_UP
 {entries}; echo
 {balance}; echo
 
-# Recompute every balance from the journal while the server runs.
+{mails}# Recompute every balance from the journal while the server runs.
 {program} audit --data {data}
 
 # All calls of the API are described at {url}/docs
 "
         )
     }
+}
+
+/// Lists the mails that were written to files.
+fn mail_files(folder: &Path) -> String {
+    format!(
+        "\
+# The admin of \"acme\" was mailed about the refused charge, the top-up and the plan. In the demo a mail is
+# a file of this folder.
+ls {}
+
+",
+        quoted(folder)
+    )
 }
 
 /// Quotes a path as one word of a shell.

@@ -15,6 +15,7 @@
 //! follower           a webhook endpoint that is sent every charge
 //! hostile            a quiet tenant beside a hostile one
 //! streams            open streams, and how soon they show a charge
+//! mails              how soon a relay has the mail about a low balance
 //! usage              reports of a year of use
 //! stats              percentiles and the report
 //! baseline_append    the baseline of the embedded engine: rows appended to SQLite
@@ -32,6 +33,7 @@ mod follower;
 mod hostile;
 mod http;
 mod library;
+mod mails;
 mod options;
 mod rate;
 mod stats;
@@ -117,6 +119,9 @@ async fn measure_directory(args: &Args, directory: &Path) -> Result<(), Failure>
     if let Some(streams) = args.streams {
         return streams::run(args, streams, Arc::new(engine)).await;
     }
+    if let Some(mails) = args.mails {
+        return mails::run(args, mails, Arc::new(engine)).await;
+    }
     if args.usage {
         return usage::run(args, Arc::new(engine)).await;
     }
@@ -139,6 +144,9 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure>
     }
     if let Some(streams) = args.streams {
         return streams::run(args, streams, Arc::new(engine)).await;
+    }
+    if let Some(mails) = args.mails {
+        return mails::run(args, mails, Arc::new(engine)).await;
     }
     if args.usage {
         return usage::run(args, Arc::new(engine)).await;

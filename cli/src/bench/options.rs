@@ -33,6 +33,8 @@ Examples:
   tollkeeper bench --hostile --database-url postgres://db/empty
   # A thousand open streams, and the time until they show a charge
   tollkeeper bench --streams 1000
+  # The time until a relay has the mail about a low balance
+  tollkeeper bench --mails 500
   # Charges with a webhook endpoint that is sent each of them, and without it
   tollkeeper bench --callers 64 --follower
   # Reports of the use of a year
@@ -92,8 +94,12 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=2_000),
           conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "charges", "workspaces", "hostile"])]
     pub streams: Option<u64>,
+    /// Let this many balances fall, and measure how soon a relay has the mails; use a fresh store
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000),
+          conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "charges", "workspaces", "hostile", "streams"])]
+    pub mails: Option<u64>,
     /// Measure a report of the use of a year, before its days are closed and after
-    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "hostile", "streams", "workspaces"])]
+    #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "hostile", "streams", "mails", "workspaces"])]
     pub usage: bool,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -23,6 +23,10 @@ use crate::app::App;
 /// How often every subscriber is served, because another server may have committed something.
 const ROUND_INTERVAL: Duration = Duration::from_secs(1);
 
+/// After entries were distributed, the dispatcher rests for this many times as long as it took, at
+/// most a second. So a busy database distributes many at a time.
+const RESTS_TIMES: u32 = 20;
+
 /// The pause of a subscriber that could not be served, in seconds.
 const FAILURE_PAUSE_SECONDS: i64 = 5;
 
@@ -45,8 +49,12 @@ impl Slot {
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        let time_has_come = self.next_at.is_some_and(|at| at <= now);
-        !self.is_served && (time_has_come || (self.is_woken && !self.has_failed))
+        !self.is_served && (self.is_time(now) || (self.is_woken && !self.has_failed))
+    }
+
+    /// True if the time has come at which it is served without news.
+    fn is_time(&self, now: Timestamp) -> bool {
+        self.next_at.is_some_and(|at| at <= now)
     }
 }
 
@@ -92,6 +100,7 @@ pub(crate) async fn run(app: &App) {
     let mut slots = Slots::new();
     let mut serving: FuturesUnordered<Serving<'_>> = FuturesUnordered::new();
     let mut last_round: Option<Instant> = None;
+    let mut rests_until = Instant::now();
     let mut is_prepared = false;
     loop {
         let is_round = last_round.is_none_or(|round| round.elapsed() >= ROUND_INTERVAL);
@@ -103,12 +112,17 @@ pub(crate) async fn run(app: &App) {
         if !is_prepared && !slots.is_empty() {
             is_prepared = prepare(app).await;
         }
-        if is_round || slots.values().any(|slot| slot.is_woken) {
+        let is_resting = Instant::now() < rests_until;
+        let is_woken = slots.values().any(|slot| slot.is_woken);
+        if !is_resting && (is_round || is_woken) {
+            let begun = Instant::now();
             // Also without subscribers: what was left for them is removed.
             distribute(app).await;
+            rests_until = Instant::now() + (begun.elapsed() * RESTS_TIMES).min(ROUND_INTERVAL);
         }
         let now = app.now();
-        for (name, slot) in slots.iter_mut().filter(|(_, slot)| is_prepared && slot.is_due(now)) {
+        let is_due = |slot: &Slot| slot.is_due(now) && (!is_resting || slot.is_time(now));
+        for (name, slot) in slots.iter_mut().filter(|(_, slot)| is_prepared && is_due(slot)) {
             (slot.is_served, slot.is_woken, slot.next_at) = (true, false, None);
             let (name, of) = (name.clone(), slot.of.clone());
             serving.push(Box::pin(async move { (name, of.serve(app).await) }));
@@ -117,6 +131,7 @@ pub(crate) async fn run(app: &App) {
             () = app.engine().deliveries().committed() => wake(&mut slots),
             () = app.webhooks.wake.notified() => wake(&mut slots),
             () = tokio::time::sleep(app.poll_interval) => {}
+            () = tokio::time::sleep_until(rests_until.into()), if is_resting && is_woken => {}
             Some((name, result)) = serving.next() => note_served(app, &mut slots, &name, result),
         }
     }

@@ -1,4 +1,4 @@
-//! The rows of the table `unsent` of a batch: the workspaces with entries that somebody follows.
+//! The row of the table `unsent` of a batch: the workspaces with entries that somebody follows.
 
 use super::accounts::Accounts;
 use super::search_columns::assert_lengths;
@@ -7,7 +7,7 @@ use crate::postgres::database::failure::Failure;
 use crate::postgres::database::session::DbSession;
 use crate::postgres::database::sql::Sql;
 
-/// Rows of the table `unsent`, in the order in which accounts are locked.
+/// The lists of a row of the table `unsent`.
 #[derive(Default)]
 pub(crate) struct UnsentColumns<'a> {
     workspace: Vec<&'a str>,
@@ -16,7 +16,7 @@ pub(crate) struct UnsentColumns<'a> {
 }
 
 impl<'a> UnsentColumns<'a> {
-    /// The rows of a batch that has touched these accounts.
+    /// The row of a batch that has touched these accounts.
     pub(super) fn new(writes: &BatchWrites, accounts: &'a Accounts, touched: &[usize]) -> UnsentColumns<'a> {
         let mut columns = UnsentColumns::default();
         for account_index in touched.iter().filter(|index| writes.followed.contains(index)) {
@@ -37,6 +37,7 @@ impl<'a> UnsentColumns<'a> {
     }
 
     pub(super) async fn add(&self, session: &DbSession) -> Result<(), Failure> {
-        session.execute(Sql::AddUnsent, &[&self.workspace, &self.after_n, &self.n]).await
+        let first = self.workspace[0];
+        session.execute(Sql::AddUnsent, &[&first, &self.workspace, &self.after_n, &self.n]).await
     }
 }

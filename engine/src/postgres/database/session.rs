@@ -2,7 +2,8 @@
 //!
 //! A commit that was acknowledged after a warning about a standby does not count
 //! ([`DbSession::is_commit_doubtful`]). A session never commits without a disk sync: it sets
-//! `synchronous_commit` itself if the database has it off.
+//! `synchronous_commit` itself if the database has it off. Only deliveries commit without (see
+//! `delivery::connection`).
 
 use std::future::Future;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use super::closed_days_sql;
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 13;
+pub(crate) const VERSION: usize = 14;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,8 +329,8 @@ pub(crate) const ALL: [(Sql, &str); 75] = [
     ),
     (
         Sql::AddUnsent,
-        "INSERT INTO unsent (workspace, after_n, n) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
-         ON CONFLICT (workspace) DO UPDATE SET n = excluded.n",
+        "INSERT INTO unsent (workspace, workspaces, after_n, n)
+         VALUES ($1, $2::text[], $3::bigint[], $4::bigint[])",
     ),
     (Sql::UpdatePlatform, "UPDATE platform SET n = $2 WHERE n = $1"),
     (

@@ -1,8 +1,8 @@
 //! Deliveries of the PostgreSQL engine: what is owed to a subscriber is a row for each workspace.
 //!
 //! ```text
-//! batch            writes `unsent` with its entries: one row a workspace, if somebody follows
-//! distribute       takes rows of `unsent` and gives each subscriber a row of `owed`
+//! batch            adds one row to `unsent` with its entries, if somebody follows some of them
+//! distribute       takes rows of `unsent` and gives each subscriber a row of `owed` a workspace
 //! take_turn        one server serves a subscriber, until it has not asked again for some time
 //! portion, note    reads the entries that are owed; moves the place; removes what is sent
 //! ```
@@ -20,6 +20,7 @@
 pub(crate) mod connection;
 mod statements;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{Platform, Timestamp, WorkspaceId};
@@ -37,17 +38,18 @@ use crate::{
     Subscriber, SubscriberState,
 };
 
-/// How many workspaces are distributed in one transaction.
+/// How many rows of batches are distributed in one transaction.
 const DISTRIBUTED_AT_ONCE: i64 = 1_000;
 
 /// How long a turn lasts after it was last taken: longer than the slowest answer of a receiver.
 const TURN_SECONDS: i64 = 60;
 
 /// From how many workspaces a portion has entries.
-const WORKSPACES_MAX: i64 = 64;
+const WORKSPACES_MAX: i64 = 256;
 
-/// How many entries of a workspace one portion looks at.
-const LOOKS_MAX: i64 = 512;
+/// How many entries one portion looks at, of all its workspaces and at least of each.
+const LOOKS_MAX: usize = 2_048;
+const LOOKS_MIN: usize = 8;
 
 /// The byte of an entry that is the code of its kind.
 const KIND_BYTE: usize = 1;
@@ -165,11 +167,12 @@ async fn distribute(shared: &SharedState) -> Result<bool, Failure> {
     let platform = Arc::clone(&snapshot.platform);
     let distributed = transaction(shared, |session| async move {
         let rows = session.query_text(statements::UNSENT, &[&DISTRIBUTED_AT_ONCE]).await?;
-        let workspaces: Vec<String> =
-            rows.iter().map(|row| column::<&str>(row, 0).map(str::to_owned)).collect::<Result<_, _>>()?;
-        let taken = match workspaces.is_empty() {
+        let mut names: Vec<&str> = rows.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?;
+        names.sort_unstable();
+        names.dedup();
+        let taken = match names.is_empty() {
             true => Vec::new(),
-            false => session.query_text(statements::TAKE_UNSENT, &[&workspaces]).await?,
+            false => session.query_text(statements::TAKE_UNSENT, &[&names]).await?,
         };
         if taken.is_empty() && !retains {
             return Ok(false);
@@ -192,7 +195,7 @@ async fn distribute(shared: &SharedState) -> Result<bool, Failure> {
                 session.query_text(statement, &[&names]).await?;
             }
         }
-        Ok(taken.len() as i64 == DISTRIBUTED_AT_ONCE)
+        Ok(rows.len() as i64 == DISTRIBUTED_AT_ONCE)
     });
     match distributed.await {
         Ok(more) => {
@@ -220,13 +223,8 @@ impl Owed {
         let endpoints = platform.webhook_endpoints.iter().cloned().map(Subscriber::Endpoint);
         let subscribers: Vec<Subscriber> =
             endpoints.chain(mail_follows.then_some(Subscriber::Mail)).collect();
-        let mut rows: Vec<(&str, i64, i64)> = Vec::with_capacity(taken.len());
-        for row in taken {
-            rows.push((column(row, 0)?, column(row, 1)?, column(row, 2)?));
-        }
-        rows.sort_unstable();
         let mut owed = Owed::default();
-        for (workspace, after_n, n) in rows {
+        for (workspace, (after_n, n)) in ranges(taken)? {
             let follows = |subscriber: &&Subscriber| {
                 subscriber.workspace().is_none_or(|only| only.as_str() == workspace)
             };
@@ -241,6 +239,24 @@ impl Owed {
     }
 }
 
+/// The entries that rows of `unsent` are about: for each workspace the number before the first and
+/// the number of the last.
+fn ranges(taken: &[tokio_postgres::Row]) -> Result<BTreeMap<&str, (i64, i64)>, Error> {
+    let mut ranges = BTreeMap::new();
+    for row in taken {
+        let workspaces: Vec<&str> = column(row, 0)?;
+        let (after, last): (Vec<i64>, Vec<i64>) = (column(row, 1)?, column(row, 2)?);
+        if workspaces.len() != after.len() || workspaces.len() != last.len() {
+            return Err(Error::damaged("a row of unsent entries has lists of different lengths"));
+        }
+        for (workspace, (after, last)) in workspaces.into_iter().zip(after.into_iter().zip(last)) {
+            let range = ranges.entry(workspace).or_insert((after, last));
+            *range = (range.0.min(after), range.1.max(last));
+        }
+    }
+    Ok(ranges)
+}
+
 async fn portion(
     session: &DbSession,
     subscriber: &Subscriber,
@@ -248,25 +264,39 @@ async fn portion(
 ) -> Result<DeliveryPortion, Failure> {
     let owed = session.query_text(statements::OWED, &[&subscriber.name(), &WORKSPACES_MAX]).await?;
     let mut portion = DeliveryPortion { more: owed.len() as i64 == WORKSPACES_MAX, ..Default::default() };
+    if owed.is_empty() {
+        return Ok(portion);
+    }
+    let (mut names, mut after) = (Vec::<&str>::new(), Vec::<i64>::new());
     for row in &owed {
+        names.push(column(row, 0)?);
+        after.push(column(row, 1)?);
+    }
+    let looks = (LOOKS_MAX / owed.len()).max(LOOKS_MIN) as i64;
+    let rows = session.query_text(statements::ENTRIES_AFTER, &[&names, &after, &looks]).await?;
+    let mut rows = rows.iter().peekable();
+    for (position, row) in (1..).zip(&owed) {
+        let of_workspace =
+            std::iter::from_fn(|| rows.next_if(|row| column::<i64>(row, 0).is_ok_and(|of| of == position)));
         if portion.entries.len() >= most {
             portion.more = true;
             break;
         }
-        let (workspace, after_n, n) = (column::<&str>(row, 0)?, column(row, 1)?, column(row, 2)?);
+        let owed = (column::<&str>(row, 0)?, column(row, 1)?, column(row, 2)?);
         let most_left = most - portion.entries.len();
-        portion.more |=
-            add_of_workspace(session, subscriber, &mut portion, (workspace, after_n, n), most_left).await?;
+        portion.more |= add_of_workspace(subscriber, &mut portion, owed, of_workspace, most_left)?;
+        // Those that were too many are read again.
+        while rows.next_if(|row| column::<i64>(row, 0).is_ok_and(|of| of == position)).is_some() {}
     }
     Ok(portion)
 }
 
 /// Adds the entries of one workspace; returns true if some are left.
-async fn add_of_workspace(
-    session: &DbSession,
+fn add_of_workspace<'a>(
     subscriber: &Subscriber,
     portion: &mut DeliveryPortion,
     (name, after_n, n): (&str, i64, i64),
+    rows: impl Iterator<Item = &'a tokio_postgres::Row>,
     most: usize,
 ) -> Result<bool, Failure> {
     let platform = WorkspaceId::platform();
@@ -276,15 +306,14 @@ async fn add_of_workspace(
         WorkspaceId::new(name).map_err(|_| Error::damaged("a row is of no workspace"))?
     };
     let kinds = subscriber.kinds();
-    let rows = session.query(Sql::EntriesAfter, &[&name, &after_n, &LOOKS_MAX]).await?;
-    let (mut end, mut found) = (None, 0);
-    for row in &rows {
+    let (mut end, mut found) = (None::<JournalPlace>, 0);
+    for row in rows {
         if found == most {
             break;
         }
-        let bytes: &[u8] = column(row, 0)?;
+        let bytes: &[u8] = column(row, 1)?;
         let is_of_kind = bytes.get(KIND_BYTE).is_some_and(|code| kinds.contains_code(*code));
-        let number = after_n as u64 + 1 + end.as_ref().map_or(0, |end: &JournalPlace| end.n - after_n as u64);
+        let number = end.as_ref().map_or(after_n as u64, |end| end.n) + 1;
         let place = JournalPlace { workspace: workspace.clone(), n: number, seq: 0, hash: digest(bytes) };
         if is_of_kind {
             let entry = decode_entry(bytes)?;

@@ -3,12 +3,13 @@
 //!
 //! Rows of `unsent` and `owed` are locked in the order of their workspaces, as a batch locks them.
 
-/// The workspaces with something that no subscriber was given.
-pub(super) const UNSENT: &str = "SELECT workspace FROM unsent ORDER BY workspace LIMIT $1";
+/// Rows with something that no subscriber was given, by the first workspace of each. The table has
+/// no index, because batches only add to it, and rows are taken soon.
+pub(super) const UNSENT: &str = "SELECT workspace FROM unsent LIMIT $1";
 
-/// Takes rows of `unsent`, the names sorted. A row that a batch writes at the time is waited for.
+/// Takes the rows of these. What another server takes at the time is waited for and not taken.
 pub(super) const TAKE_UNSENT: &str =
-    "DELETE FROM unsent WHERE workspace = ANY($1::text[]) RETURNING workspace, after_n, n";
+    "DELETE FROM unsent WHERE workspace = ANY($1::text[]) RETURNING workspaces, after_n, n";
 
 /// The number of the platform's last entry.
 pub(super) const PLATFORM_NUMBER: &str = "SELECT n FROM platform";
@@ -16,11 +17,13 @@ pub(super) const PLATFORM_NUMBER: &str = "SELECT n FROM platform";
 /// A row if there is a subscriber with this name.
 pub(super) const EXISTS: &str = "SELECT 1 FROM subscriber WHERE name = $1";
 
-/// Gives subscribers what is new. What they were given before and have not been sent stays.
+/// Gives subscribers what is new. What they were given before and have not been sent stays. Of two
+/// servers, the one with the later rows may be first.
 pub(super) const ADD_OWED: &str = "INSERT INTO owed (workspace, subscriber, after_n, n, queued_at)
      SELECT *, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
-     ON CONFLICT (workspace, subscriber) DO UPDATE SET n = greatest(owed.n, excluded.n)";
+     ON CONFLICT (workspace, subscriber) DO UPDATE
+     SET n = greatest(owed.n, excluded.n), after_n = least(owed.after_n, excluded.after_n)";
 
 /// Removes what is kept of those that are no subscribers.
 pub(super) const RETAIN: [&str; 2] = [
@@ -43,6 +46,13 @@ pub(super) const TAKE_TURN: &str =
 /// What is owed to a subscriber, the oldest first.
 pub(super) const OWED: &str = "SELECT workspace, after_n, n FROM owed WHERE subscriber = $1
      ORDER BY queued_at, workspace LIMIT $2";
+
+/// The entries behind these numbers, at most $3 of a workspace, in the order of the workspaces.
+pub(super) const ENTRIES_AFTER: &str = "SELECT v.position, e.data
+     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS v (workspace, after_n, position),
+         LATERAL (SELECT n, data FROM entry WHERE workspace = v.workspace AND n > v.after_n
+                  ORDER BY n LIMIT $3) AS e
+     ORDER BY v.position, e.n";
 
 /// What is kept of a subscriber.
 pub(super) const STATE: &str = "SELECT state FROM subscriber WHERE name = $1";

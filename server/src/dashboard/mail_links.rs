@@ -179,7 +179,10 @@ async fn show_unsubscribe(call: Call) -> Result<Response, Problem> {
     let topic = topic(&call)?;
     let link = Link::find(&call, MailAction::Mute(topic)).await?;
     let (workspace, address) = link.words(&call).await?;
-    let text = format!("E-mails about {} of {workspace} are no longer sent to {address}.", words_of(topic));
+    let text = format!(
+        "If you unsubscribe, e-mails about {} of {workspace} are no longer sent to {address}.",
+        words_of(topic)
+    );
     Ok(page(StatusCode::OK, &Button { title: "Stop these e-mails?", text: &text, button: "Unsubscribe" }))
 }
 

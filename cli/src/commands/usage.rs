@@ -1,4 +1,5 @@
-//! `tollkeeper usage`: what a workspace used, by operation, worker, member, API key and time.
+//! `tollkeeper usage`: what a workspace used, by operation, worker, member, API key and time, and
+//! what changed in it.
 
 use serde_json::Value;
 
@@ -12,14 +13,20 @@ const EXAMPLE: &str =
 refund counts when it happens. Use is counted by whole hours and by the days of the workspace, so a
 range that begins or ends elsewhere is widened; the first lines say which one was counted.
 
+With --changes the range is compared with an earlier one of the same length. The change of each row is
+the sum of three parts: by quantity, by price and by refunds. The largest change comes first.
+
 Examples:
   tollkeeper usage acme --by day
   tollkeeper usage acme --by month,operation --from 2026-01-01
   tollkeeper usage acme --by worker --member ada --timezone Europe/Berlin
-  tollkeeper usage acme --by day,operation --csv > acme.csv";
+  tollkeeper usage acme --by day,operation --csv > acme.csv
+  tollkeeper usage acme --changes --by operation --from 2026-11-16 --to 2026-11-23";
 
 /// The names of the keys, in the order in which rows are.
 const KEYS: [&str; 7] = ["hour", "day", "month", "operation", "worker", "member", "api_key"];
+
+const PARTS: [&str; 6] = ["before.net", "after.net", "change", "by_quantity", "by_price", "by_refunds"];
 
 const SUMS: [&str; 5] = ["runs", "quantity", "charged", "refunded", "net"];
 
@@ -63,6 +70,15 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     api_key: Option<String>,
 
+    /// Show what changed since an earlier range of the same length; KEYS are no times then
+    #[arg(long)]
+    changes: bool,
+
+    /// With --changes: the day with which the earlier range begins [default: it ends where the
+    /// later one begins]
+    #[arg(long, value_name = "DATE", requires = "changes")]
+    before_from: Option<String>,
+
     /// Print comma-separated values
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -77,8 +93,8 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { workspace, from, to, by, timezone, operation, worker, member, api_key, csv, raw, target } =
-        args;
+    let Args { workspace, from, to, by, timezone, operation, worker, member, api_key, .. } = args;
+    let Args { changes, before_from, csv, raw, target, .. } = args;
     let parameters = [
         ("from", from),
         ("to", to),
@@ -88,14 +104,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
         ("worker", worker),
         ("member", member),
         ("api_key", api_key),
+        ("before_from", before_from),
         ("raw", raw.then(|| "true".to_owned())),
     ];
-    let path = path(&["v1", "workspaces", &workspace, "usage"]) + &query(&parameters);
-    target.run_report(path, csv, as_text)
+    let path = path(&["v1", "workspaces", &workspace, "usage"]);
+    let path = if changes { path + "/changes" } else { path } + &query(&parameters);
+    target.run_report(path, csv, move |json| match changes {
+        true => as_text(json, &["timezone", "before.from", "before.to", "after.from", "after.to"], &PARTS),
+        false => as_text(json, &["timezone", "from", "to"], &SUMS),
+    })
 }
 
-fn as_text(json: &Value) -> String {
-    let head = lines(json, &["timezone", "from", "to"]);
+/// Formats the report: the lines of `head`, and a table of the keys and these columns.
+fn as_text(json: &Value, head: &[&str], sums: &[&'static str]) -> String {
+    let head = lines(json, head);
     let rows = json["rows"].as_array().map_or(&[][..], Vec::as_slice);
     let Some(first) = rows.first() else {
         remark("nothing was used");
@@ -111,6 +133,6 @@ fn as_text(json: &Value) -> String {
         total[*key] = "total".into();
         shown.push(total);
     }
-    columns.extend(SUMS);
+    columns.extend(sums);
     format!("{head}\n{}", table(&shown, &columns))
 }

@@ -12,9 +12,12 @@ use tollkeeper_ledger::Micros;
 use super::failure::{Exit, Failure};
 
 /// The names of JSON fields that hold micro-units; they are shown in both units.
-const AMOUNTS: [&str; 25] = [
+const AMOUNTS: [&str; 28] = [
     "amount",
     "available",
+    "by_price",
+    "by_quantity",
+    "by_refunds",
     "change",
     "charged",
     "clawed_back",

@@ -251,22 +251,6 @@ pub fn query_parameter(name: &str) -> Parameter {
             json!({ "type": "string" }),
             "Only charges that this API key opened; an empty text: those that none opened.",
         ),
-        "group_by" => (
-            json!({ "type": "string", "example": "operation,day" }),
-            "The keys of the rows, separated by commas: `operation`, `worker`, `member`, `api_key`, and of times one of `hour`, `day` and `month`.",
-        ),
-        "timezone" => (
-            json!({ "type": "string", "example": "Europe/Berlin" }),
-            "The IANA time zone of dates, days and months; the workspace's if it is absent.",
-        ),
-        "raw" => (
-            flag,
-            "`true`: texts in comma-separated values are not guarded against spreadsheets, which would run some as formulas.",
-        ),
-        "window_days" => (
-            json!({ "type": "integer", "minimum": 1, "maximum": 90, "default": 30 }),
-            "The most complete days that the average counts.",
-        ),
         "reference" => (text, "Only charges with this reference."),
         "name" => (
             text,
@@ -282,9 +266,37 @@ pub fn query_parameter(name: &str) -> Parameter {
             time,
             "Only workspaces without a charge at this time or later; one that was never charged counts from its creation.",
         ),
-        _ => parameter_of_journal(name),
+        _ => parameter_of_use(name),
     };
     Parameter { schema, description }
+}
+
+/// The schema and the description of a query parameter of questions about use; those of another one
+/// if it is none.
+fn parameter_of_use(name: &str) -> (Value, &'static str) {
+    match name {
+        "group_by" => (
+            json!({ "type": "string", "example": "operation,day" }),
+            "The keys of the rows, separated by commas: `operation`, `worker`, `member`, `api_key`; for use also one of the times `hour`, `day` and `month`.",
+        ),
+        "before_from" => (
+            json!({ "type": "string", "format": "date", "example": "2026-10-23" }),
+            "The day with which the earlier range begins; it ends where the later one begins if it is absent.",
+        ),
+        "timezone" => (
+            json!({ "type": "string", "example": "Europe/Berlin" }),
+            "The IANA time zone of dates, days and months; the workspace's if it is absent.",
+        ),
+        "raw" => (
+            json!({ "type": "boolean" }),
+            "`true`: texts in comma-separated values are not guarded against spreadsheets, which would run some as formulas.",
+        ),
+        "window_days" => (
+            json!({ "type": "integer", "minimum": 1, "maximum": 90, "default": 30 }),
+            "The most complete days that the average counts.",
+        ),
+        _ => parameter_of_journal(name),
+    }
 }
 
 /// The schema and the description of a query parameter of those who follow a journal; a text if it

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! usage       the use of a range, by operation, worker, member, API key and time (P11, P16)
+//! changes     what changed between two ranges, and whether by quantity, price or refunds
 //! burn_rate   the average use, and how long the credit lasts (P12)
 //! forecast    the use of each day to come, from the use of the days before
 //! local_time  dates and hours of a time zone
@@ -12,6 +13,7 @@
 //! decides about credit. The routes are in `api`.
 
 pub mod burn_rate;
+pub mod changes;
 pub mod forecast;
 pub mod local_time;
 pub mod usage;

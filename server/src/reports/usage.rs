@@ -66,6 +66,14 @@ impl UsageQuery {
     /// # Errors
     /// A parameter is not valid.
     pub fn read(query: &Query) -> Result<UsageQuery, Problem> {
+        UsageQuery::read_with_steps(query, &TIME_STEPS)
+    }
+
+    /// Reads the question; `steps` are the periods that rows may be grouped by.
+    ///
+    /// # Errors
+    /// A parameter is not valid.
+    pub(super) fn read_with_steps(query: &Query, steps: &[(&str, TimeStep)]) -> Result<UsageQuery, Problem> {
         const EDGE_RULE: &str = "must be a time such as 2026-11-23T15:04:05Z or a date such as 2026-11-23";
         let edge = |text: &str| read_time(text).map(Edge::At).or_else(|| read_date(text).map(Edge::Day));
         let timezone = |text: &str| Timezone::read(text).ok().map(|Timezone(name)| name);
@@ -73,7 +81,7 @@ impl UsageQuery {
             from: query.value("from", edge, EDGE_RULE)?,
             to: query.value("to", edge, EDGE_RULE)?,
             timezone: query.value("timezone", timezone, "must be a time zone such as Europe/Berlin")?,
-            group_by: read_group_by(query, &TIME_STEPS)?,
+            group_by: read_group_by(query, steps)?,
             filter: read_filter(query)?,
         })
     }
@@ -88,6 +96,23 @@ impl UsageQuery {
         workspace: &WorkspaceId,
         now: Timestamp,
     ) -> Result<UsageTable, Problem> {
+        let request = self.request(engine, workspace, now).await?;
+        let group_by = request.group_by;
+        let report = run(engine, workspace, request).await?;
+        let zone = zone(&report.timezone);
+        Ok(UsageTable { report, zone, group_by })
+    }
+
+    /// The question to the engine, with the range and the time zone that it has without parameters.
+    ///
+    /// # Errors
+    /// There is no such workspace, or the engine cannot read.
+    pub(super) async fn request(
+        self,
+        engine: &dyn Engine,
+        workspace: &WorkspaceId,
+        now: Timestamp,
+    ) -> Result<UsageRequest, Problem> {
         let UsageQuery { from, to, timezone, group_by, filter } = self;
         let profile = existing(workspace, engine.workspace(workspace).await?)?;
         let timezone = timezone.unwrap_or(profile.timezone);
@@ -95,9 +120,7 @@ impl UsageQuery {
         let to = to.map_or(Timestamp::from_millis(now.millis() + 1), |edge| edge.instant(&zone));
         let from = from.unwrap_or_else(|| Edge::Day(days_before(date_of(&zone, to), DAYS_DEFAULT)));
         let from = from.instant(&zone);
-        let request = UsageRequest { from, to, timezone: Some(timezone), group_by, filter };
-        let report = run(engine, workspace, request).await?;
-        Ok(UsageTable { report, zone, group_by })
+        Ok(UsageRequest { from, to, timezone: Some(timezone), group_by, filter })
     }
 }
 
@@ -120,14 +143,7 @@ fn refused(refusal: UsageRefusal) -> Problem {
         UsageRefusal::UnknownTimezone => Problem::parameter("timezone", "is not known"),
         UsageRefusal::EmptyRange => Problem::parameter("to", "must be later than `from`"),
         UsageRefusal::RangeTooLong => Problem::parameter("from", "must be at most ten years before `to`"),
-        UsageRefusal::TooManyRows => Problem::new(
-            Code::UsageTooLarge,
-            format!(
-                "The answer would have more than {USAGE_ROWS_MAX} rows. Ask for a shorter range, for longer \
-                 periods, or for fewer keys in `group_by`."
-            ),
-        )
-        .with("max_rows", USAGE_ROWS_MAX),
+        UsageRefusal::TooManyRows => too_many_rows(),
         UsageRefusal::NotCounted { workspace } => Problem::new(
             Code::TimezoneNotCounted,
             format!(
@@ -138,6 +154,15 @@ fn refused(refusal: UsageRefusal) -> Problem {
         )
         .with("timezone", &*workspace),
     }
+}
+
+/// The problem for an answer with more than [`USAGE_ROWS_MAX`] rows.
+pub(super) fn too_many_rows() -> Problem {
+    let detail = format!(
+        "The answer would have more than {USAGE_ROWS_MAX} rows. Ask for a shorter range, for longer \
+         periods, or for fewer keys in `group_by`."
+    );
+    Problem::new(Code::UsageTooLarge, detail).with("max_rows", USAGE_ROWS_MAX)
 }
 
 /// The periods in `group_by`, by name.
@@ -199,7 +224,7 @@ fn read_filter(query: &Query) -> Result<UsageFilter, Problem> {
 }
 
 /// The names of the sums of a row.
-const SUMS: [&str; 8] =
+pub(super) const SUMS: [&str; 8] =
     ["runs", "quantity", "charged", "charged_usd", "refunded", "refunded_usd", "net", "net_usd"];
 
 /// The use of a workspace in a range.
@@ -351,7 +376,7 @@ pub struct UsageRowJson<'a> {
 
 impl UsageRowJson<'_> {
     /// Sums without keys.
-    fn of(sums: &UsageSums) -> Self {
+    pub(super) fn of(sums: &UsageSums) -> Self {
         let UsageSums { runs, quantity, charged, refunded } = *sums;
         let net = charged - refunded;
         UsageRowJson {
@@ -382,6 +407,12 @@ impl UsageRowJson<'_> {
         if let Some(key) = api_key {
             csv.text(&key.map_or_else(String::new, |Text(key)| key.to_string()));
         }
+        self.write_sums(csv);
+        csv.end_row();
+    }
+
+    /// Writes the sums, in the order of [`SUMS`].
+    pub(super) fn write_sums(&self, csv: &mut Csv) {
         let UsageRowJson {
             runs, quantity, charged, charged_usd, refunded, refunded_usd, net, net_usd, ..
         } = self;
@@ -391,6 +422,5 @@ impl UsageRowJson<'_> {
         csv.value(refunded_usd);
         csv.value(net);
         csv.value(net_usd);
-        csv.end_row();
     }
 }

@@ -88,7 +88,9 @@ impl Ids {
 fn query(route: &Route) -> &'static str {
     match route.path {
         "/v1/workspaces/{workspace}/usage" => "?group_by=operation,day",
-        "/v1/workspaces/{workspace}/burn-rate" => "?group_by=operation",
+        "/v1/workspaces/{workspace}/usage/changes" | "/v1/workspaces/{workspace}/burn-rate" => {
+            "?group_by=operation"
+        }
         _ => "",
     }
 }

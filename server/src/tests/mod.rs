@@ -54,6 +54,7 @@ mod subscriptions;
 mod teams;
 mod top_ups;
 mod usage;
+mod usage_changes;
 mod webhooks;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ const USAGE: &str = "/v1/workspaces/acme/usage";
 const BURN_RATE: &str = "/v1/workspaces/acme/burn-rate";
 
 impl World {
-    async fn csv(&self, path: &str) -> String {
+    pub(super) async fn csv(&self, path: &str) -> String {
         let headers = [("authorization", &*format!("Bearer {KEY}")), ("accept", "text/csv")];
         let reply = self.ask("GET", path, &headers, Body::empty()).await;
         assert_eq!(reply.status, 200, "{}", reply.text);

@@ -79,6 +79,33 @@ fn use_is_shown_as_json_as_a_table_and_as_csv() {
 }
 
 #[test]
+fn what_changed_in_the_use_is_shown() {
+    everywhere(|target| {
+        target.json(&["workspace", "create", "acme", "--name", "Acme"]);
+        target.json(&["grant", "create", "acme", "--usd", "10", "--reason", "welcome"]);
+        charge(target, "a", &["--quantity", "7"]);
+        let changes = ["usage", "acme", "--changes", "--by", "operation"];
+        let shown = target.json(&changes);
+        let parts = ["change", "by_quantity", "by_price", "by_refunds"].map(|name| &shown["total"][name]);
+        assert_eq!(parts, [&json!(7_000), &json!(7_000), &json!(0), &json!(0)]);
+        assert_eq!(shown["before"]["to"], shown["after"]["from"]);
+        let text = target.text(&changes);
+        assert!(text.starts_with("timezone     UTC\nbefore.from  "), "{text}");
+        assert!(
+            text.contains("  7,000 (0.07 USD)  7,000 (0.07 USD)  0 (0.00 USD)  0 (0.00 USD)\n"),
+            "{text}"
+        );
+        let last_year = target.json(&["usage", "acme", "--changes", "--before-from", "2025-01-01"]);
+        assert_eq!(last_year["before"]["from"], "2025-01-01T00:00:00.000Z");
+        let csv = target.text(&[&changes[..], &["--csv"]].concat());
+        assert!(csv.starts_with("operation,before_runs,"), "{csv}");
+        assert!(target.refused(&["usage", "acme", "--changes", "--by", "day"], 2).contains("group_by"));
+        let alone = target.refused(&["usage", "acme", "--before-from", "2025-01-01"], 2);
+        assert!(alone.contains("--changes"), "{alone}");
+    });
+}
+
+#[test]
 fn the_burn_rate_is_shown() {
     everywhere(|target| {
         // No day ends during the test.

@@ -40,7 +40,7 @@ const SLOW_DOWN_SECONDS: i64 = 60;
 /// What an answer says about the next attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The header `Retry-After`, in seconds.
+    /// The header `Retry-After`, in seconds from now.
     pub retry_after_seconds: Option<i64>,
     /// True for an answer that says that messages come too fast.
     pub slow_down: bool,
@@ -87,10 +87,16 @@ pub fn is_failing(state: &SubscriberState, now: Timestamp) -> bool {
     state.failing_since.is_some_and(|since| since.plus_seconds(DISABLED_AFTER_SECONDS) <= now)
 }
 
-/// The header `Retry-After` as seconds; a date is not read.
+/// The header `Retry-After` as seconds from `now`, which is in seconds since 1970. It names seconds
+/// or a date; a date that has passed asks for no pause.
 #[must_use]
-pub fn retry_after(header: &str) -> Option<i64> {
-    header.trim().parse().ok().filter(|seconds: &i64| *seconds >= 0)
+pub fn retry_after(header: &str, now: i64) -> Option<i64> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse::<i64>() {
+        return Some(seconds).filter(|seconds| *seconds >= 0);
+    }
+    let date = httpdate::parse_http_date(header).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((i64::try_from(date.as_secs()).ok()? - now).max(0))
 }
 
 #[cfg(test)]
@@ -122,7 +128,25 @@ mod tests {
         assert_eq!(after(asked(Some(1), false)), Some(4_000));
         assert_eq!(after(asked(None, true)), Some(60_000));
         assert_eq!(after(asked(Some(i64::MAX), false)), Some(86_400_000));
-        assert_eq!((retry_after("120"), retry_after("-1"), retry_after("soon")), (Some(120), None, None));
+    }
+
+    #[test]
+    fn a_pause_is_named_in_seconds_or_by_a_date() {
+        const AT: i64 = 1_795_446_245;
+        for (header, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("Mon, 23 Nov 2026 15:06:05 GMT", Some(120)),
+            ("Monday, 23-Nov-26 15:06:05 GMT", Some(120)),
+            ("Mon Nov 23 15:06:05 2026", Some(120)),
+            ("Mon, 23 Nov 2026 15:04:04 GMT", Some(0)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Mon, 23 Nov 2026 15:06:05 +0100", None),
+        ] {
+            assert_eq!(retry_after(header, AT), seconds, "{header}");
+        }
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Sender {
         let status = response.status().as_u16();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = Asked {
-            retry_after_seconds: header.and_then(retry_after),
+            retry_after_seconds: header.and_then(|header| retry_after(header, *seconds)),
             slow_down: matches!(status, 429 | 502 | 504),
         };
         read_some(response.into_body()).await;

@@ -87,6 +87,10 @@ async fn redirects_are_not_followed_and_pauses_are_as_asked() {
     world.pass_seconds(7);
     let kept = world.deliveries_until(id(&endpoint), |kept| kept["exceptions"][0]["attempts"] == 2).await;
     assert_eq!(kept["exceptions"][0]["next_at"], "2026-11-23T16:04:12.678Z", "an hour later");
+    receiver.answers(Answer::RetryAfter(503, "Mon, 23 Nov 2026 20:00:00 GMT"));
+    world.pass_seconds(3_600);
+    let kept = world.deliveries_until(id(&endpoint), |kept| kept["exceptions"][0]["attempts"] == 3).await;
+    assert_eq!(kept["exceptions"][0]["next_at"], "2026-11-23T20:00:00.678Z", "a date is a time too");
     assert_eq!(other.received().len(), 0);
 }
 

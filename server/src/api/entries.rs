@@ -28,7 +28,7 @@ use crate::access::Rule::Workspace;
 use crate::app::App;
 use crate::http::call::{Call, PersonalTexts, existing, json, personal_texts};
 use crate::http::problem::{Code, Problem};
-use crate::http::route::{Route, list_of};
+use crate::http::route::{Route, followed_list_of};
 use crate::wire::page::ListJson;
 use crate::wire::subject::SubjectFields;
 use crate::wire::write::{Text, Time, Usd, metadata};
@@ -53,7 +53,7 @@ pub const ROUTES: &[Route] = &[Route::new(
 .parameters(&["limit", "cursor", "after", "kinds", "wait"])
 .response(
     200,
-    list_of::<EntryJson>,
+    followed_list_of::<EntryJson>,
     r#"{"number": 3, "kind": "charge.opened", "created_at": "2026-11-23T15:04:05.678Z",
         "actor": {"kind": "api_key", "id": "ak_01991234-5678-7abc-bfff-0123456789ab"},
         "idempotency_key": "order-4711", "amount": 20000, "amount_usd": "0.20", "from": "available",

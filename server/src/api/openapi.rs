@@ -86,7 +86,7 @@ pub fn introduction() -> String {
 
 /// Adds the schemas of a shape; returns the schema that refers to it.
 fn add(schemas: &mut Map<String, Value>, shape: Shape) -> Value {
-    let Shape { name, schemas: found, is_list } = shape;
+    let Shape { name, schemas: found, is_list, is_followed } = shape;
     for (name, schema) in found {
         let schema = serde_json::to_value(schema).expect("a schema has string keys");
         schemas.insert(name, schema);
@@ -95,19 +95,28 @@ fn add(schemas: &mut Map<String, Value>, shape: Shape) -> Value {
     if !is_list {
         return one;
     }
-    json!({
+    let order = if is_followed { "newest first; oldest first with `after`" } else { "newest first" };
+    let mut list = json!({
         "type": "object",
         "required": ["data", "next_cursor"],
         "properties": {
             "data": {
-                "type": "array", "items": one, "maxItems": bounds::PAGE_MAX, "description": "The rows, newest first.",
+                "type": "array", "items": one, "maxItems": bounds::PAGE_MAX, "description": format!("The rows, {order}."),
             },
             "next_cursor": {
                 "type": ["string", "null"],
                 "description": "The `cursor` of the next page; null if this is the last one.",
             },
         },
-    })
+    });
+    if is_followed {
+        list["properties"]["after"] = json!({
+            "type": "string", "example": "1-42",
+            "description": "Only with the parameter `after`: the position up to which rows were looked at, to be sent \
+                            as `after` with the next request.",
+        });
+    }
+    list
 }
 
 /// The schema and the example of a JSON body.

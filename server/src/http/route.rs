@@ -29,6 +29,8 @@ pub struct Shape {
     pub schemas: Vec<(String, RefOr<Schema>)>,
     /// Whether the JSON is a page of a list of the type.
     pub is_list: bool,
+    /// Whether the list can be followed: with the parameter `after` it has a position.
+    pub is_followed: bool,
 }
 
 /// The shape of a type.
@@ -36,12 +38,17 @@ pub fn of<T: ToSchema>() -> Shape {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);
     schemas.push((T::name().into_owned(), T::schema()));
-    Shape { name: T::name().into_owned(), schemas, is_list: false }
+    Shape { name: T::name().into_owned(), schemas, is_list: false, is_followed: false }
 }
 
 /// The shape of a page of a list of a type.
 pub fn list_of<T: ToSchema>() -> Shape {
     Shape { is_list: true, ..of::<T>() }
+}
+
+/// The shape of a page of a list of a type that can be followed.
+pub fn followed_list_of<T: ToSchema>() -> Shape {
+    Shape { is_followed: true, ..list_of::<T>() }
 }
 
 /// The JSON of a request or a response: its shape and an example.

@@ -55,6 +55,7 @@ mod teams;
 mod top_ups;
 mod usage;
 mod usage_changes;
+mod usage_histories;
 mod webhooks;
 
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! The use of a workspace and its burn rate over HTTP: JSON, comma-separated values, filters, time
 //! zones and refusals.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::*;
@@ -265,90 +263,4 @@ async fn the_burn_rate_names_the_next_grant_of_the_subscription() {
     world.use_messages("b", credit / 500 - 2, "").await;
     let rate = world.get(BURN_RATE).await.json();
     assert_eq!((&rate["runway_days"], &rate["lasts_until_next_grant"]), (&3.into(), &false.into()), "{rate}");
-}
-
-/// Adds up the entries of `acme` by operation and day in a time zone.
-async fn of_journal(world: &World, zone: &str) -> BTreeMap<(String, String), [i64; 3]> {
-    let zone = jiff::tz::TimeZone::get(zone).expect("the zone is known");
-    let mut charges: BTreeMap<String, String> = BTreeMap::new();
-    let mut used: BTreeMap<(String, String), [i64; 3]> = BTreeMap::new();
-    let (mut entries, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = world.get(&format!("/v1/workspaces/acme/entries?limit=200{cursor}")).await.json();
-        entries.extend(page["data"].as_array().expect("a list has rows").clone());
-        let Some(next) = page["next_cursor"].as_str() else { break };
-        cursor = format!("&cursor={next}");
-    }
-    for entry in entries.iter().rev() {
-        let at: jiff::Timestamp =
-            entry["created_at"].as_str().and_then(|at| at.parse().ok()).expect("an entry has a time");
-        let day = zone.to_datetime(at).date().to_string();
-        let amount = entry["amount"].as_i64().unwrap_or_default();
-        let charge = entry["charge"].as_str().unwrap_or_default().to_owned();
-        match entry["kind"].as_str() {
-            Some("charge.opened") => {
-                let found = world.get(&format!("/v1/workspaces/acme/charges/{charge}")).await.json();
-                let operation = found["operation"].as_str().expect("a charge has an operation").to_owned();
-                let sums = used.entry((day, operation.clone())).or_default();
-                (sums[0], sums[1]) = (sums[0] + 1, sums[1] + amount);
-                charges.insert(charge, operation);
-            }
-            Some("charge.refunded") => {
-                used.entry((day, charges[&charge].clone())).or_default()[2] += amount;
-            }
-            _ => {}
-        }
-    }
-    used
-}
-
-#[tokio::test]
-async fn rows_totals_and_csv_are_the_sums_of_the_journal() {
-    // It begins on 26 October, before the clocks of New York go back.
-    let world = world_of(&settings(), 1_793_000_000_000).await;
-    world.grant("acme", "start", 100_000_000).await;
-    world.put("PATCH", "/v1/workspaces/acme", "", r#"{"timezone":"America/New_York"}"#).await;
-    let mut random = tollkeeper_testkit::random::Random::new(7);
-    for n in 0..120 {
-        let operation = ["support_message", "smart_pricing", "product_listing"][random.below(3) as usize];
-        let body = format!(r#"{{"operation":"{operation}","quantity":{}}}"#, 1 + random.below(9));
-        let made = world.charge(&format!("k{n}"), &body).await;
-        assert_eq!(made.status, 201, "{}", made.text);
-        if random.below(3) == 0 {
-            let refund = format!("/v1/workspaces/acme/charges/{}/refund", made.id());
-            world.pass_seconds(50_000);
-            let refunded =
-                world.post(&refund, &format!("r{n}"), r#"{"reason":"courtesy","amount":100}"#).await;
-            assert_eq!(refunded.status, 200, "{}", refunded.text);
-        }
-        world.pass_seconds(1_000 + random.below(30_000) as i64);
-    }
-    for zone in ["America/New_York", "Europe/Berlin", "UTC"] {
-        let expected = of_journal(&world, zone).await;
-        let path = format!("{USAGE}?group_by=operation,day&timezone={zone}&from=2026-10-01&to=2027-01-30");
-        let answer = world.get(&path).await.json();
-        let number = |row: &Value, name: &str| row[name].as_i64().expect("a number");
-        let text = |row: &Value, name: &str| row[name].as_str().expect("a text").to_owned();
-        let rows = answer["rows"].as_array().expect("a table has rows");
-        let found = rows.iter().map(|row| {
-            let sums = ["runs", "charged", "refunded"].map(|name| number(row, name));
-            ((text(row, "day"), text(row, "operation")), sums)
-        });
-        let found: Vec<_> = found.collect();
-        assert_eq!(
-            found,
-            expected.iter().map(|(key, sums)| (key.clone(), *sums)).collect::<Vec<_>>(),
-            "{zone}"
-        );
-        let total = |place: usize| expected.values().map(|sums| sums[place]).sum::<i64>();
-        assert_eq!(number(&answer["total"], "charged"), total(1));
-        assert_eq!(number(&answer["total"], "net"), total(1) - total(2));
-        let csv = world.csv(&path).await;
-        let lines: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
-        let of_csv = lines.iter().map(|line| {
-            let number = |place: usize| line[place].parse::<i64>().expect("a number");
-            ((line[0].to_owned(), line[1].to_owned()), [number(2), number(4), number(6)])
-        });
-        assert_eq!(of_csv.collect::<Vec<_>>(), found, "{zone}");
-    }
 }

@@ -15,7 +15,8 @@
 //! http        the HTTP layer, which every request passes: router, body, query, problems
 //! app         the state behind every route
 //! access      who may do what: keys, sessions, rate limits
-//! observe     metrics and log
+//! observe     metrics, log and traces
+//! tls         TLS of connections that this server opens
 //! wire        JSON values in both directions
 //! ```
 //!
@@ -34,6 +35,7 @@ mod payments;
 mod reports;
 pub mod settings;
 mod startup;
+mod tls;
 mod wire;
 
 #[cfg(test)]

@@ -16,16 +16,15 @@ use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{Request, Uri};
 use futures_util::future::poll_fn;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::ClientConfig;
-use rustls::crypto::ring;
 use tokio::net::TcpStream;
 
 use super::address::{first_refused, host_and_port};
 use super::schedule::{Asked, retry_after};
 use super::settings::WebhookSettings;
+use crate::tls;
 
 /// The most bytes of an answer that are read.
 const ANSWER_MAX_BYTES: usize = 4_096;
@@ -145,7 +144,8 @@ impl Sender {
     /// # Errors
     /// The operating system has no trusted certificate authorities.
     pub fn new(settings: &WebhookSettings) -> std::io::Result<Sender> {
-        let tls = HttpsConnectorBuilder::new().with_tls_config(tls()?).https_or_http().enable_http1();
+        let tls =
+            HttpsConnectorBuilder::new().with_tls_config(tls::client(true)?).https_or_http().enable_http1();
         let connector = tls.wrap_connector(CheckedConnector(Arc::new(settings.clone())));
         let mut http = legacy::Client::builder(TokioExecutor::new());
         http.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIME).pool_max_idle_per_host(8);
@@ -217,11 +217,4 @@ fn why(error: &legacy::Error) -> String {
     }
     let what = if error.is_connect() { "cannot be reached" } else { "closed the connection" };
     format!("the receiver {what}")
-}
-
-/// TLS with the certificate authorities that the operating system trusts.
-fn tls() -> std::io::Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(std::io::Error::other)?;
-    Ok(builder.with_native_roots()?.with_no_client_auth())
 }

@@ -6,18 +6,15 @@
 //! key of the API is in no error and in no `Debug`.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, Request};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use tollkeeper_engine::digest;
 use tollkeeper_ledger::hex;
@@ -26,6 +23,7 @@ use super::API_VERSION;
 use super::error::{StripeError, Why};
 use super::form::Form;
 use super::settings::{StripeSettings, Times};
+use crate::tls;
 
 /// The most bytes of an answer. A page of 100 invoices with their lines has less.
 const ANSWER_MAX_BYTES: usize = 8 << 20;
@@ -92,7 +90,7 @@ impl Client {
         tcp.set_connect_timeout(Some(settings.times.connect));
         tcp.set_nodelay(true);
         let is_encrypted = settings.api_base.starts_with("https://");
-        let tls = HttpsConnectorBuilder::new().with_tls_config(tls(is_encrypted)?);
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls::client(is_encrypted)?);
         let scheme = if is_encrypted { tls.https_only() } else { tls.https_or_http() };
         let connector = scheme.enable_http1().wrap_connector(tcp);
         let mut http = legacy::Client::builder(TokioExecutor::new());
@@ -195,18 +193,6 @@ struct Sent {
     path: String,
     form: Option<Bytes>,
     key: Option<HeaderValue>,
-}
-
-/// TLS with the certificate authorities that the operating system trusts.
-fn tls(is_encrypted: bool) -> std::io::Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(std::io::Error::other)?;
-    let builder = if is_encrypted {
-        builder.with_native_roots()?
-    } else {
-        builder.with_root_certificates(RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     (
         "server",
         &[
-            "wire",
+            "wire tls",
             "settings/value settings/store",
             "access/secret",
             "access/settings http/settings jobs/settings observe/settings payments notify/settings notify/secret \

@@ -18,6 +18,7 @@ use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::message_counts::MessageCounts;
 use crate::observe::metrics::Metrics;
 use crate::observe::refusals::Refusals;
+use crate::observe::traces::Traces;
 use crate::payments::settings::PaymentSettings;
 use crate::payments::stripe::provider::Stripe;
 
@@ -33,6 +34,8 @@ pub struct App {
     pub(crate) access: Arc<Access>,
     pub(crate) metrics: Metrics,
     pub(crate) refusals: Refusals,
+    /// Traces, if a collector takes them.
+    pub(crate) traces: Option<Traces>,
     pub(crate) large_bodies: Arc<LargeBodies>,
     pub(crate) followers: Arc<Followers>,
     /// One simulation of prices runs at a time.

@@ -41,6 +41,7 @@ use crate::notify::webhooks::Webhooks;
 use crate::observe::clock_watch::{ClockWatch, Reading};
 use crate::observe::metrics::{Labels, Metrics, RouteLabel};
 use crate::observe::refusals::Refusals;
+use crate::observe::traces::Traces;
 use crate::payments::stripe::provider::Stripe;
 use crate::payments::stripe::webhook;
 use crate::settings::{Settings, Store};
@@ -57,6 +58,9 @@ const REFERENCE_PRICES: [(&str, i64); 5] = [
     ("support_message", 500),
     ("virtual_try_on", 20_000),
 ];
+
+/// How long a shutdown waits until the collector has the last traces.
+const FLUSH_MAX_TIME: Duration = Duration::from_secs(3);
 
 /// Every route of the server: the API's resources, the webhook endpoint, then the dashboard.
 pub(crate) fn site() -> Site {
@@ -108,6 +112,7 @@ impl App {
             monotonic,
             metrics: Metrics::new(labels(&site())),
             refusals: Refusals::default(),
+            traces: Traces::new(&settings.traces),
             large_bodies: LargeBodies::new(),
             followers: Followers::new(connections::most() / 2),
             simulations: Semaphore::new(1),
@@ -202,6 +207,8 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let mut time_outs = TimeOuts::default();
     time_outs.poll(&app).await;
+    let exporter = app.traces.as_ref().and_then(Traces::take_exporter);
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run()));
     let until = async {
         tokio::select! {
             () = shutdown => {}
@@ -218,8 +225,14 @@ pub async fn serve(
         app.followers.end_all();
     };
     serve::until(router(Arc::clone(&app)), listener, ClientTimes::default(), until).await;
-    app.engine().close().await?;
-    Ok(())
+    let closed = app.engine().close().await;
+    if let (Some(traces), Some(exporting)) = (&app.traces, exporting) {
+        traces.end();
+        if tokio::time::timeout(FLUSH_MAX_TIME, exporting).await.is_err() {
+            tracing::warn!("the collector did not take the last traces in time");
+        }
+    }
+    Ok(closed?)
 }
 
 /// Checks that this server has the secret with which the webhook endpoints of the ledger were made.

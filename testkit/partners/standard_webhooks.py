@@ -10,21 +10,17 @@ be verified with every secret that signed it, and refused with another one or af
 
 import http.server
 import json
-import os
 import pathlib
 import queue
-import re
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-KEY = "tk_platform_of_the_partners"
-SECONDS = 30
+from tollkeeper_server import SECONDS, Server
+
 OTHER_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -44,48 +40,14 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Server:
-    """A server with an empty data directory."""
-
-    def __init__(self, program, directory, port):
-        environment = {"PATH": os.environ["PATH"], "TOLLKEEPER_PLATFORM_KEY": KEY,
-                       "TOLLKEEPER_WEBHOOKS_ALLOW_HTTP": "true", "TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE": "true",
-                       "TOLLKEEPER_WEBHOOKS_PORTS": str(port)}
-        self.log = pathlib.Path(directory, "log")
-        with open(self.log, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [program, "serve", "--data", str(pathlib.Path(directory, "data")), "--listen", "127.0.0.1:0"],
-                env=environment, stdout=log, stderr=subprocess.STDOUT)
-        for _ in range(SECONDS * 10):
-            found = re.search(r"listening on (http://[0-9.:]+)", self.log.read_text(encoding="utf-8"))
-            if found:
-                self.url = found[1]
-                return
-            time.sleep(0.1)
-        self.stop()
-        raise AssertionError(f"the server does not start: {self.log.read_text(encoding='utf-8')}")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-    def post(self, path, body=None, key=None):
-        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        if key:
-            headers["idempotency-key"] = key
-        data = json.dumps(body).encode() if body is not None else b""
-        request = urllib.request.Request(self.url + path, data, headers, method="POST")
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:
-            return json.load(response)
-
-
 def sent_messages(program):
     """What a server sends: each message with its type, the secrets that signed it, and the others."""
     receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     port = receiver.server_address[1]
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, directory, port)
+        server = Server(program, directory, {"WEBHOOKS_ALLOW_HTTP": "true", "WEBHOOKS_ALLOW_PRIVATE": "true",
+                                             "WEBHOOKS_PORTS": str(port)})
         try:
             endpoint = server.post("/v1/webhook-endpoints", {"url": f"http://127.0.0.1:{port}/hook",
                                                              "kinds": ["grant.created"]})

@@ -101,6 +101,16 @@ impl Caller {
         }
     }
 
+    /// The workspace to which the caller belongs, if to one.
+    #[must_use]
+    pub fn workspace(&self) -> Option<&WorkspaceId> {
+        match self {
+            Caller::Key(holder) => Some(&holder.workspace),
+            Caller::Member(signed_in) => Some(&signed_in.workspace),
+            Caller::Anonymous | Caller::Platform => None,
+        }
+    }
+
     /// Whether the caller may name this workspace in a body. Paths are checked by `admit`.
     #[must_use]
     pub fn may_name(&self, workspace: &WorkspaceId) -> bool {

@@ -182,7 +182,8 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
         call.app.access.recheck(&call.caller, call.now).await?;
         Vec::new()
     } else {
-        call.app.engine().run_each(submissions, call.now).await?
+        let count = submissions.len();
+        call.in_engine(count, call.app.engine().run_each(submissions, call.now)).await?
     };
     if let Some(error) = none_run(&decided) {
         return Err(error.into());

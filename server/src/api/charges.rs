@@ -396,7 +396,7 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let request = call.json::<ChargeIn>().await?.request(&call.caller)?;
     let operation = request.operation.clone();
     let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request))?;
-    let result = call.app.engine().run_or_shed(submission, call.now).await?;
+    let result = call.in_engine(1, call.app.engine().run_or_shed(submission, call.now)).await?;
     let answer = match result {
         Ok(answer) => answer,
         Err(refused) => {

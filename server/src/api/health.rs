@@ -65,11 +65,14 @@ async fn ready(call: Call) -> Result<Response, Problem> {
 /// `GET /metrics`.
 async fn metrics(call: Call) -> Result<Response, Problem> {
     call.app.metrics.set_followers(call.app.followers.count());
-    let text = call.app.metrics.text(
+    let mut text = call.app.metrics.text(
         call.app.engine().stats(),
         call.app.clock_watch.holds_timers(),
         call.app.message_counts(),
     );
+    if let Some(traces) = &call.app.traces {
+        text += &traces.metrics();
+    }
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, media_type);

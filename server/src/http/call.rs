@@ -27,6 +27,7 @@ use super::refusal;
 use crate::access::large::{Share, Tenant};
 use crate::access::{Caller, cookie};
 use crate::app::App;
+use crate::observe::traces::SpanContext;
 use crate::wire::read;
 
 /// The head of an admitted request.
@@ -52,6 +53,8 @@ pub struct Call {
     body: SyncWrapper<Body>,
     /// The share of the body that was read, until the call is answered.
     share: Option<Share>,
+    /// The span of the request, if it is recorded.
+    span: Option<SpanContext>,
 }
 
 /// Headers and parameters are left out: they contain secrets.
@@ -64,7 +67,20 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of an admitted caller.
     pub fn new(app: Arc<App>, caller: Caller, now: Timestamp, head: Head, body: Body) -> Call {
-        Call { app, caller, now, head, body: SyncWrapper::new(body), share: None }
+        Call { app, caller, now, head, body: SyncWrapper::new(body), share: None, span: None }
+    }
+
+    /// The same call, of which what the engine does is recorded below the span of its request.
+    pub fn in_span(self, span: Option<SpanContext>) -> Call {
+        Call { span, ..self }
+    }
+
+    /// Waits for commands in the engine, as a span of its own if the request is recorded.
+    pub async fn in_engine<T>(&self, commands: usize, work: impl Future<Output = T>) -> T {
+        match (&self.app.traces, self.span) {
+            (Some(traces), Some(span)) => traces.in_engine(span, commands, work).await,
+            _ => work.await,
+        }
     }
 
     /// The query parameters.
@@ -232,7 +248,7 @@ impl Call {
         command: Command,
     ) -> Result<Answer, Problem> {
         let submission = self.submission(workspace.clone(), key, command)?;
-        let result = self.app.engine().run(submission, self.now).await?;
+        let result = self.in_engine(1, self.app.engine().run(submission, self.now)).await?;
         result.map_err(|refused| self.refused(workspace, refused))
     }
 

@@ -18,7 +18,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
 use tollkeeper_engine::panic_message;
-use tollkeeper_ledger::Timestamp;
+use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
 use super::call::{Call, Head};
 use super::problem::{Code, Problem};
@@ -27,6 +27,7 @@ use super::refusal;
 use super::route::{Pages, Route, Site};
 use crate::access::{Admission, Caller, RateStatus, check_form_token};
 use crate::app::App;
+use crate::observe::traces::{RequestSpan, SpanContext};
 
 /// A router with every route of the site, and a problem for every other request.
 pub fn router(app: Arc<App>, site: Site) -> Router {
@@ -68,8 +69,9 @@ async fn handle_request(
 ) -> Response {
     let began = Instant::now();
     let as_page = route.is_page && (pages.wants_page)(request.headers());
+    let mut span = app.traces.as_ref().and_then(|traces| traces.begin(request.headers()));
     let mut rate = None;
-    let responding = respond(Arc::clone(&app), route, request, &mut rate);
+    let responding = respond(Arc::clone(&app), route, request, &mut rate, span.as_mut());
     let outcome = AssertUnwindSafe(responding).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(mut response)) => {
@@ -79,10 +81,12 @@ async fn handle_request(
         Ok(Err(problem)) => {
             rate = problem.rate.as_deref().copied().or(rate);
             app.metrics.count_problem(problem.code as usize);
+            note_problem(&mut span, problem.code);
             if as_page { (pages.problem)(&problem) } else { problem.into_response() }
         }
         Err(panic) => {
             app.metrics.count_problem(Code::InternalError as usize);
+            note_problem(&mut span, Code::InternalError);
             refusal::internal(&format_args!("a handler panicked: {}", panic_message(&*panic))).into_response()
         }
     };
@@ -94,7 +98,16 @@ async fn handle_request(
         status.write_headers(response.headers_mut());
     }
     app.metrics.count_response(Some(index), response.status(), began.elapsed());
+    if let (Some(traces), Some(span)) = (&app.traces, span) {
+        traces.end_request(span, route.method.clone(), route.path, response.status());
+    }
     response
+}
+
+fn note_problem(span: &mut Option<RequestSpan>, code: Code) {
+    if let Some(span) = span {
+        span.problem = Some(code.as_str());
+    }
 }
 
 /// Admits the request and runs the handler.
@@ -103,6 +116,7 @@ async fn respond(
     route: &'static Route,
     request: Request,
     rate: &mut Option<RateStatus>,
+    mut span: Option<&mut RequestSpan>,
 ) -> Result<Response, Problem> {
     let now = app.now();
     let (mut parts, body) = request.into_parts();
@@ -112,6 +126,9 @@ async fn respond(
     let workspace = params.as_ref().ok().and_then(|params| {
         params.iter().find(|(name, _)| *name == "workspace").map(|(_, workspace)| workspace)
     });
+    if let Some(span) = &mut span {
+        span.workspace = workspace.and_then(|workspace| WorkspaceId::new(workspace).ok());
+    }
     let admission = Admission {
         rule: route.rule,
         rechecked_at_decision: route.rechecked_at_decision,
@@ -121,7 +138,11 @@ async fn respond(
     };
     let caller = app.access.admit(admission, rate).await?;
     let recheck = route.rechecked_at_decision.then(|| caller.clone());
-    let answered = handle(&app, route, Admitted { caller, now }, params, parts, body).await;
+    if let Some(span) = &mut span {
+        span.workspace = span.workspace.take().or_else(|| caller.workspace().cloned());
+    }
+    let admitted = Admitted { caller, now, span: span.map(|span| span.context) };
+    let answered = handle(&app, route, admitted, params, parts, body).await;
     // A problem that the ledger did not decide is only returned to a key that is still valid.
     let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
     let must_recheck = answered.as_ref().is_err_and(is_undecided);
@@ -135,13 +156,14 @@ async fn respond(
 struct Admitted {
     caller: Caller,
     now: Timestamp,
+    span: Option<SpanContext>,
 }
 
 /// Checks query, path and form token, then runs the handler.
 async fn handle(
     app: &Arc<App>,
     route: &'static Route,
-    Admitted { caller, now }: Admitted,
+    Admitted { caller, now, span }: Admitted,
     params: Result<RawPathParams, Problem>,
     parts: Parts,
     body: Body,
@@ -154,7 +176,7 @@ async fn handle(
         ));
     }
     let head = Head { query, params: params?, headers: parts.headers };
-    let mut call = Call::new(Arc::clone(app), caller, now, head, body);
+    let mut call = Call::new(Arc::clone(app), caller, now, head, body).in_span(span);
     if route.is_form() {
         let form = call.form().await?;
         check_form_token(&call.caller, &form)?;

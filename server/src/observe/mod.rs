@@ -1,4 +1,5 @@
-//! What an operator can observe: metrics for Prometheus, the log, and whether the clock is right.
+//! What an operator can observe: metrics for Prometheus, the log, traces, and whether the clock is
+//! right.
 //! `refusals` counts refused charges, for the admins of their workspaces.
 //!
 //! This folder knows no route and no problem code; it gets their labels when it is built.
@@ -9,3 +10,4 @@ pub(crate) mod message_counts;
 pub(crate) mod metrics;
 pub(crate) mod refusals;
 pub(crate) mod settings;
+pub(crate) mod traces;

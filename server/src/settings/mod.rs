@@ -23,7 +23,7 @@ pub use crate::jobs::settings::JobSettings;
 pub use crate::notify::mail::address::MailAddress;
 pub use crate::notify::mail::settings::{Login, MailSettings, RelayUrl, SmtpRelay, Tls};
 pub use crate::notify::settings::WebhookSettings;
-pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings};
+pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings, TraceSettings};
 pub use crate::payments::settings::PaymentSettings;
 
 /// All settings of the server.
@@ -48,6 +48,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// Where traces go.
+    pub traces: TraceSettings,
 }
 
 /// The settings that are passed to the engine.
@@ -172,6 +174,21 @@ pub const SETTINGS: &[Setting] = &[
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
     setting("log_format", "text or json", "the format of a log line"),
+    setting(
+        "otlp_endpoint",
+        "a URL that begins with http:// or https://",
+        "the address of an OpenTelemetry collector, for traces",
+    ),
+    setting(
+        "otlp_headers",
+        "1 to 8 headers such as api-key=secret, with commas between them",
+        "headers of the requests to the collector",
+    ),
+    setting(
+        "otlp_sample_percent",
+        "a whole number, 0 to 100",
+        "how many of a hundred requests are traced, unless their callers decide",
+    ),
 ];
 
 const fn setting(name: &'static str, must: &'static str, meaning: &'static str) -> Setting {
@@ -325,6 +342,7 @@ impl Settings {
                 self.mail.set(name, value)?;
             }
             "log_level" | "log_format" => self.log.set(name, value)?,
+            "otlp_endpoint" | "otlp_headers" | "otlp_sample_percent" => self.traces.set(name, value)?,
             _ => self.access.set(name, value)?,
         }
         Some(())
@@ -485,6 +503,7 @@ mod tests {
                 "rk_test_x",
                 "whsec_x",
                 "none",
+                "api-key=x",
                 secret.as_str(),
                 "smtps://h",
                 "ada@example.com",

@@ -53,6 +53,7 @@ mod stripe_top_ups;
 mod subscriptions;
 mod teams;
 mod top_ups;
+mod traces;
 mod usage;
 mod usage_changes;
 mod usage_histories;

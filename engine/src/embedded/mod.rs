@@ -117,6 +117,7 @@ impl Embedded {
     /// As [`Embedded::open`].
     pub fn open_with_options(path: &Path, options: CoreOptions, queue: usize) -> Result<Embedded, Error> {
         let (handle, jobs) = CoreHandle::new(queue);
+        let delivery_vfs = options.delivery_vfs.clone();
         let start_checkpointer = Box::new(StartOnThread(handle.wake()));
         let mut core = Core::open_with(path, options, start_checkpointer)?;
         core.refuse_unfinished_import()?;
@@ -125,7 +126,7 @@ impl Embedded {
         let follow_readers = Readers::start(path, &handle, FOLLOWERS)?;
         let report_readers = Readers::start(path, &handle, REPORTS)?;
         let deliveries = Readers::start(path, &handle, DELIVERIES)?;
-        let deliveries = DeliveryFiles::new(path.to_path_buf(), deliveries, false);
+        let deliveries = DeliveryFiles::new(path.to_path_buf(), delivery_vfs, deliveries, false);
         let readers = [readers, point_readers, follow_readers, report_readers];
         Embedded::start(core, readers, deliveries, (handle, jobs))
     }
@@ -141,7 +142,7 @@ impl Embedded {
         let (handle, jobs) = CoreHandle::new(QUEUE_DEFAULT);
         let (core, files) = Core::open_read_only_with_files(path, CoreOptions::default())?;
         let readers = Readers::start_with_reader(path, &handle, Reader::on_snapshot(files, handle.clone()))?;
-        let deliveries = DeliveryFiles::new(path.to_path_buf(), readers.clone(), true);
+        let deliveries = DeliveryFiles::new(path.to_path_buf(), None, readers.clone(), true);
         Embedded::start(core, std::array::from_fn(|_| readers.clone()), deliveries, (handle, jobs))
     }
 

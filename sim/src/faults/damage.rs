@@ -130,7 +130,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// Damages the bytes of a file in one place; returns a description.
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) -> String {
+pub(super) fn damage(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     let at = random.index(bytes.len());
     let sector = at / 512 * 512..(at / 512 * 512 + 512).min(bytes.len());
     let how = match random.below(5) {

@@ -2,10 +2,11 @@
 //! twice.
 //!
 //! ```text
-//! crash    the embedded engine after a power failure, and on a disk that refuses writes
-//! damage   the embedded engine on files that were damaged from outside
-//! poison   accounts whose numbers in memory become wrong
-//! bank     many callers at once on few workspaces
+//! crash       the embedded engine after a power failure, and on a disk that refuses writes
+//! damage      the embedded engine on files that were damaged from outside
+//! deliveries  deliveries of the embedded engine while their file fails
+//! poison      accounts whose numbers in memory become wrong
+//! bank        many callers at once on few workspaces
 //! ```
 //!
 //! Not here: the failures of a PostgreSQL server, which the tests produce with real servers
@@ -14,4 +15,5 @@
 pub mod bank;
 pub mod crash;
 pub mod damage;
+pub mod deliveries;
 mod poison;

@@ -7,6 +7,7 @@ mod closed_days;
 mod contract;
 mod crash;
 mod damage;
+mod deliveries;
 mod determinism;
 mod formats;
 mod isolation;

@@ -18,7 +18,7 @@ use crate::embedded::storage::journal::{self, Journal};
 use crate::embedded::storage::missing_note;
 use crate::embedded::storage::opened_files::OpenedFiles;
 use crate::embedded::storage::sqlite::Access;
-use crate::embedded::storage::{state_db, wal};
+use crate::embedded::storage::{files, state_db, wal};
 use crate::{Error, JournalHead};
 
 /// How often the WAL of a running server is looked at, which may be writing the frame in question.
@@ -147,7 +147,7 @@ pub(super) fn refuse_loss(directory: &Path, options: &CoreOptions) -> Result<(),
     }
     if !journal::holds_ledger(directory) {
         state_db::set_aside(directory, &ending)?;
-        let removed = state_db::ignore_missing(std::fs::remove_file(&wal));
+        let removed = files::ignore_missing(std::fs::remove_file(&wal));
         removed.map_err(|error| Error::unusable(format!("{}: {error}", wal.display())))?;
     }
     tracing::warn!("{loss}; this was accepted, and what proves it was kept with the ending {ending}");

@@ -58,6 +58,8 @@ use crate::{CommandResult, EngineStats, Error, Ran};
 pub struct CoreOptions {
     /// The name of a registered SQLite VFS; the system's when `None`.
     pub vfs: Option<String>,
+    /// The same for the file of deliveries alone, which the core does not open.
+    pub delivery_vfs: Option<String>,
     /// The id of a new data directory; random when `None`. It is also the key of the hash from
     /// which fingerprints and ids are made.
     pub directory_id: Option<[u8; 16]>,
@@ -79,6 +81,7 @@ impl Default for CoreOptions {
     fn default() -> CoreOptions {
         CoreOptions {
             vfs: None,
+            delivery_vfs: None,
             directory_id: None,
             round_entries: 1_000_000,
             chunk_accounts: 256,

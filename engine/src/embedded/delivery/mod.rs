@@ -26,6 +26,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct DeliveryFiles {
     directory: PathBuf,
+    /// The SQLite VFS of the file; the system's when `None`.
+    vfs: Option<String>,
     readers: Readers,
     store: Arc<Mutex<Option<DeliveryStore>>>,
     /// True once something was asked for.
@@ -34,14 +36,14 @@ pub(super) struct DeliveryFiles {
 }
 
 impl DeliveryFiles {
-    pub(super) fn new(directory: PathBuf, readers: Readers, is_read_only: bool) -> DeliveryFiles {
-        DeliveryFiles {
-            directory,
-            readers,
-            store: Arc::default(),
-            is_used: AtomicBool::new(false),
-            is_read_only,
-        }
+    pub(super) fn new(
+        directory: PathBuf,
+        vfs: Option<String>,
+        readers: Readers,
+        is_read_only: bool,
+    ) -> DeliveryFiles {
+        let is_used = AtomicBool::new(false);
+        DeliveryFiles { directory, vfs, readers, store: Arc::default(), is_used, is_read_only }
     }
 
     /// Runs `work` with the store on a reading thread; makes the store if it is not there.
@@ -53,13 +55,22 @@ impl DeliveryFiles {
             return Err(Error::unavailable("the data directory is open for reading only"));
         }
         self.is_used.store(true, Relaxed);
-        let (store, directory) = (Arc::clone(&self.store), self.directory.clone());
+        let (store, directory, vfs) = (Arc::clone(&self.store), self.directory.clone(), self.vfs.clone());
         let read = move |reader: &Reader, _: &WorkspaceId| {
+            let (vfs, end) = (vfs.as_deref(), || reader.journal_end());
             let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
             if store.is_none() {
-                *store = Some(DeliveryStore::open(&directory, || reader.journal_end())?);
+                *store = Some(DeliveryStore::open_or_begin_anew(&directory, vfs, end)?);
             }
-            work(reader, store.as_ref().expect("it was opened above"))
+            let done = work(reader, store.as_ref().expect("it was opened above"));
+            if done.as_ref().is_err_and(Error::is_damaged) {
+                // The damage may be of the journal. The file is closed before it is looked at.
+                *store = None;
+                if DeliveryStore::set_aside_if_damaged(&directory, vfs)? {
+                    return Err(Error::unavailable("what is kept of deliveries was damaged and begins anew"));
+                }
+            }
+            done
         };
         self.readers.read(WorkspaceId::platform(), read).await
     }

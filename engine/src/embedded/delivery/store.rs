@@ -2,10 +2,12 @@
 //!
 //! It is a file of its own, so that deliveries never share a sync with charges. It is synced late:
 //! a power cut takes a subscriber back to an earlier place, and messages are then sent again. A
-//! place and the exceptions before it are one row, so none is lost.
+//! place and the exceptions before it are one row, so none is lost. Only that the file is made is
+//! synced at once.
 //!
 //! Guarantee: a subscriber that was set before the file was made begins at the end of the journal
-//! as it was then. So a ledger that was imported does not send its history again.
+//! as it was then. So a ledger that was imported does not send its history again. A file that is
+//! damaged is renamed and made anew; what it had not sent is then not sent.
 
 use std::path::{Path, PathBuf};
 
@@ -50,20 +52,54 @@ impl DeliveryStore {
     /// set already.
     pub(crate) fn open(
         directory: &Path,
+        vfs: Option<&str>,
         end: impl FnOnce() -> Result<Cursor, Error>,
     ) -> Result<DeliveryStore, Error> {
         let path = directory.join(FILE);
-        let connection = sqlite::open(&path, None, Access::Create)?;
+        let connection = sqlite::open(&path, vfs, Access::Create)?;
         let failed = |error| classify(&path, error);
         let version = sqlite::version(&path, &connection, (APPLICATION, VERSION))?;
+        if version == 0 {
+            // Synced at once: a file that was lost would begin at a later end of the journal.
+            make_tables(&connection, end()?).map_err(failed)?;
+        }
         connection
             .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 1000")
             .map_err(failed)?;
-        if version == 0 {
-            make_tables(&connection, end()?).map_err(failed)?;
-        }
         let origin = connection.query_row("SELECT seq, hash FROM origin", [], cursor).map_err(failed)?;
         Ok(DeliveryStore { path, connection, origin })
+    }
+
+    /// The same; a file that is damaged is set aside, and made anew.
+    pub(crate) fn open_or_begin_anew(
+        directory: &Path,
+        vfs: Option<&str>,
+        end: impl Fn() -> Result<Cursor, Error>,
+    ) -> Result<DeliveryStore, Error> {
+        match DeliveryStore::open(directory, vfs, &end) {
+            Err(error) if error.is_damaged() && DeliveryStore::set_aside_if_damaged(directory, vfs)? => {
+                DeliveryStore::open(directory, vfs, end)
+            }
+            other => other,
+        }
+    }
+
+    /// Renames the file of a directory if it is damaged, so that the next open makes a new one. It
+    /// must not be open. Returns false if it is sound.
+    pub(crate) fn set_aside_if_damaged(directory: &Path, vfs: Option<&str>) -> Result<bool, Error> {
+        match is_sound(&directory.join(FILE), vfs) {
+            Err(error) if error.is_damaged() => {
+                let aside = sqlite::set_aside(directory, FILE, "damaged")?;
+                tracing::error!(
+                    "{error}; the file was renamed to {}, and deliveries begin at the end of the journal: \
+                     what was not sent before is not sent",
+                    aside.display()
+                );
+                Ok(true)
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(false),
+        }
     }
 
     /// Opens the file for reading; `None` if it is not there.
@@ -133,6 +169,25 @@ impl DeliveryStore {
     }
 }
 
+/// [`Error::is_damaged`] if the file, or what is read of it, is not what was written.
+fn is_sound(path: &Path, vfs: Option<&str>) -> Result<(), Error> {
+    let connection = sqlite::open(path, vfs, Access::Write)?;
+    let failed = |error| classify(path, error);
+    let found: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0)).map_err(failed)?;
+    if found != "ok" {
+        return Err(Error::damaged(format!("{}: {found}", path.display())));
+    }
+    connection.query_row("SELECT seq, hash FROM origin", [], cursor).map_err(failed)?;
+    let mut statement =
+        connection.prepare("SELECT seq, hash, name, state FROM subscriber").map_err(failed)?;
+    let read = |row: &rusqlite::Row| {
+        cursor(row)?;
+        Ok((row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?))
+    };
+    let rows = statement.query_map([], read).map_err(failed)?;
+    rows.collect::<Result<Vec<_>, _>>().map(drop).map_err(failed)
+}
+
 fn cursor(row: &rusqlite::Row) -> rusqlite::Result<Cursor> {
     let hash: Vec<u8> = row.get(1)?;
     // A hash that is too short is of no entry, so the subscriber goes back.
@@ -157,14 +212,14 @@ mod tests {
     fn places_are_kept_and_those_of_nobody_are_removed() {
         let scratch = tempfile::tempdir().expect("a directory");
         let end = Cursor { seq: 7, hash: [7; 32] };
-        let store = DeliveryStore::open(scratch.path(), || Ok(end)).expect("it is made");
+        let store = DeliveryStore::open(scratch.path(), None, || Ok(end)).expect("it is made");
         assert_eq!((store.cursor("a").expect("it reads"), store.origin()), (None, end));
         let at = Cursor { seq: 9, hash: [9; 32] };
         store.set("a", at, &SubscriberState::default()).expect("it writes");
         store.set("b", at, &SubscriberState::default()).expect("it writes");
         drop(store);
         let other = Cursor { seq: 99, hash: [0; 32] };
-        let store = DeliveryStore::open(scratch.path(), || Ok(other)).expect("it is there");
+        let store = DeliveryStore::open(scratch.path(), None, || Ok(other)).expect("it is there");
         assert_eq!((store.cursor("a").expect("it reads"), store.origin()), (Some(at), end));
         store.retain(&["b".to_owned()]).expect("it writes");
         assert_eq!(store.cursor("a").expect("it reads"), None);

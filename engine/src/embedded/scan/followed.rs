@@ -113,7 +113,9 @@ impl Reader {
     ) -> Result<Cursor, Error> {
         let Some(own) = own else {
             let begins = self.beginning(subscriber)?;
-            return Ok(if begins.seq < origin.seq { origin } else { begins });
+            // An origin that is not in the journal is one of a ledger that was restored.
+            let is_known = origin.seq > begins.seq && self.hash_at(origin.seq)? == Some(origin.hash);
+            return Ok(if is_known { origin } else { begins });
         };
         if own.seq == 0 || self.hash_at(own.seq)? == Some(own.hash) {
             return Ok(own);

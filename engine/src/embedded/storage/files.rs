@@ -27,6 +27,14 @@ pub(crate) fn create_file(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// The result, without the error of a file that is missing.
+pub(crate) fn ignore_missing(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// What tells a file from every other one, as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {

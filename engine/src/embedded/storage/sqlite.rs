@@ -126,6 +126,24 @@ fn check_sqlite(version: i32) -> Result<(), Error> {
     Err(Error::unusable(what).with_hint("build with the bundled SQLite, or with 3.51.3 or newer"))
 }
 
+/// Renames a database with its WAL, so that the next open makes a new one; returns the new name.
+/// Nothing is deleted that could be read again. `ending`: the new ending of the name.
+pub(crate) fn set_aside(directory: &Path, file: &str, ending: &str) -> Result<PathBuf, Error> {
+    let aside = directory.join(format!("{file}.{ending}"));
+    for suffix in ["", "-wal"] {
+        let path = directory.join(format!("{file}{suffix}"));
+        let mut to = aside.clone().into_os_string();
+        to.push(suffix);
+        let moved = std::fs::rename(&path, &to);
+        files::ignore_missing(moved)
+            .map_err(|error| Error::unusable(format!("{}: {error}", path.display())))?;
+    }
+    let shared_memory = directory.join(format!("{file}-shm"));
+    let removed = files::ignore_missing(std::fs::remove_file(&shared_memory));
+    removed.map_err(|error| Error::unusable(format!("{}: {error}", shared_memory.display())))?;
+    Ok(aside)
+}
+
 /// Moves the whole WAL into its file and empties it. True if a reader or writer was in the way: a
 /// program that ends does not wait for it.
 pub(crate) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {

@@ -124,26 +124,7 @@ pub(crate) fn open_or_create(
 /// Renames the state file with its WAL, so that the next open makes a new one; returns the new
 /// name. Nothing that could prove a loss is deleted. `ending`: the new ending of the name.
 pub(crate) fn set_aside(directory: &Path, ending: &str) -> Result<PathBuf, Error> {
-    let aside = directory.join(format!("{FILE}.{ending}"));
-    for suffix in ["", "-wal"] {
-        let path = directory.join(format!("{FILE}{suffix}"));
-        let mut to = aside.clone().into_os_string();
-        to.push(suffix);
-        let moved = std::fs::rename(&path, &to);
-        ignore_missing(moved).map_err(|error| Error::unusable(format!("{}: {error}", path.display())))?;
-    }
-    let shared_memory = directory.join(format!("{FILE}-shm"));
-    let removed = ignore_missing(std::fs::remove_file(&shared_memory));
-    removed.map_err(|error| Error::unusable(format!("{}: {error}", shared_memory.display())))?;
-    Ok(aside)
-}
-
-/// The result, without the error of a file that is missing.
-pub(crate) fn ignore_missing(result: std::io::Result<()>) -> std::io::Result<()> {
-    match result {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    sqlite::set_aside(directory, FILE, ending)
 }
 
 /// An ending for [`set_aside`] that no file of the directory has yet.

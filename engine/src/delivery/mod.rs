@@ -135,6 +135,21 @@ pub struct DeliveryNotes {
     pub ends_turn: bool,
 }
 
+impl DeliveryException {
+    /// The same, to be sent at once because somebody asked for it.
+    #[must_use]
+    pub fn asked_for(self) -> DeliveryException {
+        DeliveryException { next_at: Some(self.first_at), ..self }
+    }
+
+    /// True if somebody asked for it: no pause ends when the message was first sent. It is then
+    /// sent also while its subscriber is down.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        self.next_at == Some(self.first_at)
+    }
+}
+
 impl SubscriberState {
     /// The exceptions that wait to be sent again.
     pub fn waiting(&self) -> impl Iterator<Item = &DeliveryException> {

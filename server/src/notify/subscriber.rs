@@ -156,8 +156,10 @@ impl<O: Outlet> Serving<'_, O> {
         let mut due: Vec<DeliveryException> = state.waiting().filter(is_due).cloned().collect();
         let was_down = O::SCHEDULE.is_down(&state);
         if was_down {
-            // The others wait for this one, however late they are.
-            due = state.probe().filter(is_due).cloned().into_iter().collect();
+            // The others wait for the probe, however late they are, unless somebody asked for them.
+            let probe = state.probe().map(|probe| probe.message.clone());
+            let is_probe = |exception: &DeliveryException| Some(&exception.message) == probe.as_ref();
+            due.retain(|exception| exception.is_asked_for() || is_probe(exception));
         }
         let mut sending = stream::iter(due)
             .map(|exception| async move {

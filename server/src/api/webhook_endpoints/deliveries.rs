@@ -54,7 +54,8 @@ pub const ROUTES: &[Route] = &[
         "Send a message again",
         |call| Box::pin(resend(call)),
     )
-    .description("Sends a message that is listed among the deliveries again, under the same id, in a moment.")
+    .description("Sends a message that is listed among the deliveries again, under the same id, in a moment, also \
+                  to an endpoint that is down.")
     .response(200, of::<ExceptionJson>, EXCEPTION_EXAMPLE)
     .problems(&[Code::DeliveryNotFound]),
 ];
@@ -260,11 +261,12 @@ async fn resend(call: Call) -> Result<Response, Problem> {
         })
     };
     let exception = known.or_else(sent_before).filter(|exception| exception.place.n > 0);
-    let mut exception = exception.ok_or_else(|| {
+    let exception = exception.ok_or_else(|| {
         Problem::new(Code::DeliveryNotFound, "The message is not among those that are kept of this endpoint.")
     })?;
-    exception.next_at = Some(call.now);
+    let exception = exception.asked_for();
     let notes = DeliveryNotes { exceptions: vec![exception.clone()], ..DeliveryNotes::default() };
     note(&call, &endpoint, notes).await?;
-    Ok(json(StatusCode::OK, ROW_BYTES, &ExceptionJson::of(&exception)))
+    let shown = ExceptionJson { next_at: Some(Time(call.now)), ..ExceptionJson::of(&exception) };
+    Ok(json(StatusCode::OK, ROW_BYTES, &shown))
 }

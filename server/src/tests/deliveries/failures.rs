@@ -59,6 +59,30 @@ async fn an_endpoint_that_is_down_for_an_hour_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_is_sent_at_once_by_hand_also_to_an_endpoint_that_is_down() {
+    let receiver = Receiver::start().await;
+    let (world, _dispatching) = dispatching(&settings_for(&[&receiver])).await;
+    let endpoint = world.endpoint(&receiver, r#"["charge.settled"]"#).await;
+    receiver.answers(Answer::Status(503));
+    world.charges(0, 130).await;
+    let kept = world.deliveries_until(id(&endpoint), |kept| kept["down"] == true).await;
+    tokio::time::sleep(A_WHILE).await;
+    let before = receiver.received().len();
+    let exceptions = kept["exceptions"].as_array().expect("a list");
+    let last = exceptions.last().and_then(|last| last["message"].as_str()).expect("a message has an id");
+    receiver.answers(Answer::Status(204));
+    let path = format!("/v1/webhook-endpoints/{}/deliveries/{last}/resend", id(&endpoint));
+    let asked = world.post(&path, "", "").await.json();
+    assert_eq!(
+        (&asked["status"], &asked["next_at"]),
+        (&"waiting".into(), &"2026-11-23T15:04:05.678Z".into())
+    );
+    receiver.wait_for_ids(130).await;
+    assert_eq!(receiver.received()[before].id, last, "it is sent before the schedule allows another");
+    world.deliveries_until(id(&endpoint), |kept| waiting(kept) == 0).await;
+}
+
+#[tokio::test]
 async fn a_receiver_that_hangs_is_given_up_and_delays_no_other() {
     let (hanging, other) = (Receiver::start().await, Receiver::start().await);
     let mut settings = settings_for(&[&hanging, &other]);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use tollkeeper_engine::embedded::{CoreOptions, Embedded, audit};
 use tollkeeper_engine::{
-    Deliveries, DeliveryException, DeliveryNotes, Engine, Error, FollowedEntry, SubscriberState,
+    Deliveries, DeliveryException, DeliveryNotes, Engine, Error, FollowedEntry, Subscriber, SubscriberState,
 };
 use tollkeeper_ledger::{
     Actor, Command, GrantRequest, Id, MessageTypes, Micros, Source, Submission, Timestamp, WebhookEndpoint,
@@ -81,7 +81,7 @@ struct World {
     disk: Disk,
     /// `None` while it is closed.
     engine: Option<Embedded>,
-    subscriber: Arc<WebhookEndpoint>,
+    subscriber: Subscriber,
     /// The grants that were committed since the subscriber began, or began anew.
     owed: BTreeSet<Name>,
     /// What was handed out and accepted.
@@ -179,7 +179,7 @@ impl World {
             seed,
             disk,
             engine: Some(engine),
-            subscriber: Arc::new(endpoint()),
+            subscriber: Subscriber::Endpoint(Arc::new(endpoint())),
             owed: BTreeSet::new(),
             accepted: BTreeSet::new(),
             granted: 0,
@@ -223,7 +223,7 @@ impl World {
 
     /// Returns true if there may be more.
     fn try_to_follow(&mut self, random: &mut Random) -> Result<bool, Error> {
-        let (engine, subscriber) = (self.engine(), || Arc::clone(&self.subscriber));
+        let (engine, subscriber) = (self.engine(), || self.subscriber.clone());
         block_on(engine.distribute())?;
         block_on(engine.take_turn(subscriber(), NOW))?.expect("there is no other server");
         let portion = block_on(engine.portion(subscriber(), PORTION))?;
@@ -278,11 +278,11 @@ impl World {
         let owed = self.owed.iter().filter(|name| done.contains(&message(name)));
         self.accepted.extend(owed.cloned());
         let notes = DeliveryNotes { done, ..DeliveryNotes::default() };
-        block_on(self.engine().note(Arc::clone(&self.subscriber), notes, NOW)).expect("a healthy disk");
+        block_on(self.engine().note(self.subscriber.clone(), notes, NOW)).expect("a healthy disk");
     }
 
     fn state(&self) -> SubscriberState {
-        block_on(self.engine().state(Arc::clone(&self.subscriber))).expect("a healthy disk")
+        block_on(self.engine().state(self.subscriber.clone())).expect("a healthy disk")
     }
 
     fn close(&mut self) {

@@ -81,7 +81,13 @@ fn workspace(available: i64) -> Context {
 }
 
 fn platform() -> Context {
-    Context { workspace: None, unsubscribe_url: None, why_you: WhyYou::Platform, ..workspace(0) }
+    Context {
+        workspace: None,
+        manage_url: None,
+        unsubscribe_url: None,
+        why_you: WhyYou::Platform,
+        amount_in_subject: false,
+    }
 }
 
 fn amount(micros: i64) -> Line {

@@ -12,8 +12,9 @@ use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output;
 
 const TEST: &str = "\
-It uses the settings smtp_url and mail_from, and needs no server that runs. Exit code 0 says that the
-relay took the mail, 1 that it refused the recipient or the mail, and 3 that it could not be reached.
+It uses the settings smtp_url and mail_from, and needs no server that runs. Exit code 0 says that
+the relay took the mail, 1 that it refused the recipient or the mail, and 3 that it could not be
+reached.
 
 Examples:
   tollkeeper mail test ada@example.com --config /etc/tollkeeper.toml
@@ -21,6 +22,10 @@ Examples:
 
 /// Send a test mail, and write a sample of every mail to files
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  tollkeeper mail test ada@example.com --config /etc/tollkeeper.toml
+  tollkeeper mail preview ./mails")]
 pub enum Command {
     /// Send a mail by the settings, and show what the relay answers
     #[command(after_help = TEST)]

@@ -81,8 +81,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
-/// Sets that mails become files of a folder in the data directory, unless a relay is set. Returns the
-/// folder.
+/// Sets that mails become files of a folder in the data directory, unless a relay is set. Returns
+/// the folder.
 fn write_mails_to_files(settings: &mut Settings, url: &str, data: &Path) -> Option<PathBuf> {
     if settings.mail.relay.is_some() {
         return None;

@@ -104,9 +104,7 @@ fn hint(code: &str) -> Option<&'static str> {
             "tollkeeper key list WORKSPACE shows the scopes of each key and the member or worker it is bound to"
         }
         "usage_too_large" => "ask for a shorter range (--from, --to) or for fewer keys (--by)",
-        "timezone_not_counted" => {
-            "leave out --timezone, or name one whose days begin with a whole hour of UTC"
-        }
+        "timezone_not_counted" => "leave out --timezone, or name one whose days begin at a full hour of UTC",
         "rate_limited" => "nothing was done: wait that long, then repeat the command",
         "overloaded" => "nothing was done: try again in a few seconds",
         "not_found" => {

@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use tollkeeper_server::settings::SETTINGS;
 
-use crate::harness::{cleaned, printed};
+use crate::harness::{TestServer, cleaned, printed};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace").to_owned()
@@ -62,7 +62,12 @@ fn every_setting_is_described() {
 
 #[test]
 fn every_metric_of_the_operating_manual_exists() {
-    let server = crate::harness::TestServer::fresh();
+    let scratch = TempDir::new().expect("a temporary directory can be created");
+    let data = scratch.path().join("data");
+    let mut command = TestServer::command(&data);
+    // Traces have metrics once a collector is named. None listens there.
+    command.env("TOLLKEEPER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    let server = TestServer::spawned(command, &data);
     let metrics = server.get("/metrics").expect(200).text;
     let operating = read("docs/OPERATING.md");
     let named = operating.split('`').filter(|word| word.starts_with("tollkeeper_"));

@@ -11,8 +11,8 @@ use tollkeeper_ledger::Timestamp;
 pub struct Schedule {
     /// The pauses after the first attempt, the second …, in seconds.
     pauses: &'static [i64],
-    /// Whether a subscriber with many exceptions is not down as long as others are accepted: they go
-    /// to different people.
+    /// Whether a subscriber with many exceptions is not down as long as others are accepted: they
+    /// go to different people.
     goes_on_beside: bool,
 }
 

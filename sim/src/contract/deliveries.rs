@@ -199,6 +199,8 @@ pub(super) fn the_sender_of_mail_begins_when_it_is_first_served(store: &dyn Stor
     client.charge("two", charge("try_on", 6));
     let next = portion(&client, &Subscriber::Mail, 10);
     assert_eq!(kinds(&next), [Kind::BalanceRecovered, Kind::BalanceLow, Kind::BalanceLow]);
+    // The next process is another server.
+    note(&client, &Subscriber::Mail, DeliveryNotes { ends_turn: true, ..DeliveryNotes::default() });
     let client = client.restarted(store);
     assert_eq!(portion(&client, &Subscriber::Mail, 10), next, "it is handed out until it is noted");
     note(&client, &Subscriber::Mail, reached(&next));

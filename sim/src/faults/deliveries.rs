@@ -9,8 +9,7 @@
 //! - after a file that is lost, or was set aside because of damage, everything that is committed
 //!   from then on is handed out;
 //! - the only error of deliveries is "unavailable", and "unusable" for a file whose header is that
-//!   of
-//!   another program; no panic occurs.
+//!   of another program; no panic occurs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -244,15 +243,17 @@ impl World {
         }
         let is_order_kept = accepted.is_sorted_by_key(|(_, place)| place.seq);
         assert!(is_order_kept, "seed {}: entries come in their order", self.seed);
-        block_on(engine.note(subscriber(), notes.clone(), NOW))?;
+        let noted = block_on(engine.note(subscriber(), notes.clone(), NOW));
+        // They were sent before the note, also if it fails. A refused note may be kept all the same.
         for (name, _) in accepted {
-            self.report.noted += 1;
             let is_exception = notes.exceptions.iter().any(|exception| exception.message == message(&name));
-            if !is_exception && !self.accepted.insert(name) {
-                self.report.again += 1;
+            let is_again = !is_exception && !self.accepted.insert(name);
+            if noted.is_ok() {
+                self.report.noted += 1;
+                self.report.again += u64::from(is_again);
             }
         }
-        Ok(portion.more || !reached_all)
+        noted.map(|_| portion.more || !reached_all)
     }
 
     /// Follows to the end of the journal, and checks that nothing is missing.

@@ -1,8 +1,8 @@
 //! What an entry of the journal is mailed about, and to whom: facts as plain data.
 //!
 //! Most entries are a mail by themselves. Thresholds that one change crosses are entries one behind
-//! the other; the first of them is the mail, and names the others. An entry that is read again makes
-//! the same mail.
+//! the other; the first of them is the mail, and names the others. An entry that is read again
+//! makes the same mail.
 
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{Engine, EntryRecord, Error, Follow, FollowedEntry, Reads};

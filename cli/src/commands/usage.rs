@@ -13,8 +13,8 @@ const EXAMPLE: &str =
 refund counts when it happens. Use is counted by whole hours and by the days of the workspace, so a
 range that begins or ends elsewhere is widened; the first lines say which one was counted.
 
-With --changes the range is compared with an earlier one of the same length. The change of each row is
-the sum of three parts: by quantity, by price and by refunds. The largest change comes first.
+With --changes the range is compared with an earlier one of the same length. The change of each row
+is the sum of three parts: by quantity, by price and by refunds. The largest change comes first.
 
 Examples:
   tollkeeper usage acme --by day

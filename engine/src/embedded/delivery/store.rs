@@ -70,18 +70,17 @@ impl DeliveryStore {
         Ok(DeliveryStore { path, connection, origin })
     }
 
-    /// The same; a file that is damaged is set aside, and made anew.
+    /// The same; a file that is damaged is set aside, and made anew. It is checked before anything
+    /// is written, because SQLite may lose rows later if its list of free pages is damaged.
     pub(crate) fn open_or_begin_anew(
         directory: &Path,
         vfs: Option<&str>,
-        end: impl Fn() -> Result<Cursor, Error>,
+        end: impl FnOnce() -> Result<Cursor, Error>,
     ) -> Result<DeliveryStore, Error> {
-        match DeliveryStore::open(directory, vfs, &end) {
-            Err(error) if error.is_damaged() && DeliveryStore::set_aside_if_damaged(directory, vfs)? => {
-                DeliveryStore::open(directory, vfs, end)
-            }
-            other => other,
+        if directory.join(FILE).exists() {
+            DeliveryStore::set_aside_if_damaged(directory, vfs)?;
         }
+        DeliveryStore::open(directory, vfs, end)
     }
 
     /// Renames the file of a directory if it is damaged, so that the next open makes a new one. It
@@ -176,6 +175,14 @@ fn is_sound(path: &Path, vfs: Option<&str>) -> Result<(), Error> {
     let found: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0)).map_err(failed)?;
     if found != "ok" {
         return Err(Error::damaged(format!("{}: {found}", path.display())));
+    }
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed);
+    if number("SELECT count(*) FROM sqlite_schema")? == 0 {
+        // It was not made to its end.
+        return Ok(());
+    }
+    if number("PRAGMA user_version")? == 0 {
+        return Err(Error::damaged(format!("{} has tables and no version", path.display())));
     }
     connection.query_row("SELECT seq, hash FROM origin", [], cursor).map_err(failed)?;
     let mut statement =

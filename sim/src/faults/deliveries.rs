@@ -244,7 +244,7 @@ impl World {
         let is_order_kept = accepted.is_sorted_by_key(|(_, place)| place.seq);
         assert!(is_order_kept, "seed {}: entries come in their order", self.seed);
         let noted = block_on(engine.note(subscriber(), notes.clone(), NOW));
-        // They were sent before the note, also if it fails. A refused note may be kept all the same.
+        // They were sent before the note, also if it fails. A refused note may be kept after all.
         for (name, _) in accepted {
             let is_exception = notes.exceptions.iter().any(|exception| exception.message == message(&name));
             let is_again = !is_exception && !self.accepted.insert(name);

@@ -27,8 +27,10 @@ import asyncio
 import email
 import email.policy
 import json
+import logging
 import ssl
 import sys
+import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
@@ -44,6 +46,9 @@ CONTENT = {
     "content452": "452 4.3.1 Out of space",
 }
 transports = set()
+# What a test does to the server on purpose, such as ending a handshake, is no news.
+logging.disable(logging.CRITICAL)
+warnings.simplefilter("ignore")
 
 
 def local_part(address):

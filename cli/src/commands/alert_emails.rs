@@ -14,7 +14,8 @@ const EXAMPLE: &str = "Examples:
   tollkeeper alerts emails clear acme";
 
 const SET_EXAMPLE: &str = "The given addresses replace all current ones.
-An address that a member has stands for the member. Any other address is first sent a request to confirm it.
+An address that a member has stands for the member. Any other address is first sent a request to
+confirm it.
 
 Example:
   tollkeeper alerts emails set acme ada@example.com finance@example.com";

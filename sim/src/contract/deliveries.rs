@@ -102,6 +102,24 @@ pub(super) fn an_endpoint_is_handed_what_follows_it(store: &dyn Store) {
     assert_eq!(all(&client, &some, 10).len(), 1);
 }
 
+pub(super) fn what_was_noted_is_not_handed_out_again(store: &dyn Store) {
+    let client = TestClient::with_credit(store, 100_000);
+    block_on(client.engine.deliveries().prepare()).expect("the engine prepares");
+    let types = MessageTypes::These(vec![MessageType::ChargeSettled]);
+    let endpoint = set(&client, &endpoint(1, types, None));
+    client.charge("one", charge("message", 1));
+    let deliveries = client.engine.deliveries();
+    block_on(deliveries.distribute()).expect("the engine distributes");
+    block_on(deliveries.take_turn(endpoint.clone(), client.now)).expect("the engine reads");
+    // This one is committed between the distribution and the portion.
+    client.charge("two", charge("message", 1));
+    let first = block_on(client.engine.deliveries().portion(endpoint.clone(), 10)).expect("the engine reads");
+    note(&client, &endpoint, reached(&first));
+    let rest = all(&client, &endpoint, 10);
+    let numbers = first.entries.iter().chain(&rest).map(|followed| followed.place.n);
+    assert_eq!(numbers.collect::<Vec<_>>(), [3, 4], "each once");
+}
+
 pub(super) fn a_place_survives_a_restart_and_a_part_of_a_portion_counts(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     block_on(client.engine.deliveries().prepare()).expect("the engine prepares");

@@ -209,6 +209,7 @@ pub const CLAUSES: &[Clause] = &[
     ),
     ("due payments are listed page by page", payments::due_payments_are_listed_page_by_page),
     ("an endpoint is handed what follows it", deliveries::an_endpoint_is_handed_what_follows_it),
+    ("what was noted is not handed out again", deliveries::what_was_noted_is_not_handed_out_again),
     (
         "a place of deliveries survives a restart",
         deliveries::a_place_survives_a_restart_and_a_part_of_a_portion_counts,

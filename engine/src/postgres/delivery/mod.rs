@@ -267,13 +267,14 @@ async fn portion(
     if owed.is_empty() {
         return Ok(portion);
     }
-    let (mut names, mut after) = (Vec::<&str>::new(), Vec::<i64>::new());
+    let (mut names, mut after, mut last) = (Vec::<&str>::new(), Vec::<i64>::new(), Vec::<i64>::new());
     for row in &owed {
         names.push(column(row, 0)?);
         after.push(column(row, 1)?);
+        last.push(column(row, 2)?);
     }
     let looks = (LOOKS_MAX / owed.len()).max(LOOKS_MIN) as i64;
-    let rows = session.query_text(statements::ENTRIES_AFTER, &[&names, &after, &looks]).await?;
+    let rows = session.query_text(statements::ENTRIES_AFTER, &[&names, &after, &last, &looks]).await?;
     let mut rows = rows.iter().peekable();
     for (position, row) in (1..).zip(&owed) {
         let of_workspace =

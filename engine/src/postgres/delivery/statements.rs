@@ -47,11 +47,12 @@ pub(super) const TAKE_TURN: &str =
 pub(super) const OWED: &str = "SELECT workspace, after_n, n FROM owed WHERE subscriber = $1
      ORDER BY queued_at, workspace LIMIT $2";
 
-/// The entries behind these numbers, at most $3 of a workspace, in the order of the workspaces.
+/// The entries behind the numbers $2 up to the numbers $3, at most $4 of a workspace, in the order
+/// of the workspaces. What is behind was not distributed yet, and would be given a second time.
 pub(super) const ENTRIES_AFTER: &str = "SELECT v.position, e.data
-     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS v (workspace, after_n, position),
-         LATERAL (SELECT n, data FROM entry WHERE workspace = v.workspace AND n > v.after_n
-                  ORDER BY n LIMIT $3) AS e
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS v (workspace, after_n, n, position),
+         LATERAL (SELECT n, data FROM entry WHERE workspace = v.workspace AND n > v.after_n AND n <= v.n
+                  ORDER BY n LIMIT $4) AS e
      ORDER BY v.position, e.n";
 
 /// What is kept of a subscriber.

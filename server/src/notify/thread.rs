@@ -73,6 +73,8 @@ fn serve(app: &App, stopped: oneshot::Receiver<()>) {
             () = dispatcher::run(app) => {}
         }
     });
+    // A name that is being resolved may take long, and nobody needs its address any more.
+    runtime.shutdown_background();
 }
 
 /// Lowers the priority of this thread. Where the system has one for whole processes only, it stays.

@@ -38,7 +38,7 @@ fn settings_for(receivers: &[&Receiver]) -> Settings {
 }
 
 /// A dispatcher that runs until this is dropped, as in a process that is killed.
-struct Dispatching(JoinHandle<()>);
+pub(super) struct Dispatching(JoinHandle<()>);
 
 impl Drop for Dispatching {
     fn drop(&mut self) {
@@ -46,7 +46,7 @@ impl Drop for Dispatching {
     }
 }
 
-fn dispatch(app: &Arc<App>) -> Dispatching {
+pub(super) fn dispatch(app: &Arc<App>) -> Dispatching {
     let app = Arc::clone(app);
     Dispatching(tokio::spawn(async move { thread::run(&app).await }))
 }

@@ -10,11 +10,10 @@ mod servers;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tollkeeper_testkit::smtp::{self, ReceivedMail, SmtpServer};
 
+use super::deliveries::dispatch;
 use super::*;
-use crate::notify::thread;
 use crate::settings::MailSettings;
 
 /// Enough that what was to be sent in a moment has been sent.
@@ -81,20 +80,6 @@ fn settings_for(address: &str) -> Settings {
     mail.set("mail_platform", "ops@tollkeeper.example").expect("an address");
     settings.mail = mail;
     settings
-}
-
-/// A dispatcher that runs until this is dropped, as in a process that is killed.
-struct Dispatching(JoinHandle<()>);
-
-impl Drop for Dispatching {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn dispatch(app: &Arc<App>) -> Dispatching {
-    let app = Arc::clone(app);
-    Dispatching(tokio::spawn(async move { thread::run(&app).await }))
 }
 
 /// A world whose workspace has an admin, Ada, and 100,000 micro-units.

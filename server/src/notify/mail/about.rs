@@ -4,7 +4,8 @@
 //! about the same. What may have changed since is in `context`.
 
 use tollkeeper_ledger::{
-    AlertLine, EndpointFault, Micros, Period, StopReason, Subject, Timestamp, TopUpFailure,
+    AlertLine, EndpointFault, MailFault, MailTopic, Micros, Period, StopReason, Subject, Timestamp,
+    TopUpFailure,
 };
 
 /// What a mail is about.
@@ -118,7 +119,7 @@ pub enum About {
         /// The address.
         address: String,
         /// How that is known.
-        how: AddressFault,
+        how: MailFault,
     },
     /// A webhook endpoint was disabled by the system.
     EndpointDisabled {
@@ -141,25 +142,25 @@ pub enum About {
 }
 
 impl About {
-    /// The kind of mails that it belongs to, which a recipient can mute; `None` for a mail that
-    /// somebody has just asked for.
+    /// The topic, by which a recipient can mute it; `None` for a mail that somebody has just asked
+    /// for.
     #[must_use]
-    pub const fn topic(&self) -> Option<&'static str> {
+    pub const fn topic(&self) -> Option<MailTopic> {
         Some(match self {
-            About::Low { .. } => "balance.low",
-            About::Recovered { .. } => "balance.recovered",
-            About::Refused { .. } => "balance.refused",
-            About::Limit { .. } => "limit.reached",
+            About::Low { .. } => MailTopic::Low,
+            About::Recovered { .. } => MailTopic::Recovered,
+            About::Refused { .. } => MailTopic::Refused,
+            About::Limit { .. } => MailTopic::Limit,
             About::TopUpSucceeded { .. } | About::TopUpFailed { .. } | About::TopUpRefunded { .. } => {
-                "top_up"
+                MailTopic::TopUp
             }
-            About::AutoTopUpPaused { .. } | About::AutoTopUpStopped { .. } => "auto_top_up",
+            About::AutoTopUpPaused { .. } | About::AutoTopUpStopped { .. } => MailTopic::AutoTopUp,
             About::SubscriptionRenewed { .. }
             | About::SubscriptionPastDue { .. }
-            | About::SubscriptionEnded { .. } => "subscription",
-            About::Dispute { .. } | About::Debt { .. } => "debt",
-            About::AddressRefused { .. } => "recipient",
-            About::EndpointDisabled { .. } | About::EndpointFailing { .. } => "webhook_endpoint",
+            | About::SubscriptionEnded { .. } => MailTopic::Subscription,
+            About::Dispute { .. } | About::Debt { .. } => MailTopic::Debt,
+            About::AddressRefused { .. } => MailTopic::Recipient,
+            About::EndpointDisabled { .. } | About::EndpointFailing { .. } => MailTopic::Endpoint,
             About::ConfirmAddress { .. } | About::Test => return None,
         })
     }
@@ -213,13 +214,4 @@ pub struct Line {
     pub watched: AlertLine,
     /// The credit of the line. For days of runway it is what the forecast says that they need.
     pub amount: Micros,
-}
-
-/// How it is known that an address takes no mails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressFault {
-    /// Its mail server refused it.
-    Bounced,
-    /// Its owner called a mail unwanted.
-    Complained,
 }

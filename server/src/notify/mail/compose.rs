@@ -6,7 +6,7 @@
 
 use tollkeeper_ledger::Micros;
 
-use super::about::{About, Line, Severity};
+use super::about::{About, Line};
 use super::context::{Burn, Context, WhyYou, WorkspaceFacts};
 use super::letter::one_line;
 use super::page::{Link, Page};
@@ -33,16 +33,11 @@ pub struct Composed {
     pub text: String,
     /// The same content in HTML.
     pub html: String,
-    /// How urgent it is.
-    pub severity: Severity,
-    /// The kind of mails that it belongs to; `None` for one that somebody has just asked for.
-    pub topic: Option<&'static str>,
 }
 
 /// The mail about an event. The same arguments give the same mail.
 #[must_use]
 pub fn compose(about: &About, context: &Context) -> Composed {
-    let severity = about.severity();
     let name = context.workspace.as_ref().map(|workspace| name_of(&workspace.name, workspace.id.as_str()));
     let place = name.as_deref().unwrap_or("the platform");
     let zone = context.workspace.as_ref().map_or("UTC", |workspace| &*workspace.timezone);
@@ -52,7 +47,7 @@ pub fn compose(about: &About, context: &Context) -> Composed {
     let page = Page {
         about: name.clone().unwrap_or_else(|| "Platform".to_owned()),
         title: title.to_owned(),
-        severity,
+        severity: about.severity(),
         paragraphs,
         figures: workspace.map(figures).unwrap_or_default(),
         top: workspace.and_then(|workspace| workspace.burn.as_ref()).map(top).unwrap_or_default(),
@@ -65,13 +60,7 @@ pub fn compose(about: &About, context: &Context) -> Composed {
         Some(amount) => format!("{title} ({amount}): {place}"),
         None => format!("{title}: {place}"),
     };
-    Composed {
-        subject: one_line(&subject),
-        text: page.text(),
-        html: page.html(),
-        severity,
-        topic: about.topic(),
-    }
+    Composed { subject: one_line(&subject), text: page.text(), html: page.html() }
 }
 
 /// The name of a workspace on one line; its id if nothing is left of it.

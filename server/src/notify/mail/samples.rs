@@ -4,11 +4,11 @@
 use jiff::ToSpan;
 use jiff::civil::date;
 use tollkeeper_ledger::{
-    AlertLine, Balance, EndpointFault, Micros, OperationId, Period, StopReason, Subject, Timestamp,
-    TopUpFailure, WorkerId, WorkspaceId,
+    AlertLine, Balance, EndpointFault, MailFault, Micros, OperationId, Period, StopReason, Subject,
+    Timestamp, TopUpFailure, WorkerId, WorkspaceId,
 };
 
-use super::about::{About, AddressFault, Line};
+use super::about::{About, Line};
 use super::context::{Burn, Context, WhyYou, WorkspaceFacts};
 
 /// A mail to look at.
@@ -170,8 +170,8 @@ fn of_delivery() -> Vec<(&'static str, i64, About)> {
     let refused = |how| About::AddressRefused { address: "billing@acme.example".to_owned(), how };
     vec![
         ("confirm_address", 420_000, About::ConfirmAddress { confirm_url }),
-        ("address_bounced", 420_000, refused(AddressFault::Bounced)),
-        ("address_complained", 420_000, refused(AddressFault::Complained)),
+        ("address_bounced", 420_000, refused(MailFault::Bounced)),
+        ("address_complained", 420_000, refused(MailFault::Complained)),
         (
             "endpoint_failing",
             0,

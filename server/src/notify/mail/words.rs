@@ -1,8 +1,10 @@
 //! Figures and codes as words: amounts in both units, thresholds, reasons.
 
-use tollkeeper_ledger::{AlertLine, EndpointFault, Micros, Period, StopReason, Subject, TopUpFailure};
+use tollkeeper_ledger::{
+    AlertLine, EndpointFault, MailFault, Micros, Period, StopReason, Subject, TopUpFailure,
+};
 
-use super::about::{AddressFault, Line};
+use super::about::Line;
 use crate::wire::write::{grouped, grouped_usd};
 
 /// An amount in dollars: `12.30 USD`.
@@ -94,10 +96,10 @@ pub const fn stop(why: StopReason) -> &'static str {
 }
 
 /// How it is known that an address takes no mails, as a sentence.
-pub const fn address_fault(how: AddressFault) -> &'static str {
+pub const fn address_fault(how: MailFault) -> &'static str {
     match how {
-        AddressFault::Bounced => "Its mail server refused the last mail.",
-        AddressFault::Complained => "Its owner reported a mail as unwanted.",
+        MailFault::Bounced => "Its mail server refused the last mail.",
+        MailFault::Complained => "Its owner reported a mail as unwanted.",
     }
 }
 

@@ -7,13 +7,12 @@
 use sha2::{Digest, Sha256};
 use tollkeeper_engine::{Engine, EntryRecord, Error, Follow, FollowedEntry, Reads};
 use tollkeeper_ledger::{
-    Alert, AlertLine, AutoTopUpChange, Crossing, Entry, EntryBody, Hash, MailFault, MailTopic, Micros,
-    PaymentChange, PaymentRefundChange, Payments, ReachedLimit, RecipientChange, RecipientSubject,
-    RefusedCharge, SubscriptionChange, TeamChange, Timestamp, TopUp, TopUpWay, WebhookEndpoint, WorkspaceId,
-    bounds, hex,
+    Alert, AlertLine, AutoTopUpChange, Crossing, Entry, EntryBody, Hash, MailTopic, Micros, PaymentChange,
+    PaymentRefundChange, Payments, ReachedLimit, RecipientChange, RecipientSubject, RefusedCharge,
+    SubscriptionChange, TeamChange, Timestamp, TopUp, TopUpWay, WebhookEndpoint, WorkspaceId, bounds, hex,
 };
 
-use crate::notify::mail::about::{About, AddressFault, Line};
+use crate::notify::mail::about::{About, Line};
 
 /// How many hexadecimal digits of a digest the name of a thread has.
 const THREAD_DIGITS: usize = 32;
@@ -269,15 +268,11 @@ async fn recipient(
             Some(Event { about, audience: Audience::Owner(workspace.clone(), owner), thread: None })
         }
         RecipientChange::Failed { subject, fault } => {
-            let how = match fault {
-                MailFault::Bounced => AddressFault::Bounced,
-                MailFault::Complained => AddressFault::Complained,
-            };
             let team = engine.team(workspace).await?.unwrap_or_default();
             let Some(digest) = team.address_of(subject) else { return Ok(None) };
             let texts = engine.personal_texts(workspace, vec![(subject.owner(), digest)]).await?;
             texts.into_iter().flatten().next().map(|address| Event {
-                about: About::AddressRefused { address: address.into(), how },
+                about: About::AddressRefused { address: address.into(), how: *fault },
                 audience: Audience::Topic(workspace.clone(), MailTopic::Recipient),
                 thread: None,
             })

@@ -4,7 +4,7 @@
 //! the journal; an address that was erased gets no mail.
 
 use tollkeeper_engine::{Engine, Error, Reads};
-use tollkeeper_ledger::{MailTo, MailTopic, RecipientSubject, Team, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{MailTo, RecipientSubject, Team, Timestamp, WorkspaceId};
 
 use super::facts::Audience;
 use super::links::Links;
@@ -54,13 +54,6 @@ pub(super) struct Mail<'a> {
     /// The number of the entry that it is about, in the journal of the recipient's workspace; 0 if
     /// there is none.
     pub entry: u64,
-}
-
-impl Mail<'_> {
-    /// The topic, by which recipients mute it.
-    pub(super) fn topic(&self) -> Option<MailTopic> {
-        self.about.topic().and_then(MailTopic::named)
-    }
 }
 
 /// Whom a mail goes to now.
@@ -128,7 +121,7 @@ pub(super) fn write(
         *confirm_url = links.confirm(workspace, to).unwrap_or_default();
     }
     let unsubscribe_url = linked
-        .zip(mail.topic())
+        .zip(mail.about.topic())
         .map(|((links, (workspace, to)), topic)| links.unsubscribe(workspace, to, topic));
     let context = Context {
         workspace: workspace.cloned(),

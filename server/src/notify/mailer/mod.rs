@@ -59,7 +59,7 @@ impl Mailer {
         let (subject, address) = (recipient.subject.clone(), recipient.address);
         match &sent {
             Sent::Accepted => {
-                let topic = mail.topic();
+                let topic = mail.about.topic();
                 let noted =
                     note(app, workspace, RecipientCommand::NoteMail { about: mail.entry, topic, subject });
                 if let Err(error) = noted.await {

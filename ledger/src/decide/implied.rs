@@ -428,11 +428,12 @@ fn team(change: &TeamChange, account: &Account) -> Result<TeamCommand, Violation
     let command = match change {
         TeamChange::MemberAdded(Member { id, email, name, role, created_at: _ }) => {
             let (email, name) = (text(*email), text(*name));
-            TeamCommand::AddMember(MemberRequest { id: id.clone(), email, name, role: *role })
+            TeamCommand::AddMember(Box::new(MemberRequest { id: id.clone(), email, name, role: *role }))
         }
         TeamChange::MemberChanged(Member { id, email, name, role, created_at: _ }) => {
             let (email, name) = (Some(text(*email)), Some(text(*name)));
-            TeamCommand::ChangeMember(id.clone(), MemberChanges { email, name, role: Some(*role) })
+            let changes = MemberChanges { email, name, role: Some(*role) };
+            TeamCommand::ChangeMember(id.clone(), Box::new(changes))
         }
         TeamChange::MemberRemoved(member) => TeamCommand::RemoveMember(member.clone()),
         TeamChange::MemberErased(member) => TeamCommand::EraseMember(member.clone()),

@@ -23,8 +23,8 @@ pub(super) fn decide(
     let team = &*view.account()?.team;
     assert!(team.is_within_bounds(), "a team must be within its bounds");
     match command {
-        TeamCommand::AddMember(request) => add_member(team, request, clocks.present).map(Some),
-        TeamCommand::ChangeMember(id, changes) => change_member(team, &id, changes),
+        TeamCommand::AddMember(request) => add_member(team, *request, clocks.present).map(Some),
+        TeamCommand::ChangeMember(id, changes) => change_member(team, &id, *changes),
         TeamCommand::RemoveMember(id) => remove_member(team, id).map(Some),
         TeamCommand::EraseMember(id) => erase_member(team, id, view.texts_of_member),
         TeamCommand::CreateKey(request) => {

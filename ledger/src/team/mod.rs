@@ -34,10 +34,10 @@ const WITHOUT_RECIPIENTS: u8 = 2;
 /// What can be asked of a team.
 #[derive(Clone, Debug)]
 pub enum TeamCommand {
-    /// Adds a member.
-    AddMember(MemberRequest),
+    /// Adds a member. Boxed, because every command that is moved is as large as the largest.
+    AddMember(Box<MemberRequest>),
     /// Changes the given fields of a member.
-    ChangeMember(MemberId, MemberChanges),
+    ChangeMember(MemberId, Box<MemberChanges>),
     /// Removes a member, and the keys, links and sessions that act in that name.
     RemoveMember(MemberId),
     /// Erases all stored names and e-mail addresses of a member, who may have been removed.

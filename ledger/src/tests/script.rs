@@ -278,18 +278,16 @@ fn team_command(world: &World, words: &Words) -> TeamCommand {
         hash
     };
     match words.bare[0] {
-        "join" => TeamCommand::AddMember(MemberRequest {
+        "join" => TeamCommand::AddMember(Box::new(MemberRequest {
             id: member(),
             email: text_of_person(&format!("{}@example.com", words.bare[1])),
             name: text_of_person(words.bare[1]),
             role: role(words.bare[2]),
-        }),
+        })),
         "change" => {
             let [email, name] = ["email", "name"].map(|field| words.text(field).map(text_of_person));
-            TeamCommand::ChangeMember(
-                member(),
-                MemberChanges { email, name, role: words.text("role").map(role) },
-            )
+            let changes = MemberChanges { email, name, role: words.text("role").map(role) };
+            TeamCommand::ChangeMember(member(), Box::new(changes))
         }
         "leave" => TeamCommand::RemoveMember(member()),
         "erase" => TeamCommand::EraseMember(member()),

@@ -203,7 +203,7 @@ async fn add(mut call: Call) -> Result<Response, Problem> {
     let MemberIn { id, email: Email(email), name: DisplayName(name), role } = call.json().await?;
     let request = MemberRequest { id, email: salted(&email)?, name: salted(&name)?, role };
     let texts = [&request.email, &request.name].map(by_digest);
-    match call.run_team(&workspace, TeamCommand::AddMember(request)).await? {
+    match call.run_team(&workspace, TeamCommand::AddMember(Box::new(request))).await? {
         Some(TeamChange::MemberAdded(member)) => {
             Ok(shown(StatusCode::CREATED, &member, &PersonalTexts::from(texts)))
         }
@@ -243,7 +243,7 @@ async fn change(mut call: Call) -> Result<Response, Problem> {
     // Read before the change, so that nothing can fail after it. An equal text keeps its digest.
     let mut texts = call.personal_texts(&workspace, std::iter::once(old)).await?;
     texts.extend([&changes.email, &changes.name].into_iter().flatten().map(by_digest));
-    match call.run_team(&workspace, TeamCommand::ChangeMember(id.clone(), changes)).await? {
+    match call.run_team(&workspace, TeamCommand::ChangeMember(id.clone(), Box::new(changes))).await? {
         Some(TeamChange::MemberChanged(member)) => {
             let is_known = |digest| texts.contains_key(digest) || [&old.email, &old.name].contains(&digest);
             if is_known(&member.email) && is_known(&member.name) {

@@ -15,12 +15,12 @@ use tollkeeper_testkit::blocking::block_on;
 fn add_member(name: &str, role: Role) -> Command {
     let email = personal_text(&format!("{name}@acme.example"), [1; 32]);
     let (id, name) = (member(name), personal_text(name, [2; 32]));
-    Command::Team(TeamCommand::AddMember(MemberRequest { id, email, name, role }))
+    Command::Team(TeamCommand::AddMember(Box::new(MemberRequest { id, email, name, role })))
 }
 
 fn change_role(name: &str, role: Role) -> Command {
     let changes = MemberChanges { role: Some(role), ..MemberChanges::default() };
-    Command::Team(TeamCommand::ChangeMember(member(name), changes))
+    Command::Team(TeamCommand::ChangeMember(member(name), Box::new(changes)))
 }
 
 fn remove_member(name: &str) -> Command {
@@ -109,7 +109,7 @@ pub(super) fn the_texts_of_a_member_are_erased_and_the_journal_stays(store: &dyn
         name: Some(personal_text(text, [salt; 32])),
         ..Default::default()
     };
-    let change = |changes| Command::Team(TeamCommand::ChangeMember(member("bob"), changes));
+    let change = |changes| Command::Team(TeamCommand::ChangeMember(member("bob"), Box::new(changes)));
     let erase = |name: &str| Command::Team(TeamCommand::EraseMember(member(name)));
     let first = client.team().members[1].clone();
     let before = client.entry_count();
@@ -141,7 +141,7 @@ pub(super) fn the_texts_of_a_member_are_erased_and_the_journal_stays(store: &dyn
         let (email, name) =
             (personal_text("new@acme.example", [salt; 32]), personal_text("New", [salt + 1; 32]));
         let request = MemberRequest { id: member("bob"), email, name, role: Role::Member };
-        submission(acme(), None, Command::Team(TeamCommand::AddMember(request)))
+        submission(acme(), None, Command::Team(TeamCommand::AddMember(Box::new(request))))
     };
     let [erased, removed] =
         [erase("bob"), remove_member("bob")].map(|command| submission(acme(), None, command));

@@ -131,7 +131,7 @@ impl Workload {
                     name: self.random.chance(300).then(|| self.text("Renamed")),
                     role: self.random.chance(500).then(|| *self.random.pick(&[Role::Admin, Role::Member])),
                 };
-                TeamCommand::ChangeMember(self.some_member(Some(pool)), changes)
+                TeamCommand::ChangeMember(self.some_member(Some(pool)), Box::new(changes))
             }
             28..31 => TeamCommand::RemoveMember(self.some_member(Some(pool))),
             31..33 => TeamCommand::EraseMember(member(self.random.pick::<&str>(&MEMBERS))),
@@ -152,12 +152,12 @@ impl Workload {
     }
 
     fn add_member(&mut self) -> TeamCommand {
-        TeamCommand::AddMember(MemberRequest {
+        TeamCommand::AddMember(Box::new(MemberRequest {
             id: member(self.random.pick::<&str>(&MEMBERS)),
             email: self.text("somebody@acme.example"),
             name: self.text("Somebody"),
             role: *self.random.pick(&[Role::Admin, Role::Member]),
-        })
+        }))
     }
 
     fn create_link(&mut self, pool: &Pool) -> TeamCommand {

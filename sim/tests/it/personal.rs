@@ -25,7 +25,8 @@ fn member(id: &str) -> MemberId {
 
 fn added(id: &str, name: &str, salt: u8) -> Command {
     let (email, name) = (personal_text(id, [salt; 32]), personal_text(name, [salt + 1; 32]));
-    Command::Team(TeamCommand::AddMember(MemberRequest { id: member(id), email, name, role: Role::Admin }))
+    let request = MemberRequest { id: member(id), email, name, role: Role::Admin };
+    Command::Team(TeamCommand::AddMember(Box::new(request)))
 }
 
 fn erased(id: &str) -> Command {
@@ -94,7 +95,7 @@ fn erase_and_name_again(mut run: impl FnMut(Command)) {
     let named = MemberChanges { name, ..MemberChanges::default() };
     run(added("zoe", "Zoe", 5));
     run(erased("zoe"));
-    run(Command::Team(TeamCommand::ChangeMember(member("zoe"), named)));
+    run(Command::Team(TeamCommand::ChangeMember(member("zoe"), Box::new(named))));
 }
 
 /// What an audit must name: a change of the rows, and a part of the message.

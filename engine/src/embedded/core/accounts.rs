@@ -375,8 +375,10 @@ impl Accounts {
                 let Account { profile, chain, balance, totals, grants, limits, alerts, .. } = &slot.account;
                 let grant = grants.iter().next().map_or(0, |grant| grant.remaining.get());
                 let hour = slot.unpersisted.hours.last().map_or(0, |(hour, _)| *hour);
-                // Each decision asserts the id. It is not in the cache line of the other fields.
-                let id = profile.id.as_bytes().last().map_or(0, |byte| i64::from(*byte));
+                // Each decision asserts the id, and usage counts in days of the time zone. They are
+                // not in the cache line of the other fields.
+                let last_byte = |text: &[u8]| text.last().map_or(0, |byte| i64::from(*byte));
+                let id = last_byte(profile.id.as_bytes()) ^ last_byte(profile.timezone.as_bytes());
                 let flags = [
                     profile.suspended,
                     limits.is_empty(),

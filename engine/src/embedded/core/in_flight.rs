@@ -105,6 +105,9 @@ pub(crate) struct UncommittedEntries {
     next_batch: EncodedEntries,
     /// The sequence number of the first entry of the next batch, also while that is empty.
     next_batch_first: u64,
+    /// The memory of a batch that was appended, empty. Fresh memory would have to grow, and to be
+    /// cleared by the system, under each large batch.
+    spare: EncodedEntries,
 }
 
 impl UncommittedEntries {
@@ -115,6 +118,7 @@ impl UncommittedEntries {
             in_flight: None,
             next_batch: EncodedEntries::default(),
             next_batch_first: u64::MAX,
+            spare: EncodedEntries::default(),
         }
     }
 
@@ -219,7 +223,7 @@ impl UncommittedEntries {
             return None;
         }
         let (first, next) = (self.next_batch_first, self.next_seq());
-        let entries = Arc::new(std::mem::take(&mut self.next_batch));
+        let entries = Arc::new(std::mem::replace(&mut self.next_batch, std::mem::take(&mut self.spare)));
         let batch = InFlightBatch { first, entries, wal_remainder: wal_remainder() };
         self.next_batch_first = next;
         self.in_flight = Some(batch.clone());
@@ -235,11 +239,7 @@ impl UncommittedEntries {
             self.next_batch_first,
             "the next batch begins where the batch in flight ends"
         );
-        if self.next_batch.len() == 0
-            && let Some(entries) = batch.into_memory()
-        {
-            self.next_batch = entries;
-        }
+        self.spare = batch.into_memory().unwrap_or_default();
         bytes
     }
 }

@@ -36,6 +36,9 @@ const TABLES: &str = "
 /// The block that holds an entry.
 const BLOCK_OF: &str = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
 
+/// The bytes of memory that a batch which was appended keeps for the next one.
+const KEPT_BYTES: usize = 8 << 20;
+
 /// Blocks that are read together by a read of many: at most about 1 MiB.
 const BLOCKS_AT_ONCE: i64 = 64;
 
@@ -67,9 +70,10 @@ pub(crate) struct EncodedEntries {
 }
 
 impl EncodedEntries {
-    /// Removes the entries and keeps the memory.
+    /// Removes the entries and keeps the memory that a usual batch needs.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.offsets.clear();
         self.texts.clear();
     }

@@ -51,7 +51,7 @@ pub(crate) fn added(name: &str, role: Role) -> Command {
     let id = MemberId::new(name).expect("a name");
     let email = personal_text(&format!("{name}@acme.test"), [1; 32]);
     let request = MemberRequest { id, email, name: personal_text(name, [2; 32]), role };
-    Command::Team(TeamCommand::AddMember(request))
+    Command::Team(TeamCommand::AddMember(Box::new(request)))
 }
 
 fn by_month_and_day(amount: i64) -> Command {

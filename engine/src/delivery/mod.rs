@@ -228,6 +228,7 @@ pub trait Deliveries: Send + Sync {
     fn distribute(&self) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Takes or prolongs the turn of this server for a subscriber; `None` if another server has it.
+    /// If there is nothing to do, no turn is taken.
     /// A turn ends by itself some time after it was last taken. [`Subscriber::Mail`] begins at the
     /// end of the journal when its turn is first taken.
     fn take_turn(
@@ -236,8 +237,8 @@ pub trait Deliveries: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<SubscriberState>, Error>>;
 
-    /// The next entries of a subscriber whose turn this server has: at most about `most`. The same
-    /// ones are handed out again until they are noted.
+    /// The next entries of a subscriber whose turn this server has: at most about `most`; none if
+    /// it has not. The same ones are handed out again until they are noted.
     fn portion(&self, subscriber: Subscriber, most: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>>;
 
     /// Notes what was done for a subscriber; returns what is kept of it.

@@ -14,7 +14,9 @@ use tollkeeper_testkit::blocking::block_on;
 use super::test_client::{TestClient, acme, charge, credit, workspace};
 use super::{BEGINNING, Store};
 
-fn endpoint(number: i64, types: MessageTypes, workspace: Option<WorkspaceId>) -> WebhookEndpoint {
+/// An endpoint of this number, of one workspace or of all.
+#[must_use]
+pub fn endpoint(number: i64, types: MessageTypes, workspace: Option<WorkspaceId>) -> WebhookEndpoint {
     WebhookEndpoint {
         id: WebhookEndpointId(Id::v7(number, 0, 1)),
         version: 1,

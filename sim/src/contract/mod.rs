@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use tollkeeper_engine::Engine;
 
+pub use deliveries::endpoint;
 pub use test_client::{BEGINNING, TestClient, acme, awaited, charge, credit, prices, submission, workspace};
 
 /// A place where an engine stores its data, such as a directory or a database.

@@ -20,13 +20,13 @@ use tollkeeper_engine::{
     Deliveries, DeliveryException, DeliveryNotes, Engine, Error, FollowedEntry, Subscriber, SubscriberState,
 };
 use tollkeeper_ledger::{
-    Actor, Command, GrantRequest, Id, MessageTypes, Micros, Source, Submission, Timestamp, WebhookEndpoint,
-    WebhookEndpointId, WorkspaceId,
+    Actor, Command, GrantRequest, MessageTypes, Micros, Source, Submission, Timestamp, WorkspaceId,
 };
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::scratch::Scratch;
 
 use super::damage::damage;
+use crate::contract::endpoint;
 use crate::disk::{Disk, Fault};
 use crate::random::Random;
 
@@ -132,23 +132,6 @@ fn acme() -> WorkspaceId {
     WorkspaceId::new("acme").expect("a name")
 }
 
-fn endpoint() -> WebhookEndpoint {
-    WebhookEndpoint {
-        id: WebhookEndpointId(Id::v7(1, 0, 1)),
-        version: 1,
-        url: "https://receiver.example".into(),
-        types: MessageTypes::All,
-        workspace: None,
-        enabled: true,
-        fault: None,
-        generation: 1,
-        previous_signs_until: None,
-        beginning: 1,
-        secret_digest: [1; 32],
-        created_at: NOW,
-    }
-}
-
 fn name(followed: &FollowedEntry) -> Name {
     (followed.place.workspace.to_string(), followed.place.n)
 }
@@ -178,14 +161,17 @@ impl World {
             seed,
             disk,
             engine: Some(engine),
-            subscriber: Subscriber::Endpoint(Arc::new(endpoint())),
+            subscriber: Subscriber::Endpoint(Arc::new(endpoint(1, MessageTypes::All, None))),
             owed: BTreeSet::new(),
             accepted: BTreeSet::new(),
             granted: 0,
             report: DeliveryReport::default(),
         };
         world.run(acme(), Command::CreateWorkspace(Default::default()));
-        world.run(WorkspaceId::platform(), Command::SetWebhookEndpoint(Box::new(endpoint())));
+        world.run(
+            WorkspaceId::platform(),
+            Command::SetWebhookEndpoint(Box::new(endpoint(1, MessageTypes::All, None))),
+        );
         world
     }
 

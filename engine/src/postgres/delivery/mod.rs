@@ -4,7 +4,8 @@
 //! batch            adds one row to `unsent` with its entries, if somebody follows some of them
 //! distribute       takes rows of `unsent` and gives each subscriber a row of `owed` a workspace
 //! take_turn        one server serves a subscriber, until it has not asked again for some time
-//! portion, note    reads the entries that are owed; moves the place; removes what is sent
+//! portion          reads the entries that are owed, for the server that has the turn
+//! note             moves the place; removes what is sent
 //! ```
 //!
 //! A number of the whole database would not be in the order of commits. The numbers of a workspace
@@ -96,9 +97,10 @@ impl Deliveries for Postgres {
     }
 
     fn portion(&self, subscriber: Subscriber, most: usize) -> BoxFuture<'_, Result<DeliveryPortion, Error>> {
+        let holder = self.shared.deliveries.holder;
         self.read(move |session: Arc<DbSession>| {
             let subscriber = subscriber.clone();
-            async move { portion(&session, &subscriber, most.max(1)).await }
+            async move { portion(&session, (&subscriber, holder), most.max(1)).await }
         })
     }
 
@@ -259,10 +261,10 @@ fn ranges(taken: &[tokio_postgres::Row]) -> Result<BTreeMap<&str, (i64, i64)>, E
 
 async fn portion(
     session: &DbSession,
-    subscriber: &Subscriber,
+    (subscriber, holder): (&Subscriber, i64),
     most: usize,
 ) -> Result<DeliveryPortion, Failure> {
-    let owed = session.query_text(statements::OWED, &[&subscriber.name(), &WORKSPACES_MAX]).await?;
+    let owed = session.query_text(statements::OWED, &[&subscriber.name(), &WORKSPACES_MAX, &holder]).await?;
     let mut portion = DeliveryPortion { more: owed.len() as i64 == WORKSPACES_MAX, ..Default::default() };
     if owed.is_empty() {
         return Ok(portion);

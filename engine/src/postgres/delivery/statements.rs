@@ -43,8 +43,9 @@ pub(super) const TAKE_TURN: &str =
      WHERE subscriber.holder = $2 OR subscriber.held_until <= $3
      RETURNING state";
 
-/// What is owed to a subscriber, the oldest first.
+/// What is owed to a subscriber, the oldest first; nothing unless the server $3 has its turn.
 pub(super) const OWED: &str = "SELECT workspace, after_n, n FROM owed WHERE subscriber = $1
+     AND EXISTS (SELECT FROM subscriber WHERE name = $1 AND holder = $3 AND held_until > 0)
      ORDER BY queued_at, workspace LIMIT $2";
 
 /// The entries behind the numbers $2 up to the numbers $3, at most $4 of a workspace, in the order

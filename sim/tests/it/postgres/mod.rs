@@ -3,6 +3,7 @@
 
 mod clocks;
 mod damage;
+mod deliveries;
 mod due_payments;
 mod failures;
 mod settings;

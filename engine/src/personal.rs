@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use tollkeeper_ledger::{
-    Command, EntryBody, Hash, Member, MemberId, PersonalText, RecipientCommand, RecipientRequest, Salt, Team,
-    TeamCommand, TextsOfMember,
+    Command, EntryBody, Hash, MemberId, PersonalText, RecipientCommand, RecipientRequest, RecipientSubject,
+    Salt, Team, TeamCommand, TextsOfMember,
 };
 
 use crate::hash::digest;
@@ -47,13 +47,15 @@ impl StoredTexts {
     }
 
     /// Replaces each text of a command that is the member's already by the stored one. It then has
-    /// the same digest, and the ledger sees that nothing changes.
-    pub(crate) fn reuse_in(&self, command: &mut Command, member: Option<&Member>) {
-        let (Command::Team(TeamCommand::ChangeMember(_, changes)), Some(member)) = (command, member) else {
-            return;
-        };
-        let fields = [(&mut changes.email, member.email), (&mut changes.name, member.name)];
-        for (given, digest) in fields {
+    /// the same digest, and the ledger sees that nothing changes. An address that refused a mail is
+    /// not replaced: who enters it again says that it works.
+    pub(crate) fn reuse_in(&self, command: &mut Command, team: &Team) {
+        let Command::Team(TeamCommand::ChangeMember(id, changes)) = command else { return };
+        let Some(member) = team.member(id) else { return };
+        let row = team.recipient(&RecipientSubject::Member(id.clone()));
+        let is_at_fault = row.is_some_and(|row| row.fault.is_some());
+        let email = (!is_at_fault).then_some((&mut changes.email, member.email));
+        for (given, digest) in email.into_iter().chain([(&mut changes.name, member.name)]) {
             let stored = self.current.iter().find(|text| text.digest == digest);
             if let (Some(given), Some(stored)) = (given, stored)
                 && given.text == stored.text

@@ -41,7 +41,8 @@ pub struct RecipientJson {
     member: Option<String>,
     /// Whether the recipient was chosen. If nobody is, the admins get the e-mails.
     chosen: bool,
-    /// `confirmed`, or why no e-mail is sent: `unconfirmed`, `bounced` or `complained`.
+    /// `confirmed`, or why no e-mail is sent: `unconfirmed`, `bounced` or `complained`. Of the last
+    /// two, an admin can enter the address again: with the member, or once a typed one was removed.
     status: &'static str,
     /// When the owner of a typed address confirmed it; null before that, and for a member.
     #[schema(value_type = Option<String>, format = DateTime, required)]

@@ -2,8 +2,9 @@
 
 use tollkeeper_engine::{Output, Reads, personal_text};
 use tollkeeper_ledger::{
-    Actor, Command, Hash, MailFault, MailTo, MailTopic, MemberId, MemberRequest, RecipientChange,
-    RecipientCommand, RecipientId, RecipientRequest, RecipientSubject, Role, TeamChange, TeamCommand,
+    Actor, Command, Hash, MailFault, MailTo, MailTopic, MemberChanges, MemberId, MemberRequest,
+    RecipientChange, RecipientCommand, RecipientId, RecipientRequest, RecipientSubject, Role, TeamChange,
+    TeamCommand,
 };
 use tollkeeper_testkit::blocking::block_on;
 
@@ -39,7 +40,7 @@ fn with_admin(store: &dyn Store) -> TestClient {
     let [email, name] =
         [("ada@acme.example", 1), ("ada", 2)].map(|(text, salt)| personal_text(text, [salt; 32]));
     let request = MemberRequest { id: member("ada"), email, name, role: Role::Admin };
-    client.accepted(Command::Team(TeamCommand::AddMember(request)));
+    client.accepted(Command::Team(TeamCommand::AddMember(Box::new(request))));
     client
 }
 
@@ -142,6 +143,18 @@ pub(super) fn what_became_of_mails_is_noted(store: &dyn Store) {
     assert_eq!(client.team().recipients[0].fault, Some((MailFault::Bounced, at)));
     let muted = RecipientCommand::Mute { subject: ada, topic: MailTopic::Low, muted: true };
     client.accepted(recipient(muted));
-    let client = client.restarted(store);
+    let mut client = client.restarted(store);
     assert!(client.team().recipients[0].muted.contains(MailTopic::Low));
+    let enter_again = |text: &str, salt| {
+        let email = Some(personal_text(text, [salt; 32]));
+        let changes = MemberChanges { email, ..MemberChanges::default() };
+        Command::Team(TeamCommand::ChangeMember(member("ada"), Box::new(changes)))
+    };
+    let written = client.entry_count();
+    for salt in [30, 31] {
+        client.accepted(enter_again("ada@acme.example", salt));
+        assert_eq!(client.entry_count(), written + 1, "it works again, which is said once");
+        assert_eq!(*mails(&client), ["ada@acme.example".into()]);
+        client = client.restarted(store);
+    }
 }

@@ -119,7 +119,7 @@ impl Pool {
         row
     }
 
-    fn recipient(&self, subject: &RecipientSubject) -> Option<Recipient> {
+    pub(super) fn recipient(&self, subject: &RecipientSubject) -> Option<Recipient> {
         self.recipients().into_iter().find(|row| row.subject == *subject)
     }
 

@@ -8,7 +8,7 @@ use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     Actor, ApiKey, ApiKeyId, ApiKeyRequest, AutoTopUpCommand, CardCommand, Charge, ChargeCommand, Command,
     Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText,
-    PortalSession, RecipientCommand, Refusal, Role, Scope, SessionId, Status, StopReason,
+    PortalSession, RecipientCommand, RecipientSubject, Refusal, Role, Scope, SessionId, Status, StopReason,
     SubscriptionCommand, TeamChange, TeamCommand, Timestamp, WorkerId,
 };
 
@@ -333,9 +333,13 @@ impl Pool {
         let old = self.member(id).ok_or(Refusal::MemberNotFound)?;
         let mut new = old.clone();
         let MemberChanges { email, name, role } = changes.clone();
-        // The same text again has another salt, but changes nothing.
+        // The same text again has another salt, but changes nothing; unless it is an address that
+        // refused a mail.
         let differs = |given: &PersonalText, digest| self.text(id, &digest).as_ref() != Some(&given.text);
-        new.email = email.filter(|given| differs(given, old.email)).map_or(old.email, |given| given.digest);
+        let row = self.recipient(&RecipientSubject::Member(id.clone()));
+        let is_at_fault = row.is_some_and(|row| row.fault.is_some());
+        let is_new = |given: &PersonalText| is_at_fault || differs(given, old.email);
+        new.email = email.filter(is_new).map_or(old.email, |given| given.digest);
         new.name = name.filter(|given| differs(given, old.name)).map_or(old.name, |given| given.digest);
         new.role = role.unwrap_or(new.role);
         if new.role == Role::Member {

@@ -77,7 +77,7 @@ impl StateMachine {
                 TextChange::Erase => stored.erase(),
             }
         }
-        stored.reuse_in(command, member);
+        stored.reuse_in(command, &self.accounts.get(index).account.team);
         Ok(stored.state)
     }
 

@@ -116,9 +116,8 @@ pub(super) fn prepare(
         reuse_address(command, &stored);
         return TextsOfMember::Unknown;
     };
-    let member = team.member(&id);
     let Some(stored) = loaded.get(&(account_index, id)) else { return TextsOfMember::Unknown };
-    stored.reuse_in(command, member);
+    stored.reuse_in(command, team);
     stored.state
 }
 

@@ -1,8 +1,8 @@
 //! The texts about persons of the engine in memory, in a list of their own beside the journal.
 
 use tollkeeper_ledger::{
-    Command, EntryBody, Hash, MemberId, PersonalText, RecipientCommand, RecipientRequest, TeamCommand,
-    TextsOfMember,
+    Command, EntryBody, Hash, MemberId, PersonalText, RecipientCommand, RecipientRequest, RecipientSubject,
+    TeamCommand, TextsOfMember,
 };
 
 use super::StoredWorkspace;
@@ -23,7 +23,7 @@ impl StoredWorkspace {
     }
 
     /// Replaces each text of a command that is the member's already by the stored one, and an
-    /// address that a recipient has already.
+    /// address that a recipient has already; not the address of a member that refused a mail.
     pub(super) fn reuse_texts(&self, command: &mut Command) {
         if let Command::Team(TeamCommand::Recipient(RecipientCommand::Choose(RecipientRequest::Address(
             given,
@@ -39,7 +39,10 @@ impl StoredWorkspace {
         }
         let Command::Team(TeamCommand::ChangeMember(id, changes)) = command else { return };
         let Some(member) = self.account.team.member(id) else { return };
-        for (given, digest) in [(&mut changes.email, member.email), (&mut changes.name, member.name)] {
+        let row = self.account.team.recipient(&RecipientSubject::Member(id.clone()));
+        let is_at_fault = row.is_some_and(|row| row.fault.is_some());
+        let email = (!is_at_fault).then_some((&mut changes.email, member.email));
+        for (given, digest) in email.into_iter().chain([(&mut changes.name, member.name)]) {
             if let (Some(given), Some(stored)) = (given, self.text(id, &digest))
                 && given.text == stored.text
             {

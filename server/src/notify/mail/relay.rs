@@ -56,7 +56,8 @@ pub enum Sent {
         /// The text of its answer.
         text: String,
     },
-    /// The relay does not want this mail. Another attempt will not help.
+    /// The relay does not take this mail, and not because of the recipient. A rule of the relay or
+    /// a quota of the sender can be the cause, so it may take the mail later.
     Refused {
         /// The code of its answer.
         code: u16,

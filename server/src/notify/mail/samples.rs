@@ -25,18 +25,26 @@ pub struct Sample {
 /// 2026-11-29T14:05:00Z.
 const NOW: Timestamp = Timestamp::from_millis(1_795_961_100_000);
 
+/// The end of that day in Berlin, a day before that of the month.
+const MIDNIGHT: Timestamp = Timestamp::from_millis(1_795_993_200_000);
+
 /// One sample of every mail.
 #[must_use]
 pub fn all() -> Vec<Sample> {
     let groups = [of_balance(), of_payments(), of_subscriptions(), of_delivery()];
     let sample = |(name, available, about): (&'static str, i64, About)| {
-        let context = match &about {
+        let mut context = match &about {
             About::ConfirmAddress { .. } => {
                 Context { unsubscribe_url: None, why_you: WhyYou::Unconfirmed, ..workspace(available) }
             }
             About::EndpointDisabled { .. } | About::EndpointFailing { .. } => platform(),
             _ => workspace(available),
         };
+        let brings_nothing =
+            matches!(about, About::SubscriptionPastDue { .. } | About::SubscriptionEnded { .. });
+        if let Some(facts) = context.workspace.as_mut().filter(|_| brings_nothing) {
+            facts.next_grant_on = None;
+        }
         Sample { name, about, context }
     };
     groups.into_iter().flatten().map(sample).collect()
@@ -106,11 +114,11 @@ fn of_balance() -> Vec<(&'static str, i64, About)> {
         refusals,
     };
     let worker = Subject::Worker(WorkerId::new("w-7").expect("a name"));
-    let limit = |subject, period, amount| About::Limit {
+    let limit = |subject, period, amount, days: i64| About::Limit {
         subject,
         period,
         amount: Micros::new(amount),
-        resets_at: Timestamp::from_millis(1_795_993_200_000),
+        resets_at: MIDNIGHT.plus_seconds(days * 86_400),
     };
     vec![
         ("low", 420_000, About::Low { lines: vec![amount(500_000)], available }),
@@ -128,8 +136,8 @@ fn of_balance() -> Vec<(&'static str, i64, About)> {
         ),
         ("refused", 1_250, refused(1)),
         ("refused_many", 1_250, refused(10_000)),
-        ("limit_worker", 420_000, limit(worker, Period::Day, 5_000_000)),
-        ("limit_workspace", 420_000, limit(Subject::Workspace, Period::Month, 100_000_000)),
+        ("limit_worker", 420_000, limit(worker, Period::Day, 5_000_000, 0)),
+        ("limit_workspace", 420_000, limit(Subject::Workspace, Period::Month, 100_000_000, 1)),
         ("test", 420_000, About::Test),
     ]
 }

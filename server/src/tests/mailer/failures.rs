@@ -59,6 +59,34 @@ async fn a_relay_that_is_down_for_a_day_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_mail_whose_content_is_refused_is_tried_again_and_then_given_up() {
+    if smtp::is_missing() {
+        return;
+    }
+    let mut relay = Relay::start();
+    let world = world_with_admin(&relay.settings(), "content554@example.com").await;
+    world.member("eve", "missing554@example.com", "admin").await;
+    world.thresholds(r#"[{"amount":90000}]"#).await;
+    let _dispatching = dispatch(&world.app);
+    assert_eq!(world.try_on("one", 1).await.status, 201);
+    let failed = world.failed_mails(|failed| waiting(failed) == 1).await;
+    let outcome = failed["exceptions"][0]["outcome"].as_str().expect("a text");
+    assert!(outcome.contains("554 5.6.0"), "{outcome}");
+    let unreachable = world.log("recipient.failed").await;
+    assert_eq!(
+        unreachable.len(),
+        1,
+        "only an answer about the recipient is the recipient's: {unreachable:?}"
+    );
+    assert!(unreachable[0].to_string().contains("eve"), "{unreachable:?}");
+    world.pass_seconds(80);
+    world.failed_mails(|failed| failed["exceptions"][0]["attempts"] == 2).await;
+    world.pass_seconds(3 * A_DAY_SECONDS + 60);
+    world.failed_mails(|failed| failed["exceptions"][0]["status"] == "given_up").await;
+    assert_eq!(relay.all().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_silent_relay_does_not_hold_up_more_than_mails() {
     if smtp::is_missing() {
         return;

@@ -39,7 +39,7 @@ fn only_the_server_that_has_the_turn_is_given_messages() {
         return;
     }
     let store = InDatabase(shared().database(), Options::default());
-    let one = TestClient::with_credit(&store, 500);
+    let one = TestClient::with_credit(&store, 1_000);
     let endpoint = endpoint(1, MessageTypes::These(vec![MessageType::ChargeSettled]), None);
     one.accepted_by_platform(Command::SetWebhookEndpoint(Box::new(endpoint.clone())));
     let subscriber = Subscriber::Endpoint(Arc::new(endpoint));

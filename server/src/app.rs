@@ -21,6 +21,7 @@ use crate::observe::refusals::Refusals;
 use crate::observe::traces::Traces;
 use crate::payments::settings::PaymentSettings;
 use crate::payments::stripe::provider::Stripe;
+use crate::theme::Assets;
 
 /// A function that returns the current time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -54,6 +55,8 @@ pub struct App {
     pub(crate) mailer: Option<Arc<Mailer>>,
     /// The interval of the polling job.
     pub(crate) poll_interval: std::time::Duration,
+    /// The style, script and pictures of pages.
+    pub(crate) assets: Assets,
     /// The description of the API in OpenAPI, as JSON text.
     pub(crate) description: axum::body::Bytes,
 }

@@ -16,6 +16,8 @@
 //! app         the state behind every route
 //! access      who may do what: keys, sessions, rate limits
 //! observe     metrics, log and traces
+//! theme       how pages look: style, script, and the platform's name, logo and colour
+//! language    the languages of pages, and how values are written in them
 //! tls         TLS of connections that this server opens
 //! wire        JSON values in both directions
 //! ```
@@ -29,12 +31,14 @@ mod app;
 mod dashboard;
 mod http;
 mod jobs;
+mod language;
 mod notify;
 mod observe;
 mod payments;
 mod reports;
 pub mod settings;
 mod startup;
+mod theme;
 mod tls;
 mod wire;
 

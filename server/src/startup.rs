@@ -123,6 +123,7 @@ impl App {
             webhooks: Webhooks::new(settings.webhooks.clone(), directory_of(&settings.store)),
             mailer: Mailer::new(&settings.mail).map(Arc::new),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),
+            assets: Assets::new(&settings.theme),
             description: document.to_string().into(),
         })
     }

@@ -15,6 +15,8 @@ pub struct AccessSettings {
     pub workspace_requests_per_second: u32,
     /// How long a session in the dashboard lasts, in hours.
     pub portal_session_hours: u32,
+    /// Whether members see the use of other members on the dashboard's pages.
+    pub members_see_others_use: bool,
 }
 
 impl Default for AccessSettings {
@@ -25,6 +27,7 @@ impl Default for AccessSettings {
             workspace_key_requests_per_second: 1_000,
             workspace_requests_per_second: 2_000,
             portal_session_hours: 12,
+            members_see_others_use: true,
         }
     }
 }
@@ -42,6 +45,7 @@ impl AccessSettings {
             "portal_session_hours" => {
                 self.portal_session_hours = value.parse().ok().filter(|hours| (1..=720).contains(hours))?;
             }
+            "members_see_others_use" => self.members_see_others_use = value.parse().ok()?,
             _ => return None,
         }
         Some(())

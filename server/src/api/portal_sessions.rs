@@ -14,7 +14,7 @@ use crate::http::call::{Call, json, no_content, wrong_output};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, of};
-use crate::wire::read::{ID_RULE, WebUrl, maybe_word, word};
+use crate::wire::read::{ID_RULE, Locale, WebUrl, maybe_word, word};
 use crate::wire::write::Time;
 
 /// The routes.
@@ -33,7 +33,7 @@ pub const ROUTES: &[Route] = &[
     .keeps_no_key()
     .request(
         of::<PortalSessionIn>,
-        r#"{"member": "ada", "return_url": "https://app.example.com/billing"}"#,
+        r#"{"member": "ada", "return_url": "https://app.example.com/billing", "locale": "en"}"#,
     )
     .response(
         201,
@@ -69,6 +69,11 @@ pub struct PortalSessionIn {
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, format = "uri", max_length = 2_000)]
     return_url: Option<WebUrl>,
+    /// The language of the pages as a tag such as `de` or `en-GB`; that of the browser unless the
+    /// pages are written in it.
+    #[serde(default, deserialize_with = "maybe_word")]
+    #[schema(value_type = Option<String>, max_length = 35, pattern = r"^[A-Za-z0-9-]+$", example = "de")]
+    locale: Option<Locale>,
 }
 
 /// A link into the dashboard.
@@ -87,7 +92,8 @@ pub struct PortalSessionJson<'a> {
 /// `POST /v1/workspaces/{workspace}/portal-sessions`.
 async fn create_link(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let PortalSessionIn { member, return_url } = call.json().await?;
+    let PortalSessionIn { member, return_url, locale } = call.json().await?;
+    let query = locale.map(|Locale(tag)| format!("?locale={tag}")).unwrap_or_default();
     let secret = secret::make(Kind::Link, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
     let request = LinkRequest {
         member,
@@ -98,7 +104,7 @@ async fn create_link(mut call: Call) -> Result<Response, Problem> {
     match call.run_team(&workspace, TeamCommand::CreateLink(request)).await? {
         Some(TeamChange::LinkCreated(link)) => {
             let link = PortalSessionJson {
-                url: format!("{}/portal/sign-in/{secret}", call.origin()),
+                url: format!("{}/portal/sign-in/{secret}{query}", call.origin()),
                 member: link.member.as_str(),
                 expires_at: Time(link.expires_at),
             };

@@ -14,12 +14,14 @@ use tollkeeper_ledger::{
     TeamCommand, WorkspaceId,
 };
 
+use super::frame::Frame;
 use super::page::{Message, page};
 use crate::access::Rule;
 use crate::http::call::{Call, personal_texts};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::Route;
+use crate::language::Language;
 use crate::notify::mail_link::{MailAction, MailLink};
 
 /// The routes.
@@ -72,8 +74,9 @@ const PROBLEMS: &[Code] = &[Code::MailLinkInvalid, Code::StoreUnavailable];
 
 /// The page with the button.
 #[derive(Template)]
-#[template(path = "mail_link.html")]
+#[template(path = "dashboard/mail_link.html")]
 struct Button<'a> {
+    frame: Frame<'a>,
     title: &'a str,
     text: &'a str,
     button: &'a str,
@@ -156,12 +159,24 @@ fn words_of(topic: MailTopic) -> &'static str {
     }
 }
 
+/// The page with the button. It is in English, as the mail is.
+fn ask(call: &Call, title: &str, text: &str, button: &str) -> Result<Response, Problem> {
+    let frame = Frame::in_language(&call.app, Language::English);
+    Ok(page(StatusCode::OK, &Button { frame, title, text, button }))
+}
+
+/// The page that says what was done.
+fn say(call: &Call, title: &str, text: &str) -> Response {
+    let frame = Frame::in_language(&call.app, Language::English);
+    page(StatusCode::OK, &Message { frame, title, text, note: "", return_url: None })
+}
+
 /// `GET /mail/confirm/{workspace}/{recipient}`.
 async fn show_confirm(call: Call) -> Result<Response, Problem> {
     let link = Link::find(&call, MailAction::Confirm).await?;
     let (workspace, address) = link.words(&call).await?;
     let text = format!("Send e-mails about the credits of {workspace} to {address}?");
-    Ok(page(StatusCode::OK, &Button { title: "Confirm your address", text: &text, button: "Confirm" }))
+    ask(&call, "Confirm your address", &text, "Confirm")
 }
 
 /// `POST /mail/confirm/{workspace}/{recipient}`.
@@ -171,7 +186,7 @@ async fn confirm(call: Call) -> Result<Response, Problem> {
     link.run(&call, RecipientCommand::Confirm(id)).await?;
     let (workspace, address) = link.words(&call).await?;
     let text = format!("E-mails about the credits of {workspace} are sent to {address}.");
-    Ok(page(StatusCode::OK, &Message { title: "Your address is confirmed", text: &text, return_url: None }))
+    Ok(say(&call, "Your address is confirmed", &text))
 }
 
 /// `GET /mail/unsubscribe/{workspace}/{recipient}/{topic}`.
@@ -183,7 +198,7 @@ async fn show_unsubscribe(call: Call) -> Result<Response, Problem> {
         "If you unsubscribe, e-mails about {} of {workspace} are no longer sent to {address}.",
         words_of(topic)
     );
-    Ok(page(StatusCode::OK, &Button { title: "Stop these e-mails?", text: &text, button: "Unsubscribe" }))
+    ask(&call, "Stop these e-mails?", &text, "Unsubscribe")
 }
 
 /// `POST /mail/unsubscribe/{workspace}/{recipient}/{topic}`. The body says nothing that the path
@@ -203,5 +218,5 @@ async fn unsubscribe(call: Call) -> Result<Response, Problem> {
          workspace can undo this.",
         words_of(topic)
     );
-    Ok(page(StatusCode::OK, &Message { title: "You are unsubscribed", text: &text, return_url: None }))
+    Ok(say(&call, "You are unsubscribed", &text))
 }

@@ -1,19 +1,30 @@
 //! The dashboard: pages for the members of a workspace, served under `/portal`. Messages to members
 //! call it the billing page, because products usually show the link to it as "Billing".
 //!
-//! The pages are complete HTML: no script, no other host, no cache. A member comes in by a link
-//! that the platform makes (`api::portal_sessions`) and stays signed in by a cookie
-//! (`access::cookie`). The pages behind the links in mails need neither.
+//! Every page is complete without its script, which only adds to it, and loads nothing from another
+//! host. A member comes in by a link that the platform makes (`api::portal_sessions`) and stays
+//! signed in by a cookie (`access::cookie`). The pages behind the links in mails need neither.
+//!
+//! ```text
+//! one file a page      reads what it shows, from the same functions as the API
+//! frame, page          what stands around every page; headers; problems
+//! words                all texts, in each language
+//! files                serves style, script and pictures (see `theme`)
+//! ```
 
+mod files;
+mod frame;
 mod mail_links;
 mod overview;
 mod page;
 mod sign_in;
+mod words;
 
 use crate::http::route::{Pages, Route};
 
 /// Every route of the dashboard, a slice per file.
-pub const ROUTES: &[&[Route]] = &[sign_in::ROUTES, overview::ROUTES, mail_links::ROUTES];
+pub const ROUTES: &[&[Route]] = 
+    &[files::ROUTES, sign_in::ROUTES, overview::ROUTES, mail_links::ROUTES];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {

@@ -9,7 +9,9 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
+use super::frame::Frame;
 use crate::access::{Caller, SignedIn};
+use crate::app::App;
 use crate::http::call::{Call, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
@@ -17,18 +19,23 @@ use crate::http::refusal;
 /// The path of the dashboard. Over plain HTTP, the cookie of a session is limited to it.
 pub const ROOT: &str = "/portal";
 
-/// Pages load nothing, and their forms are sent to this server only.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; \
-                      base-uri 'none'";
+/// Pages load the files of this server only, and their forms are sent to this server only. Style
+/// and script within a page do not run.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// A page that shows a title and a sentence.
 #[derive(Template)]
-#[template(path = "message.html")]
+#[template(path = "dashboard/message.html")]
 pub struct Message<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
     /// The title.
     pub title: &'a str,
     /// The sentence.
     pub text: &'a str,
+    /// What stands below, in small letters; empty for nothing.
+    pub note: &'a str,
     /// The page of the platform's product that a button leads back to.
     pub return_url: Option<&'a str>,
 }
@@ -45,10 +52,12 @@ pub fn page(status: StatusCode, template: &impl Template) -> Response {
 }
 
 /// A redirection to a page of the dashboard, 303.
-pub fn see_other(path: &'static str) -> Response {
+pub fn see_other(path: &str) -> Response {
+    assert!(path.starts_with(ROOT), "a redirection stays in the dashboard");
     let mut response = no_content();
     *response.status_mut() = StatusCode::SEE_OTHER;
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static(path));
+    let location = HeaderValue::try_from(path).expect("paths of the dashboard are ASCII");
+    response.headers_mut().insert(LOCATION, location);
     response
 }
 
@@ -59,13 +68,17 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// A problem as a page. Problems of the server show no detail, because members cannot act on it.
-pub fn problem_page(problem: &Problem) -> Response {
+pub fn problem_page(app: &App, headers: &HeaderMap, problem: &Problem) -> Response {
+    let frame = Frame::public(app, headers);
+    let words = frame.words;
     let (title, text) = match problem.code {
-        Code::Unauthenticated => ("You are not signed in", problem.detail.as_ref()),
-        code if code.status() >= 500 => (code.title(), "Please try again in a moment."),
+        Code::Unauthenticated => (words.not_signed_in, words.session_ended),
+        code if code.status() >= 500 => (code.title(), words.try_again),
         code => (code.title(), problem.detail.as_ref()),
     };
-    let mut response = page(problem.code.http_status(), &Message { title, text, return_url: None });
+    let note = (words.code)(problem.code.as_str());
+    let message = Message { frame, title, text, note: &note, return_url: None };
+    let mut response = page(problem.code.http_status(), &message);
     problem.write_headers(response.headers_mut());
     response
 }

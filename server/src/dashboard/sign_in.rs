@@ -13,6 +13,7 @@ use tollkeeper_ledger::{
     Actor, Command, Hash, MemberId, PortalSession, Role, Submission, Team, TeamCommand, WorkspaceId,
 };
 
+use super::frame::{Frame, keep_language, language_of};
 use super::page::{Message, ROOT, page, see_other, signed_in};
 use crate::access::secret::{self, Kind};
 use crate::access::{Rule, SignedIn, cookie};
@@ -20,6 +21,7 @@ use crate::http::call::{Call, json};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::Route;
+use crate::language::Language;
 use crate::wire::write::Time;
 
 /// The routes.
@@ -28,17 +30,24 @@ pub const ROUTES: &[Route] = &[
         Box::pin(show_button(call))
     })
     .page()
+    .parameters(LOCALE)
     .problems(&[Code::PortalLinkExpired, Code::StoreUnavailable]),
     Route::new(Method::POST, "/portal/sign-in/{link}", Rule::Public, "Sign in by a link", |call| {
         Box::pin(sign_in(call))
     })
     .page()
     .redirects()
+    .parameters(LOCALE)
     .problems(&[Code::PortalLinkExpired, Code::StoreUnavailable]),
     Route::new(Method::GET, "/portal/session", Rule::SignedIn(Role::Member), "The session", |call| {
         Box::pin(session(call))
     })
     .private(),
+    Route::new(Method::POST, "/portal/language", Rule::SignedIn(Role::Member), "Choose a language", |call| {
+        Box::pin(choose_language(call))
+    })
+    .page()
+    .redirects(),
     Route::new(Method::POST, "/portal/sign-out", Rule::SignedIn(Role::Member), "Sign out", |call| {
         Box::pin(sign_out(call))
     })
@@ -52,6 +61,9 @@ pub const ROUTES: &[Route] = &[
     )
     .page(),
 ];
+
+/// The parameter of a link with the language of its reader.
+const LOCALE: &[&str] = &["locale"];
 
 /// The session of the browser.
 #[derive(Debug, Serialize)]
@@ -68,8 +80,10 @@ struct SessionJson<'a> {
 
 /// The page with the button.
 #[derive(Template)]
-#[template(path = "sign_in.html")]
-struct Button;
+#[template(path = "dashboard/sign_in.html")]
+struct Button<'a> {
+    frame: Frame<'a>,
+}
 
 /// A link that was not used and has not expired.
 struct Link {
@@ -98,10 +112,18 @@ impl Link {
     }
 }
 
+/// The language that the platform asked for, if the pages are written in it.
+fn asked_language(call: &Call) -> Option<Language> {
+    call.query().get("locale").and_then(Language::of_tag)
+}
+
 /// `GET /portal/sign-in/{link}`.
 async fn show_button(call: Call) -> Result<Response, Problem> {
     match Link::find(&call).await? {
-        Ok(_) => Ok(page(StatusCode::OK, &Button)),
+        Ok(_) => {
+            let language = asked_language(&call).unwrap_or_else(|| language_of(call.headers()));
+            Ok(page(StatusCode::OK, &Button { frame: Frame::in_language(&call.app, language) }))
+        }
         Err(response) => Ok(response),
     }
 }
@@ -127,6 +149,18 @@ async fn sign_in(call: Call) -> Result<Response, Problem> {
     let mut response = see_other(ROOT);
     let cookie = cookie::set(&secret, valid_for_seconds, call.is_secure());
     response.headers_mut().insert(SET_COOKIE, cookie);
+    if let Some(language) = asked_language(&call) {
+        response.headers_mut().append(SET_COOKIE, keep_language(language, call.is_secure()));
+    }
+    Ok(response)
+}
+
+/// `POST /portal/language`. It leads back to the first page, because a form has no address of its
+/// own.
+async fn choose_language(call: Call) -> Result<Response, Problem> {
+    let language = call.form().get("language").and_then(Language::of_tag).unwrap_or_default();
+    let mut response = see_other(ROOT);
+    response.headers_mut().insert(SET_COOKIE, keep_language(language, call.is_secure()));
     Ok(response)
 }
 
@@ -161,14 +195,10 @@ async fn sign_out_all(call: Call) -> Result<Response, Problem> {
 
 /// The page after signing out; it also removes the cookie.
 fn signed_out(call: &Call, return_url: Option<&str>) -> Response {
-    let mut response = page(
-        StatusCode::OK,
-        &Message {
-            title: "You are signed out",
-            text: "To come back, open the billing page from your product.",
-            return_url,
-        },
-    );
+    let frame = Frame::public(&call.app, call.headers());
+    let words = frame.words;
+    let (title, text) = (words.signed_out, words.signed_out_text);
+    let mut response = page(StatusCode::OK, &Message { frame, title, text, note: "", return_url });
     response.headers_mut().insert(SET_COOKIE, cookie::set("", 0, call.is_secure()));
     response
 }

@@ -21,6 +21,7 @@ use tollkeeper_ledger::{
 };
 
 use super::body::{self, Media};
+use super::form::Form;
 use super::problem::Problem;
 use super::query::Query;
 use super::refusal;
@@ -51,6 +52,8 @@ pub struct Call {
     head: Head,
     /// In a wrapper, because a body is not `Sync` and the call is shared across awaits.
     body: SyncWrapper<Body>,
+    /// The fields of the form that was sent; empty on a route that is no form.
+    form: Form,
     /// The share of the body that was read, until the call is answered.
     share: Option<Share>,
     /// The span of the request, if it is recorded.
@@ -67,7 +70,7 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of an admitted caller.
     pub fn new(app: Arc<App>, caller: Caller, now: Timestamp, head: Head, body: Body) -> Call {
-        Call { app, caller, now, head, body: SyncWrapper::new(body), share: None, span: None }
+        Call { app, caller, now, head, body: SyncWrapper::new(body), form: Form::default(), share: None, span: None }
     }
 
     /// The same call, of which what the engine does is recorded below the span of its request.
@@ -191,12 +194,19 @@ impl Call {
         self.collect(Media::Json).await
     }
 
-    /// The bytes of a form that a browser sends.
+    /// Reads the form that a browser sends; its fields are then in [`Call::form`]. Returns its bytes.
     ///
     /// # Errors
     /// As for [`Call::body`].
-    pub async fn form(&mut self) -> Result<Bytes, Problem> {
-        self.collect(Media::Form).await
+    pub async fn read_form(&mut self) -> Result<Bytes, Problem> {
+        let bytes = self.collect(Media::Form).await?;
+        self.form = Form::read(&bytes);
+        Ok(bytes)
+    }
+
+    /// The fields of the form that was sent.
+    pub fn form(&self) -> &Form {
+        &self.form
     }
 
     async fn collect(&mut self, media: Media) -> Result<Bytes, Problem> {

@@ -8,6 +8,7 @@ pub(crate) mod call;
 pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod csv;
+pub(crate) mod form;
 pub(crate) mod notices;
 pub(crate) mod problem;
 pub(crate) mod query;

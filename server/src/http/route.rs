@@ -17,6 +17,7 @@ use utoipa::openapi::schema::Schema;
 use super::call::Call;
 use super::problem::{Code, Problem};
 use crate::access::Rule;
+use crate::app::App;
 
 /// What a handler returns.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
@@ -315,8 +316,8 @@ pub struct Pages {
     pub root: &'static str,
     /// Whether a client with these headers wants a page instead of JSON.
     pub wants_page: fn(&HeaderMap) -> bool,
-    /// A problem as a page.
-    pub problem: fn(&Problem) -> Response,
+    /// A problem as a page, for a request with these headers.
+    pub problem: fn(&App, &HeaderMap, &Problem) -> Response,
     /// Adds the headers that keep a response of the pages private.
     pub protect: fn(&mut HeaderMap),
 }

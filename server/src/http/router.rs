@@ -69,6 +69,8 @@ async fn handle_request(
 ) -> Response {
     let began = Instant::now();
     let as_page = route.is_page && (pages.wants_page)(request.headers());
+    // What the page of a problem needs to know of its reader.
+    let headers = if as_page { request.headers().clone() } else { HeaderMap::new() };
     let mut span = app.traces.as_ref().and_then(|traces| traces.begin(request.headers()));
     let mut rate = None;
     let responding = respond(Arc::clone(&app), route, request, &mut rate, span.as_mut());
@@ -82,7 +84,7 @@ async fn handle_request(
             rate = problem.rate.as_deref().copied().or(rate);
             app.metrics.count_problem(problem.code as usize);
             note_problem(&mut span, problem.code);
-            if as_page { (pages.problem)(&problem) } else { problem.into_response() }
+            if as_page { (pages.problem)(&app, &headers, &problem) } else { problem.into_response() }
         }
         Err(panic) => {
             app.metrics.count_problem(Code::InternalError as usize);
@@ -178,7 +180,7 @@ async fn handle(
     let head = Head { query, params: params?, headers: parts.headers };
     let mut call = Call::new(Arc::clone(app), caller, now, head, body).in_span(span);
     if route.is_form() {
-        let form = call.form().await?;
+        let form = call.read_form().await?;
         check_form_token(&call.caller, &form)?;
     }
     (route.run)(call).await
@@ -189,7 +191,10 @@ async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Proble
     app.metrics.count_problem(problem.code as usize);
     let is_private = request.uri().path().starts_with(pages.root);
     let as_page = is_private && (pages.wants_page)(request.headers());
-    let mut response = if as_page { (pages.problem)(&problem) } else { problem.into_response() };
+    let mut response = match as_page {
+        true => (pages.problem)(&app, request.headers(), &problem),
+        false => problem.into_response(),
+    };
     if is_private {
         (pages.protect)(response.headers_mut());
     }

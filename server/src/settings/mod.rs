@@ -25,6 +25,7 @@ pub use crate::notify::mail::settings::{Login, MailSettings, RelayUrl, SmtpRelay
 pub use crate::notify::settings::WebhookSettings;
 pub use crate::observe::settings::{LogFormat, LogLevel, LogSettings, TraceSettings};
 pub use crate::payments::settings::PaymentSettings;
+pub use crate::theme::ThemeSettings;
 
 /// All settings of the server.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Where traces go.
     pub traces: TraceSettings,
+    /// How pages look.
+    pub theme: ThemeSettings,
 }
 
 /// The settings that are passed to the engine.
@@ -171,6 +174,14 @@ pub const SETTINGS: &[Setting] = &[
         "who gets mails about the platform itself",
     ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
+    setting("members_see_others_use", FLAG, "whether members see the use of other members on pages"),
+    setting("brand_name", "a text of 1 to 40 characters", "the name of your product on pages"),
+    setting("brand_logo", "the path of an SVG or PNG file of at most 32 KiB", "your logo on pages"),
+    setting(
+        "brand_accent",
+        "a colour such as #1f5fd0 on which white text can be read",
+        "the colour of buttons and links on pages",
+    ),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
     setting("log_format", "text or json", "the format of a log line"),
@@ -341,6 +352,7 @@ impl Settings {
             "smtp_url" | "mail_from" | "mail_reply_to" | "mail_amount_in_subject" | "mail_platform" => {
                 self.mail.set(name, value)?;
             }
+            "brand_name" | "brand_logo" | "brand_accent" => self.theme.set(name, value)?,
             "log_level" | "log_format" => self.log.set(name, value)?,
             "otlp_endpoint" | "otlp_headers" | "otlp_sample_percent" => self.traces.set(name, value)?,
             _ => self.access.set(name, value)?,

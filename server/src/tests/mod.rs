@@ -23,6 +23,7 @@ mod mailer;
 mod mails;
 mod matrix;
 mod outcomes;
+mod pages;
 mod payment_refunds;
 mod plans;
 mod portal;

@@ -9,12 +9,12 @@ use crate::http::problem::{Code, Problem};
 
 impl World {
     /// Sends a request as a signed-in browser does: for a page, or with a form of a page.
-    async fn browse(&self, method: &str, path: &str, session: &str) -> Reply {
+    pub(super) async fn browse(&self, method: &str, path: &str, session: &str) -> Reply {
         let form = if method == "POST" { format!("token={}", form_token(session)) } else { String::new() };
         self.send_form(method, path, session, form).await
     }
 
-    async fn send_form(&self, method: &str, path: &str, session: &str, form: String) -> Reply {
+    pub(super) async fn send_form(&self, method: &str, path: &str, session: &str, form: String) -> Reply {
         let cookie = format!("tollkeeper_session={session}");
         let headers = [
             ("cookie", cookie.as_str()),
@@ -71,7 +71,7 @@ async fn a_link_signs_in_once_with_the_present_role_of_the_member() {
         page.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'"))
     );
     for shown in
-        ["Acme", "bob", "1,234,567", "12.34567 USD", "https://shop.example/settings?a=1&#38;b=&#60;2&#62;"]
+        ["Acme", "bob", "1,234,567", "$12.34567", "https://shop.example/settings?a=1&#38;b=&#60;2&#62;"]
     {
         assert!(page.text.contains(shown), "{shown} is not in {}", page.text);
     }
@@ -295,12 +295,14 @@ async fn a_browser_gets_a_page_for_a_problem() {
     world.ask("GET", "/portal/", &[], Body::empty()).await.problem(404, "not_found");
 }
 
-#[test]
-fn the_page_of_a_server_problem_has_retry_after_and_no_technical_detail() {
+#[tokio::test]
+async fn the_page_of_a_server_problem_has_retry_after_and_no_technical_detail() {
+    let world = world().await;
     let problem = Problem::new(Code::StoreUnavailable, "Ask again under the same key.");
-    let page = problem_page(&problem);
+    let page = problem_page(&world.app, &HeaderMap::new(), &problem);
     assert_eq!((page.status().as_u16(), page.headers()["retry-after"].to_str().ok()), (503, Some("1")));
     let text = axum::body::to_bytes(page.into_body(), usize::MAX).now_or_never().and_then(Result::ok);
     let text = String::from_utf8(text.expect("a page is in memory").to_vec()).expect("a page is text");
-    assert!(text.contains("try again in a moment") && !text.contains("same key"), "{text}");
+    assert!(text.contains("try again in a moment") && text.contains("store_unavailable"), "{text}");
+    assert!(!text.contains("same key"), "{text}");
 }

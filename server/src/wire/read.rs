@@ -329,6 +329,24 @@ impl Word for WebUrl {
     }
 }
 
+/// The longest tag of a language.
+const LOCALE_MAX_BYTES: usize = 35;
+
+/// The tag of a language (BCP 47), such as `de` or `en-GB`.
+#[derive(Debug)]
+pub struct Locale(pub Box<str>);
+
+impl Word for Locale {
+    const EXPECTED: &'static str = "the tag of a language such as \"de\" or \"en-GB\"";
+    fn read(text: &str) -> Result<Self, String> {
+        let is_part = |part: &str| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let right = text.len() <= LOCALE_MAX_BYTES && text.split('-').all(is_part);
+        if right { Ok(Locale(text.into())) } else { Err(format!("this is not {}", Self::EXPECTED)) }
+    }
+}
+
 /// A word that is an item of a list.
 #[derive(Debug)]
 pub struct Each<T>(pub T);

@@ -1,0 +1,44 @@
+//! All texts of the dashboard, in each language. A page names a text by its field; a sentence with a
+//! value in it is a function, so that each language orders its words itself.
+//!
+//! A text that a language lacks does not compile. How values are written is in `language`.
+
+mod frame;
+mod overview;
+
+pub use self::frame::FrameWords;
+pub use self::overview::OverviewWords;
+use crate::language::Language;
+
+/// The texts of all pages in a language.
+#[derive(Debug)]
+pub struct Words {
+    /// What every page shows, and the small pages.
+    pub frame: FrameWords,
+    /// The first page.
+    pub overview: OverviewWords,
+}
+
+const ENGLISH: Words = Words { frame: frame::ENGLISH, overview: overview::ENGLISH };
+
+const GERMAN: Words = Words { frame: frame::GERMAN, overview: overview::GERMAN };
+
+impl Language {
+    /// The texts in this language.
+    #[must_use]
+    pub fn words(self) -> &'static Words {
+        match self {
+            Language::English => &ENGLISH,
+            Language::German => &GERMAN,
+        }
+    }
+}
+
+/// A list in a sentence: `Ada`, `Ada or Lin`, `Ada, Lin or Bo`.
+pub fn one_of(names: &[String], or: &str) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {or} {last}", first.join(", ")),
+    }
+}

@@ -45,6 +45,7 @@ use crate::observe::traces::Traces;
 use crate::payments::stripe::provider::Stripe;
 use crate::payments::stripe::webhook;
 use crate::settings::{Settings, Store};
+use crate::theme::Assets;
 
 /// Why a server on a database that sends mails does not start without the secret.
 const NO_SECRET: &str =

@@ -19,7 +19,8 @@ use axum::http::header::AUTHORIZATION;
 use subtle::{Choice, ConstantTimeEq};
 use tollkeeper_engine::{Engine, Error};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, Command, Hash, Scope, Submission, Team, TeamCommand, Timestamp, WorkspaceId,
+    Actor, ApiKeyId, Command, Hash, Member, Role, Scope, Submission, Team, TeamCommand, Timestamp,
+    WorkspaceId,
 };
 
 use super::caller::{Caller, KeyHolder, Rule};
@@ -48,6 +49,7 @@ pub struct Access {
     key_rate: Option<RateLimit<ApiKeyId>>,
     workspace_rate: Option<RateLimit<WorkspaceId>>,
     session_seconds: i64,
+    members_see_others_use: bool,
     /// The address of the server from outside; it decides whether cookies need HTTPS.
     pub(super) public_url: Option<String>,
     /// Keys whose use is being recorded in the background.
@@ -91,6 +93,7 @@ impl Access {
             workspace_key_requests_per_second,
             workspace_requests_per_second,
             portal_session_hours,
+            members_see_others_use,
         } = settings;
         let clock = || Arc::clone(monotonic);
         Arc::new(Access {
@@ -102,6 +105,7 @@ impl Access {
             key_rate: RateLimit::per_second("key", *workspace_key_requests_per_second, clock()),
             workspace_rate: RateLimit::per_second("workspace", *workspace_requests_per_second, clock()),
             session_seconds: i64::from(*portal_session_hours) * 3_600,
+            members_see_others_use: *members_see_others_use,
             public_url,
             recording_use: Mutex::default(),
         })
@@ -110,6 +114,11 @@ impl Access {
     /// How long a session in the dashboard lasts, in seconds.
     pub fn session_seconds(&self) -> i64 {
         self.session_seconds
+    }
+
+    /// Whether a signed-in member sees the use of others on the dashboard's pages. Admins always do.
+    pub fn sees_others_use(&self, member: &Member) -> bool {
+        self.members_see_others_use || member.role == Role::Admin
     }
 
     /// Whether the settings name a platform key that is short enough to be guessed.

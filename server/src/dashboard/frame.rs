@@ -121,7 +121,7 @@ impl<'a> Frame<'a> {
 pub struct Visit<'c> {
     call: &'c Call,
     pub signed_in: &'c SignedIn,
-    pub profile: Box<Profile>,
+    pub profile: Profile,
     pub balance: Balance,
     /// How values are written: in the reader's language, in the workspace's time zone.
     pub format: Format,

@@ -23,8 +23,7 @@ mod words;
 use crate::http::route::{Pages, Route};
 
 /// Every route of the dashboard, a slice per file.
-pub const ROUTES: &[&[Route]] = 
-    &[files::ROUTES, sign_in::ROUTES, overview::ROUTES, mail_links::ROUTES];
+pub const ROUTES: &[&[Route]] = &[files::ROUTES, sign_in::ROUTES, overview::ROUTES, mail_links::ROUTES];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {

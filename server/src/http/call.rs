@@ -70,7 +70,16 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of an admitted caller.
     pub fn new(app: Arc<App>, caller: Caller, now: Timestamp, head: Head, body: Body) -> Call {
-        Call { app, caller, now, head, body: SyncWrapper::new(body), form: Form::default(), share: None, span: None }
+        Call {
+            app,
+            caller,
+            now,
+            head,
+            body: SyncWrapper::new(body),
+            form: Form::default(),
+            share: None,
+            span: None,
+        }
     }
 
     /// The same call, of which what the engine does is recorded below the span of its request.

@@ -24,12 +24,32 @@ pub struct Format {
 
 const MONTHS: [[&str; 12]; 2] = [
     [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-        "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ],
     [
-        "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
-        "November", "Dezember",
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
     ],
 ];
 
@@ -201,8 +221,14 @@ mod tests {
         assert_eq!(english.micro_units(Micros::new(1_250_000)), "1,250,000\u{a0}micro-units");
         assert_eq!(english.permille(125), "12.5%");
         let day = date(2026, 3, 5);
-        assert_eq!((english.date(day), german.date(day)), ("5\u{a0}March 2026".into(), "5.\u{a0}März 2026".into()));
-        assert_eq!((english.short_date(day), german.short_date(day)), ("5\u{a0}Mar".into(), "5.\u{a0}Mär".into()));
+        assert_eq!(
+            (english.date(day), german.date(day)),
+            ("5\u{a0}March 2026".into(), "5.\u{a0}März 2026".into())
+        );
+        assert_eq!(
+            (english.short_date(day), german.short_date(day)),
+            ("5\u{a0}Mar".into(), "5.\u{a0}Mär".into())
+        );
     }
 
     #[test]
@@ -213,6 +239,10 @@ mod tests {
         assert_eq!(of(Language::English, "Asia/Kathmandu").offset(at), "UTC+05:45");
         assert_eq!(of(Language::English, "America/New_York").offset(at), "UTC\u{2212}05:00");
         let last = Timestamp::from_millis(i64::MAX);
-        assert_eq!(of(Language::English, "UTC").time(last), "30\u{a0}Dec 9999, 22:00", "the last that there is");
+        assert_eq!(
+            of(Language::English, "UTC").time(last),
+            "30\u{a0}Dec 9999, 22:00",
+            "the last that there is"
+        );
     }
 }

@@ -52,7 +52,8 @@ impl Language {
         for range in header.split(',') {
             let mut parts = range.split(';');
             let language = Language::of_tag(parts.next().unwrap_or_default().trim());
-            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")).map_or(Some(1_000), thousandths);
+            let weight =
+                parts.find_map(|part| part.trim().strip_prefix("q=")).map_or(Some(1_000), thousandths);
             if let (Some(language), Some(weight)) = (language, weight)
                 && weight > best.map_or(0, |(weight, _)| weight)
             {

@@ -6,4 +6,4 @@ mod assets;
 mod settings;
 
 pub use self::assets::Assets;
-pub use self::settings::{Colour, ThemeSettings};
+pub use self::settings::ThemeSettings;

@@ -22,11 +22,7 @@ pub struct ThemeSettings {
 
 impl Default for ThemeSettings {
     fn default() -> ThemeSettings {
-        ThemeSettings {
-            brand_name: None,
-            brand_logo: None,
-            brand_accent: Colour([0x1f, 0x5f, 0xd0]),
-        }
+        ThemeSettings { brand_name: None, brand_logo: None, brand_accent: Colour([0x1f, 0x5f, 0xd0]) }
     }
 }
 
@@ -47,7 +43,9 @@ impl ThemeSettings {
                 let is_known = path.extension().is_some_and(|kind| kind == "svg" || kind == "png");
                 self.brand_logo = (is_known && size <= LOGO_MAX_BYTES).then_some(Some(path))?;
             }
-            "brand_accent" => self.brand_accent = Colour::read(value).filter(|colour| colour.is_readable())?,
+            "brand_accent" => {
+                self.brand_accent = Colour::read(value).filter(|colour| colour.is_readable())?
+            }
             _ => return None,
         }
         Some(())

@@ -3,16 +3,14 @@
 //!
 //! What becomes of a charge is in `outcomes`; many charges in one request are in `batch`.
 
-use std::collections::BTreeMap;
-
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, Output, Reads, RefundRecord};
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Command, Draw, GrantId, MemberId,
-    Micros, OperationId, Scope, Spender, Status, WorkerId, WorkspaceId,
+    Balance, Charge, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Command, GrantId, MemberId, Micros,
+    OperationId, Scope, Spender, Status, WorkerId, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -23,6 +21,7 @@ use crate::http::notices::Refused;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
+use crate::reports::draws::{GrantIds, drawn_parts};
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::page::ListJson;
@@ -329,28 +328,16 @@ pub struct DrawJson {
     amount_usd: Usd,
 }
 
-/// The ids of the grants that a charge drew from, by the number that its draws and refunds have. A
-/// charge may draw from a thousand grants, so both are looked up and not searched.
-type GrantIds = BTreeMap<u64, GrantId>;
-
 impl DrawJson {
-    fn of(grants: &GrantIds, draw: Draw) -> Option<DrawJson> {
-        let grant = grants.get(&draw.grant)?;
-        Some(DrawJson { grant: Text(*grant), amount: draw.amount.get(), amount_usd: Usd(draw.amount) })
+    fn of(grant: GrantId, amount: Micros) -> DrawJson {
+        DrawJson { grant: Text(grant), amount: amount.get(), amount_usd: Usd(amount) }
     }
 
     /// The draws less the refunds, so that they sum to the charge less its refunds (i05).
-    fn remaining(grants: &GrantIds, details: &ChargeDetails, refunds: &[RefundRecord]) -> Vec<DrawJson> {
-        let mut returned: BTreeMap<u64, Micros> = BTreeMap::new();
-        for back in refunds.iter().flat_map(|record| &record.refund.returns) {
-            *returned.entry(back.grant).or_default() += back.amount;
-        }
-        let remaining = |draw: &Draw| {
-            let returned = returned.get(&draw.grant).copied().unwrap_or_default();
-            Draw { amount: draw.amount - returned, ..*draw }
-        };
-        let draws = details.draws.iter().map(remaining).filter(|draw| draw.amount > Micros::ZERO);
-        draws.filter_map(|draw| DrawJson::of(grants, draw)).collect()
+    fn remaining(record: &ChargeRecord, grants: &GrantIds) -> Vec<DrawJson> {
+        let parts = drawn_parts(record, grants).into_iter();
+        let remaining = parts.map(|part| DrawJson::of(part.grant, part.drawn - part.returned));
+        remaining.filter(|draw| draw.amount > 0).collect()
     }
 }
 
@@ -382,7 +369,11 @@ impl<'a> ChargeRefundJson<'a> {
             amount_usd: Usd(refund.amount),
             reason: refund.reason.as_str(),
             detail: refund.detail.as_deref(),
-            gives: refund.returns.iter().filter_map(|back| DrawJson::of(grants, *back)).collect(),
+            gives: refund
+                .returns
+                .iter()
+                .filter_map(|back| Some(DrawJson::of(grants.find(back)?, back.amount)))
+                .collect(),
             created_at: Time(*at),
         }
     }
@@ -477,11 +468,10 @@ async fn get(call: Call) -> Result<Response, Problem> {
     let Some(record) = call.app.engine().charge(&workspace, id).await? else {
         return Err(call.missing(&workspace, refusal::charge_not_found()).await);
     };
-    let ChargeRecord { charge, draws, refunds, balance } = &record;
-    let numbers = charge.details.draws.iter().map(|draw| draw.grant);
-    let grants: GrantIds = numbers.zip(draws.iter().map(|(grant, _)| *grant)).collect();
+    let grants = GrantIds::of(&record);
+    let ChargeRecord { charge, draws: _, refunds, balance } = &record;
     let charge = ChargeJson {
-        draws: Some(DrawJson::remaining(&grants, &charge.details, refunds)),
+        draws: Some(DrawJson::remaining(&record, &grants)),
         refunds: Some(refunds.iter().map(|record| ChargeRefundJson::of(&grants, record)).collect()),
         ..ChargeJson::of(workspace.as_str(), charge, Some(*balance))
     };

@@ -30,6 +30,10 @@ const LANGUAGE_SECONDS: u32 = 365 * 24 * 3_600;
 pub enum Tab {
     /// Today's balance and use.
     Overview,
+    /// The use of a range.
+    Usage,
+    /// The charges.
+    Charges,
     /// No page of the navigation.
     None,
 }
@@ -110,7 +114,11 @@ impl<'a> Frame<'a> {
 
     /// The links of the navigation that the reader may follow.
     pub fn links(&self) -> Vec<Link> {
-        let all = [(Tab::Overview, "/portal", self.words.overview, Role::Member)];
+        let all = [
+            (Tab::Overview, "/portal", self.words.overview, Role::Member),
+            (Tab::Usage, "/portal/usage", self.words.usage, Role::Member),
+            (Tab::Charges, "/portal/charges", self.words.charges, Role::Member),
+        ];
         let is_admin = self.reader.as_ref().is_some_and(|reader| reader.is_admin);
         let open = all.into_iter().filter(|(.., role)| is_admin || *role == Role::Member);
         open.map(|(tab, path, label, _)| Link { path, label, is_current: tab == self.tab }).collect()

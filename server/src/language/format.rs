@@ -149,6 +149,12 @@ impl Format {
         format!("{} {}", self.day_and_month(date, false), date.year())
     }
 
+    /// A date without its year: `12 November`.
+    #[must_use]
+    pub fn long_day(&self, date: Date) -> String {
+        self.day_and_month(date, false)
+    }
+
     /// A date without its year, where there is little room: `12 Nov`.
     #[must_use]
     pub fn short_date(&self, date: Date) -> String {

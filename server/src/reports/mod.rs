@@ -6,6 +6,7 @@
 //! changes     what changed between two ranges, and whether by quantity, price or refunds
 //! burn_rate   the average use, and how long the credit lasts (P12)
 //! forecast    the use of each day to come, from the use of the days before
+//! draws       what a charge drew from grants and what came back
 //! local_time  dates and hours of a time zone
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 pub mod burn_rate;
 pub mod changes;
+pub mod draws;
 pub mod forecast;
 pub mod local_time;
 pub mod usage;

@@ -227,8 +227,19 @@ async fn ids_of_another_workspace_are_answered_like_unknown_ones() {
             };
             let body = route.body.map_or("", |body| body.content.example);
             let path = |id: &str| route.path.replace("{workspace}", "acme").replace(name, id);
-            let theirs = world.put(route.method.as_str(), &path(theirs), "theirs", body).await;
-            let missing = world.put(route.method.as_str(), &path(&missing), "unknown", body).await;
+            let ask = async |id: &str, key| match route.rule {
+                Rule::SignedIn(_) => {
+                    let cookie = format!("tollkeeper_session={}", team.admin_session);
+                    let form = format!("token={}", cookie::form_token(&team.admin_session));
+                    let media_type = ("content-type", "application/x-www-form-urlencoded");
+                    world
+                        .ask(route.method.as_str(), &path(id), &[("cookie", &cookie), media_type], form)
+                        .await
+                }
+                _ => world.put(route.method.as_str(), &path(id), key, body).await,
+            };
+            let theirs = ask(theirs, "theirs").await;
+            let missing = ask(&missing, "unknown").await;
             assert_eq!(
                 (theirs.status, &theirs.text),
                 (404, &missing.text),

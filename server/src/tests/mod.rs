@@ -12,6 +12,8 @@ mod charges;
 mod clock;
 mod conventions;
 mod credit;
+mod dashboard_charges;
+mod dashboard_usage;
 mod deliveries;
 mod description;
 mod examples;

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::settings::{LOGO_MAX_BYTES, ThemeSettings};
 
-const STYLE: &str = concat!(include_str!("../../assets/dashboard.css"), include_str!("../../assets/chart.css"));
+const STYLE: &str =
+    concat!(include_str!("../../assets/dashboard.css"), include_str!("../../assets/chart.css"));
 const SCRIPT: &str = include_str!("../../assets/dashboard.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
 

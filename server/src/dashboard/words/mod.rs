@@ -3,11 +3,17 @@
 //!
 //! A text that a language lacks does not compile. How values are written is in `language`.
 
+mod charges;
+mod chart;
 mod frame;
 mod overview;
+mod usage;
 
+pub use self::charges::ChargeWords;
 pub use self::frame::FrameWords;
 pub use self::overview::OverviewWords;
+pub use self::usage::UsageWords;
+use crate::dashboard::chart::ChartWords;
 use crate::language::Language;
 
 /// The texts of all pages in a language.
@@ -17,11 +23,29 @@ pub struct Words {
     pub frame: FrameWords,
     /// The first page.
     pub overview: OverviewWords,
+    /// Charts.
+    pub chart: ChartWords,
+    /// The page of use.
+    pub usage: UsageWords,
+    /// The pages of charges.
+    pub charges: ChargeWords,
 }
 
-const ENGLISH: Words = Words { frame: frame::ENGLISH, overview: overview::ENGLISH };
+const ENGLISH: Words = Words {
+    frame: frame::ENGLISH,
+    overview: overview::ENGLISH,
+    chart: chart::ENGLISH,
+    usage: usage::ENGLISH,
+    charges: charges::ENGLISH,
+};
 
-const GERMAN: Words = Words { frame: frame::GERMAN, overview: overview::GERMAN };
+const GERMAN: Words = Words {
+    frame: frame::GERMAN,
+    overview: overview::GERMAN,
+    chart: chart::GERMAN,
+    usage: usage::GERMAN,
+    charges: charges::GERMAN,
+};
 
 impl Language {
     /// The texts in this language.

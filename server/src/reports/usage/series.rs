@@ -68,17 +68,36 @@ pub struct UsageSeries {
 }
 
 impl UsageTable {
-    /// The names of all rows, the one with the largest total first.
-    pub fn names(&self) -> Vec<UsageGroup> {
+    /// The sums of the rows by a part of their keys, the largest net first.
+    pub fn totals_by(&self, part: impl Fn(&UsageGroup) -> UsageGroup) -> Vec<(UsageGroup, UsageSums)> {
         let mut totals: BTreeMap<UsageGroup, UsageSums> = BTreeMap::new();
         for (group, sums) in &self.report.rows {
-            totals.entry(without_time(group)).or_default().add(*sums);
+            totals.entry(part(group)).or_default().add(*sums);
         }
-        let mut names: Vec<(UsageGroup, Micros)> =
-            totals.into_iter().map(|(key, sums)| (key, net(sums))).collect();
+        let mut totals: Vec<(UsageGroup, UsageSums)> = totals.into_iter().collect();
         // The sort is stable: names with the same total stay in the order of their keys.
-        names.sort_by_key(|(_, total)| std::cmp::Reverse(*total));
-        names.into_iter().map(|(key, _)| key).collect()
+        totals.sort_by_key(|(_, sums)| std::cmp::Reverse(net(*sums)));
+        totals
+    }
+
+    /// The names of all rows with their sums, the one with the largest total first.
+    pub fn by_name(&self) -> Vec<(UsageGroup, UsageSums)> {
+        self.totals_by(without_time)
+    }
+
+    /// The names of all rows, the one with the largest total first.
+    pub fn names(&self) -> Vec<UsageGroup> {
+        self.by_name().into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// The sums of all rows.
+    pub fn total(&self) -> UsageSums {
+        self.report.total
+    }
+
+    /// True if nothing was charged or refunded.
+    pub fn is_empty(&self) -> bool {
+        self.report.rows.is_empty()
     }
 
     /// The table as series, `most` of them at most and one of the others; `None` if the rows are not
@@ -141,7 +160,8 @@ impl UsageSeries {
     }
 }
 
-fn net(sums: UsageSums) -> Micros {
+/// What was charged less what was refunded.
+pub fn net(sums: UsageSums) -> Micros {
     sums.charged - sums.refunded
 }
 

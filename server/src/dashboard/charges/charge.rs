@@ -1,0 +1,154 @@
+//! One charge: its status in a sentence, what it cost, who used it, what happened to it, and the
+//! grants that it drew from.
+//!
+//! The times of refunds are known; when a charge was settled is in the journal only.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+use tollkeeper_engine::{ChargeRecord, Reads};
+use tollkeeper_ledger::{Micros, Spender};
+
+use super::PATH;
+use super::status::{ShortStatus, in_full, in_short, outcome, refund_reason};
+use crate::dashboard::frame::{Frame, Tab, Visit};
+use crate::dashboard::names::Names;
+use crate::dashboard::page::page;
+use crate::dashboard::usage::own_use;
+use crate::dashboard::words::ChargeWords;
+use crate::http::call::Call;
+use crate::http::problem::Problem;
+use crate::http::refusal;
+use crate::language::Format;
+use crate::reports::draws::{GrantIds, drawn_parts};
+
+#[derive(Template)]
+#[template(path = "dashboard/charge.html")]
+struct ChargePage<'a> {
+    frame: Frame<'a>,
+    words: &'static ChargeWords,
+    list: &'static str,
+    operation: String,
+    status: ShortStatus,
+    sentence: String,
+    cost: String,
+    credits: String,
+    facts: Vec<Fact>,
+    metadata: Option<&'a str>,
+    /// The time zone of times.
+    zone: String,
+    events: Vec<Event>,
+    draws: Vec<DrawView>,
+}
+
+/// A line of facts; a value that is absent has a reason.
+struct Fact {
+    label: &'static str,
+    value: Result<String, &'static str>,
+}
+
+/// Something that happened to the charge.
+struct Event {
+    at: String,
+    text: String,
+    /// The words of the platform about it.
+    detail: Option<String>,
+}
+
+/// A grant that the charge drew from.
+struct DrawView {
+    grant: String,
+    drawn: String,
+    returned: String,
+}
+
+/// `GET /portal/charges/{charge}`.
+pub(super) async fn show(call: Call) -> Result<Response, Problem> {
+    let visit = Visit::begin(&call).await?;
+    let words = &visit.words().charges;
+    let workspace = visit.workspace();
+    let id = call.charge(workspace).await?;
+    let found = call.app.engine().charge(workspace, id).await?;
+    let own = own_use(&call, &visit);
+    let is_shown = |record: &ChargeRecord| own.is_none() || record.charge.details.spender.member == own;
+    let record = found.filter(is_shown).ok_or_else(refusal::charge_not_found)?;
+    let member = record.charge.details.spender.member.clone();
+    let names = Names::read(&call, workspace, member.into_iter()).await?;
+    let (charge, format) = (&record.charge, &visit.format);
+    let template = ChargePage {
+        frame: visit.frame(Tab::Charges),
+        words,
+        list: PATH,
+        operation: charge.details.spender.operation.to_string(),
+        status: in_short(charge, words, format),
+        sentence: in_full(charge, words, format),
+        cost: format.usd(charge.details.amount),
+        credits: format.micro_units(charge.details.amount),
+        facts: facts(&record, &names, words, format),
+        metadata: charge.details.metadata.as_deref(),
+        zone: (words.zone)(&visit.profile.timezone, &format.offset(charge.created_at)),
+        events: events(&record, words, format),
+        draws: draws(&record, format),
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// What is known of a charge besides its status.
+fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &Format) -> Vec<Fact> {
+    let (details, state) = (&record.charge.details, &record.charge.state);
+    let Spender { operation: _, worker, member, api_key } = &details.spender;
+    let units = format.number(details.quantity);
+    let units = match state.quantity < details.quantity {
+        true => (words.units_used)(&units, &format.number(state.quantity)),
+        false => units,
+    };
+    let named = |value: Option<String>| value.ok_or(words.not_named);
+    let facts = [
+        (words.units, Ok(units)),
+        (words.unit_price, Ok(format.both_units(details.unit_price))),
+        (words.refunded_so_far, Ok(format.both_units(state.refunded))),
+        (words.outcome, Ok(outcome(state.outcome, words).to_owned())),
+        (words.price_version, Ok(details.price_version.to_string())),
+        (words.member, named(member.as_ref().map(|member| names.member(member)))),
+        (words.worker, named(worker.as_ref().map(ToString::to_string))),
+        (words.api_key, api_key.map(|key| names.key(key)).ok_or(words.no_key)),
+        (words.reference, named(details.reference.as_deref().map(str::to_owned))),
+        (words.id, Ok(details.id.to_string())),
+    ];
+    facts.into_iter().map(|(label, value)| Fact { label, value }).collect()
+}
+
+/// What happened to a charge, the oldest first.
+fn events(record: &ChargeRecord, words: &ChargeWords, format: &Format) -> Vec<Event> {
+    let charge = &record.charge;
+    let opened = Event {
+        at: format.time(charge.created_at),
+        text: (words.was_deducted)(&format.both_units(charge.details.amount)),
+        detail: None,
+    };
+    let refunds = record.refunds.iter().map(|record| Event {
+        at: format.time(record.at),
+        text: (words.refunded_because)(
+            &format.both_units(record.refund.amount),
+            refund_reason(record.refund.reason, words),
+        ),
+        detail: record.refund.detail.as_deref().map(str::to_owned),
+    });
+    let deadline = charge.state.deadline.map(|deadline| Event {
+        at: format.time(deadline),
+        text: words.deadline.to_owned(),
+        detail: None,
+    });
+    std::iter::once(opened).chain(refunds).chain(deadline).collect()
+}
+
+/// The grants that a charge drew from.
+fn draws(record: &ChargeRecord, format: &Format) -> Vec<DrawView> {
+    let parts = drawn_parts(record, &GrantIds::of(record)).into_iter();
+    let view = parts.map(|part| DrawView {
+        grant: part.grant.to_string(),
+        drawn: format.usd(part.drawn),
+        returned: if part.returned > Micros::ZERO { format.usd(part.returned) } else { String::new() },
+    });
+    view.collect()
+}

@@ -170,9 +170,15 @@ impl Format {
     /// An instant to the minute: `12 Nov 2026, 14:05`.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> String {
+        let date = self.local(at).date();
+        format!("{} {}, {}", self.day_and_month(date, true), date.year(), self.clock_time(at))
+    }
+
+    /// The time of day of an instant: `14:05`.
+    #[must_use]
+    pub fn clock_time(&self, at: Timestamp) -> String {
         let local = self.local(at);
-        let date = self.day_and_month(local.date(), true);
-        format!("{date} {}, {:02}:{:02}", local.year(), local.hour(), local.minute())
+        format!("{:02}:{:02}", local.hour(), local.minute())
     }
 
     fn local(&self, at: Timestamp) -> DateTime {

@@ -106,7 +106,7 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         debt: positive(visit.balance.debt),
         lasts: Lasts::of(&rate, format, words),
         changes: changed.collect(),
-        charges: charges.data.iter().map(|charge| ChargeLine::of(charge, format, words)).collect(),
+        charges: charges.data.iter().map(|charge| ChargeLine::of(charge, call.now, format, words)).collect(),
         plan: PlanLine::of(&payments, format, words),
         first_charge: is_first_run.then(|| parts::first_charge(&call, workspace)),
     };

@@ -153,6 +153,11 @@ pub struct BurnRate {
 }
 
 impl BurnRate {
+    /// The complete days that the average counts.
+    pub fn days(&self) -> usize {
+        self.days_in_window
+    }
+
     /// The average use of a day.
     pub fn daily_average(&self) -> Micros {
         Micros::new(Averages::of(self.net_in_window, self.days_in_window).daily)

@@ -519,6 +519,8 @@ mod tests {
                 secret.as_str(),
                 "smtps://h",
                 "ada@example.com",
+                "#1f5fd0",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/assets/icon.svg"),
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

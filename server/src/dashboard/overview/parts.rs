@@ -17,6 +17,9 @@ const FAILED_SHOWN_SECONDS: i64 = 7 * 24 * 3_600;
 /// The operations that are named as those that use most.
 const TOP_SHOWN: usize = 3;
 
+/// Stands where a figure is not known.
+const UNKNOWN: &str = "—";
+
 /// What a reader should know at once.
 pub struct Banner {
     /// The class that colours it.
@@ -90,16 +93,18 @@ impl Lasts {
                     Reason::OverAYear => words.over_a_year,
                     Reason::CreditGrows => words.credit_grows,
                 };
-                ("—".to_owned(), text.to_owned(), String::new())
+                (UNKNOWN.to_owned(), text.to_owned(), String::new())
             }
         };
+        // Without a complete day there is no average.
+        let average = |amount| if rate.days() == 0 { UNKNOWN.to_owned() } else { format.usd(amount) };
         let top = rate.operations().into_iter().take(TOP_SHOWN);
         Lasts {
             figure,
             text,
             plan,
-            daily: format.usd(rate.daily_average()),
-            monthly: format.usd(rate.monthly_average()),
+            daily: average(rate.daily_average()),
+            monthly: average(rate.monthly_average()),
             top: top.map(|(name, daily)| (name, (words.a_day)(&format.usd(daily)))).collect(),
         }
     }
@@ -117,7 +122,7 @@ pub struct ChargeLine {
 }
 
 impl ChargeLine {
-    pub fn of(charge: &Charge, format: &Format, words: &OverviewWords) -> ChargeLine {
+    pub fn of(charge: &Charge, now: Timestamp, format: &Format, words: &OverviewWords) -> ChargeLine {
         let (details, state) = (&charge.details, &charge.state);
         let spender = &details.spender;
         let worker = spender.worker.as_ref().map(|worker| worker.as_str());
@@ -137,7 +142,7 @@ impl ChargeLine {
         };
         ChargeLine {
             id: details.id.to_string(),
-            when: format.time(charge.created_at),
+            when: format.recent_time(charge.created_at, now),
             what: format!("{}{quantity}", spender.operation),
             who: worker.into_iter().chain(member).collect::<Vec<_>>().join(", "),
             cost: format.usd(details.amount),

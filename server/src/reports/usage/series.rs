@@ -1,9 +1,9 @@
 //! The use of a range as a chart needs it: every period from the first to the last, also those
 //! without use, and one row of amounts for each name.
 //!
-//! The amounts are the sums of the table, charged less refunded; nothing is read or counted a second
-//! time. Only the names with the largest totals keep a row of their own. The others share one, so
-//! that memory is bounded by the periods and not by the names.
+//! The amounts are the sums of the table, charged less refunded. Nothing is read or counted a
+//! second time. Only the names with the largest totals keep a row of their own. The others share
+//! one, so that memory is bounded by the periods and not by the names.
 //!
 //! How a chart looks is in `dashboard::chart`.
 
@@ -81,8 +81,8 @@ impl UsageTable {
         names.into_iter().map(|(key, _)| key).collect()
     }
 
-    /// The table as series, `most` of them at most and one of the others; `None` if the rows are not
-    /// grouped by time.
+    /// The table as series, at most `most` of them and one of the others; `None` if the rows are
+    /// not grouped by time.
     pub fn series(&self, most: usize) -> Option<UsageSeries> {
         let step = self.group_by.time?;
         let periods = periods(&self.report, &self.zone, step);

@@ -12,6 +12,7 @@
 //! files                serves style, script and pictures (see `theme`)
 //! ```
 
+mod chart;
 mod files;
 mod frame;
 mod mail_links;

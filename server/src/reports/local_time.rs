@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp as Instant, ToSpan};
 use serde::{Serialize, Serializer};
@@ -23,9 +23,14 @@ fn instant(at: Timestamp) -> Instant {
     Instant::from_millisecond(millis).unwrap_or(last)
 }
 
+/// The date and the time of an instant, by the clocks of a zone.
+pub fn time_of(zone: &TimeZone, at: Timestamp) -> DateTime {
+    zone.to_datetime(instant(at))
+}
+
 /// The date of an instant.
 pub fn date_of(zone: &TimeZone, at: Timestamp) -> Date {
-    zone.to_datetime(instant(at)).date()
+    time_of(zone, at).date()
 }
 
 /// The first instant of a date. A date that a zone left out begins with the next one.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::settings::{LOGO_MAX_BYTES, ThemeSettings};
 
 const STYLE: &str = include_str!("../../assets/dashboard.css");
+const CHART_STYLE: &str = include_str!("../../assets/chart.css");
 const SCRIPT: &str = include_str!("../../assets/dashboard.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
@@ -68,7 +69,12 @@ impl Assets {
             Some(Asset::new("logo", kind, content_type, bytes))
         });
         Assets {
-            style: Asset::new("style", "css", "text/css; charset=utf-8", format!("{STYLE}{theme}")),
+            style: Asset::new(
+                "style",
+                "css",
+                "text/css; charset=utf-8",
+                format!("{STYLE}{CHART_STYLE}{theme}"),
+            ),
             script: Asset::new("script", "js", "text/javascript; charset=utf-8", SCRIPT),
             icon: Asset::new("icon", "svg", "image/svg+xml", ICON),
             logo,

@@ -2,7 +2,7 @@
 //! that contain a hash of the content. A browser keeps them for ever; a changed file has another
 //! name.
 //!
-//! The platform's colour and logo come from the settings, so the files are put together when the
+//! The platform's color and logo come from the settings, so the files are put together when the
 //! server starts.
 
 use std::fmt::Write as _;

@@ -16,7 +16,7 @@
 //! app         the state behind every route
 //! access      who may do what: keys, sessions, rate limits
 //! observe     metrics, log and traces
-//! theme       how pages look: style, script, and the platform's name, logo and colour
+//! theme       how pages look: style, script, and the platform's name, logo and color
 //! language    the languages of pages, and how values are written in them
 //! tls         TLS of connections that this server opens
 //! wire        JSON values in both directions

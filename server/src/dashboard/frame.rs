@@ -173,6 +173,11 @@ impl<'c> Visit<'c> {
         self.signed_in.member.role == Role::Admin
     }
 
+    /// Whether the reader sees the use of others.
+    pub fn sees_others_use(&self) -> bool {
+        self.call.app.access.sees_others_use(&self.signed_in.member)
+    }
+
     pub fn words(&self) -> &'static Words {
         self.format.language.words()
     }

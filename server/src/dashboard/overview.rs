@@ -1,17 +1,26 @@
-//! The first page of the dashboard: the balance, how long it lasts, and what used it.
+//! The first page of the dashboard: the balance, how long it lasts, what used it, what changed.
+//!
+//! Every figure comes from the reports and lists that the API answers with. Nothing is added up
+//! here.
+
+mod parts;
 
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use tollkeeper_ledger::Role;
+use tollkeeper_engine::{ChargeFilter, Page, Reads};
+use tollkeeper_ledger::{Micros, Role};
 
+use self::parts::{Banner, ChargeLine, Lasts, PlanLine};
 use super::frame::{Frame, Tab, Visit};
 use super::page::{ROOT, page};
 use super::words::OverviewWords;
 use crate::access::Rule;
-use crate::http::call::Call;
+use crate::http::call::{Call, existing};
 use crate::http::problem::Problem;
 use crate::http::route::Route;
+use crate::reports::burn_rate::BurnRateQuery;
+use crate::reports::changes::ChangesQuery;
 
 /// The routes.
 pub const ROUTES: &[Route] =
@@ -20,26 +29,86 @@ pub const ROUTES: &[Route] =
     })
     .page()];
 
+/// The newest charges that are shown.
+const CHARGES_SHOWN: usize = 10;
+
+/// The days of which changes are shown.
+const CHANGED_DAYS: u32 = 7;
+
+/// The operations whose changes are shown.
+const CHANGES_SHOWN: usize = 5;
+
 #[derive(Template)]
 #[template(path = "dashboard/overview.html")]
 struct Overview<'a> {
     frame: Frame<'a>,
     words: &'static OverviewWords,
+    is_admin: bool,
+    /// Whom a member asks to add credits; empty for an admin.
+    ask: String,
+    banners: Vec<Banner>,
     /// The available credit in dollars.
     usd: String,
     /// The same in micro-units.
     credits: String,
+    /// What waits for outcomes; `None` if nothing does.
+    pending: Option<String>,
+    /// What is owed; `None` if nothing is.
+    debt: Option<String>,
+    lasts: Lasts,
+    changes: Vec<ChangeLine>,
+    charges: Vec<ChargeLine>,
+    plan: PlanLine,
+    /// A command that makes the first charge; `None` once there is a charge.
+    first_charge: Option<String>,
+}
+
+/// The use of an operation in two weeks.
+struct ChangeLine {
+    operation: String,
+    before: String,
+    after: String,
 }
 
 /// `GET /portal`.
 async fn overview(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
-    let available = visit.balance.available;
+    let (engine, workspace) = (call.app.engine(), visit.workspace());
+    let filter = ChargeFilter {
+        member: (!visit.sees_others_use()).then(|| visit.signed_in.member.id.clone()),
+        ..ChargeFilter::default()
+    };
+    let newest = Page { limit: CHARGES_SHOWN, cursor: None };
+    let charges = existing(workspace, engine.charges(workspace, filter, newest).await?)?;
+    let payments = existing(workspace, engine.payments(workspace).await?)?;
+    let alerts = existing(workspace, engine.alerts(workspace).await?)?;
+    let rate = BurnRateQuery::by_operation().run(engine, workspace, call.now).await?;
+    let changes = ChangesQuery::by_operation(CHANGED_DAYS).run(engine, workspace, call.now).await?;
+    let is_admin = visit.is_admin();
+    let format = &visit.format;
+    let words = &visit.words().overview;
+    let positive = |amount: Micros| (amount > Micros::ZERO).then(|| format.both_units(amount));
+    let is_first_run = charges.data.is_empty();
+    let changed = changes.of_operations().take(CHANGES_SHOWN).map(|(operation, before, after)| ChangeLine {
+        operation: operation.to_owned(),
+        before: format.usd(before),
+        after: format.usd(after),
+    });
     let overview = Overview {
         frame: visit.frame(Tab::Overview),
-        words: &visit.words().overview,
-        usd: visit.format.usd(available),
-        credits: visit.format.number(available.get()),
+        words,
+        is_admin,
+        ask: if is_admin { String::new() } else { visit.ask_admins().await? },
+        banners: parts::banners(&visit, &payments, &alerts, is_first_run),
+        usd: format.usd(visit.balance.available),
+        credits: format.number(visit.balance.available.get()),
+        pending: positive(visit.balance.pending),
+        debt: positive(visit.balance.debt),
+        lasts: Lasts::of(&rate, format, words),
+        changes: changed.collect(),
+        charges: charges.data.iter().map(|charge| ChargeLine::of(charge, call.now, format, words)).collect(),
+        plan: PlanLine::of(&payments, format, words),
+        first_charge: is_first_run.then(|| parts::first_charge(&call, workspace)),
     };
     Ok(page(StatusCode::OK, &overview))
 }

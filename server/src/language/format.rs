@@ -176,9 +176,25 @@ impl Format {
     /// An instant to the minute: `12 Nov 2026, 14:05`.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> String {
+        let date = self.local(at).date();
+        format!("{} {}, {}", self.day_and_month(date, true), date.year(), self.clock_time(at))
+    }
+
+    /// An instant to the minute, without its year if that is the present one: `12 Nov, 14:05`.
+    #[must_use]
+    pub fn recent_time(&self, at: Timestamp, now: Timestamp) -> String {
+        let date = self.local(at).date();
+        match date.year() == self.local(now).year() {
+            true => format!("{}, {}", self.short_date(date), self.clock_time(at)),
+            false => self.time(at),
+        }
+    }
+
+    /// The time of day of an instant: `14:05`.
+    #[must_use]
+    pub fn clock_time(&self, at: Timestamp) -> String {
         let local = self.local(at);
-        let date = self.day_and_month(local.date(), true);
-        format!("{date} {}, {:02}:{:02}", local.year(), local.hour(), local.minute())
+        format!("{:02}:{:02}", local.hour(), local.minute())
     }
 
     fn local(&self, at: Timestamp) -> DateTime {
@@ -242,6 +258,10 @@ mod tests {
         let at = Timestamp::from_millis(1_795_961_100_000);
         assert_eq!(of(Language::English, "Asia/Kathmandu").time(at), "29\u{a0}Nov 2026, 19:50");
         assert_eq!(of(Language::German, "Europe/Berlin").time(at), "29.\u{a0}Nov 2026, 15:05");
+        let english = of(Language::English, "UTC");
+        assert_eq!(english.recent_time(at, at), "29\u{a0}Nov, 14:05");
+        let next_year = at.plus_seconds(60 * 24 * 3_600);
+        assert_eq!(english.recent_time(at, next_year), "29\u{a0}Nov 2026, 14:05");
         assert_eq!(of(Language::English, "Asia/Kathmandu").offset(at), "UTC+05:45");
         assert_eq!(of(Language::English, "America/New_York").offset(at), "UTC\u{2212}05:00");
         let last = Timestamp::from_millis(i64::MAX);

@@ -15,7 +15,7 @@ use tollkeeper_ledger::{
 };
 use utoipa::ToSchema;
 
-use super::forecast::{Averages, DayUse, Forecast, WEEKDAY_DAYS};
+use super::forecast::{Averages, DayUse, Forecast, Reason, WEEKDAY_DAYS};
 use super::local_time::{LocalDate, date_of, days_after, days_before, start_of, zone};
 use super::usage::{read_group_by, run};
 use crate::http::call::existing;
@@ -153,16 +153,28 @@ pub struct BurnRate {
 }
 
 impl BurnRate {
+    /// The complete days that the average counts.
+    pub fn days(&self) -> usize {
+        self.days_in_window
+    }
+
     /// The average use of a day.
     pub fn daily_average(&self) -> Micros {
         Micros::new(Averages::of(self.net_in_window, self.days_in_window).daily)
     }
 
-    /// The days that the credit lasts, and the day on which it is used up; `None` if there is no
-    /// such day.
-    pub fn runway(&self) -> Option<(u32, Date)> {
-        let days = self.forecast.runway_days(self.available).ok()?;
-        Some((days, days_after(self.today, days)))
+    /// The average use of thirty days.
+    pub fn monthly_average(&self) -> Micros {
+        Micros::new(Averages::of(self.net_in_window, self.days_in_window).monthly)
+    }
+
+    /// The days that the credit lasts, and the day on which it is used up.
+    ///
+    /// # Errors
+    /// Why there is no such day.
+    pub fn runway(&self) -> Result<(u32, Date), Reason> {
+        let days = self.forecast.runway_days(self.available)?;
+        Ok((days, days_after(self.today, days)))
     }
 
     /// The day on which the subscription brings credit the next time.

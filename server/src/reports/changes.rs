@@ -42,6 +42,13 @@ pub struct ChangesQuery {
 }
 
 impl ChangesQuery {
+    /// The use of the last days by operation, today included, beside that of as many days before.
+    #[must_use]
+    pub fn by_operation(days: u32) -> ChangesQuery {
+        let group_by = GroupBy { operation: true, ..GroupBy::default() };
+        ChangesQuery { usage: UsageQuery::last_days(days, group_by), before_from: None }
+    }
+
     /// Reads the question from query parameters.
     ///
     /// # Errors
@@ -164,6 +171,16 @@ impl ChangesTable {
         let parts = Parts::with_quantity(of_quantity, &before.total, &after.total);
         let total = Row { group: UsageGroup::default(), before: before.total, after: after.total, parts };
         ChangesTable { before, after, group_by, rows, total }
+    }
+
+    /// The operations of which the use changed most, with the use before and after, the largest
+    /// change first. Empty unless the question asked for operations.
+    pub fn of_operations(&self) -> impl Iterator<Item = (&str, Micros, Micros)> {
+        let net = |sums: &UsageSums| sums.charged - sums.refunded;
+        let changed = self.rows.iter().filter(move |row| net(&row.before) != net(&row.after));
+        changed.filter_map(move |row| {
+            Some((row.group.operation.as_ref()?.as_str(), net(&row.before), net(&row.after)))
+        })
     }
 
     /// About the size of its text.

@@ -179,8 +179,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("brand_logo", "the path of an SVG or PNG file of at most 32 KiB", "your logo on pages"),
     setting(
         "brand_accent",
-        "a colour such as #1f5fd0 on which white text can be read",
-        "the colour of buttons and links on pages",
+        "a color such as #1f5fd0 on which white text can be read",
+        "the color of buttons and links on pages",
     ),
     setting("public_url", "a URL without a path", "the address of the server from outside"),
     setting("log_level", "error, warn, info or debug", "the least important level that is logged"),
@@ -519,6 +519,8 @@ mod tests {
                 secret.as_str(),
                 "smtps://h",
                 "ada@example.com",
+                "#1f5fd0",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/assets/icon.svg"),
             ];
             let accepted =
                 right.iter().filter(|value| Settings::default().set_value(setting.name, value).is_some());

@@ -2,7 +2,7 @@
 //! that contain a hash of the content. A browser keeps them for ever; a changed file has another
 //! name.
 //!
-//! The platform's colour and logo come from the settings, so the files are put together when the
+//! The platform's color and logo come from the settings, so the files are put together when the
 //! server starts.
 
 use std::fmt::Write as _;
@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::settings::{LOGO_MAX_BYTES, ThemeSettings};
 
-const STYLE: &str =
-    concat!(include_str!("../../assets/dashboard.css"), include_str!("../../assets/chart.css"));
+const STYLE: &str = include_str!("../../assets/dashboard.css");
+const CHART_STYLE: &str = include_str!("../../assets/chart.css");
 const SCRIPT: &str = include_str!("../../assets/dashboard.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
@@ -69,7 +69,12 @@ impl Assets {
             Some(Asset::new("logo", kind, content_type, bytes))
         });
         Assets {
-            style: Asset::new("style", "css", "text/css; charset=utf-8", format!("{STYLE}{theme}")),
+            style: Asset::new(
+                "style",
+                "css",
+                "text/css; charset=utf-8",
+                format!("{STYLE}{CHART_STYLE}{theme}"),
+            ),
             script: Asset::new("script", "js", "text/javascript; charset=utf-8", SCRIPT),
             icon: Asset::new("icon", "svg", "image/svg+xml", ICON),
             logo,

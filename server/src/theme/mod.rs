@@ -1,4 +1,4 @@
-//! How pages look: style, script and pictures, and the platform's name, logo and colour.
+//! How pages look: style, script and pictures, and the platform's name, logo and color.
 //!
 //! What a page contains is in `dashboard`.
 
@@ -6,4 +6,6 @@ mod assets;
 mod settings;
 
 pub use self::assets::Assets;
+#[cfg(test)]
+pub(crate) use self::settings::Color;
 pub use self::settings::ThemeSettings;

@@ -1,4 +1,4 @@
-//! The settings of how pages look: the platform's name, logo and colour.
+//! The settings of how pages look: the platform's name, logo and color.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ pub struct ThemeSettings {
     pub brand_name: Option<String>,
     /// A file with the logo: SVG or PNG.
     pub brand_logo: Option<PathBuf>,
-    /// The colour of buttons and links.
-    pub brand_accent: Colour,
+    /// The color of buttons and links.
+    pub brand_accent: Color,
 }
 
 impl Default for ThemeSettings {
     fn default() -> ThemeSettings {
-        ThemeSettings { brand_name: None, brand_logo: None, brand_accent: Colour([0x1f, 0x5f, 0xd0]) }
+        ThemeSettings { brand_name: None, brand_logo: None, brand_accent: Color([0x1f, 0x5f, 0xd0]) }
     }
 }
 
@@ -43,45 +43,44 @@ impl ThemeSettings {
                 let is_known = path.extension().is_some_and(|kind| kind == "svg" || kind == "png");
                 self.brand_logo = (is_known && size <= LOGO_MAX_BYTES).then_some(Some(path))?;
             }
-            "brand_accent" => {
-                self.brand_accent = Colour::read(value).filter(|colour| colour.is_readable())?
-            }
+            "brand_accent" => self.brand_accent = Color::read(value).filter(|color| color.is_readable())?,
             _ => return None,
         }
         Some(())
     }
 }
 
-/// The colour of a card in the dark.
-const DARK_CARD: Colour = Colour([0x1b, 0x20, 0x29]);
+/// The color of a card in the dark.
+const DARK_CARD: Color = Color([0x1b, 0x20, 0x29]);
 
-const WHITE: Colour = Colour([0xff; 3]);
+const WHITE: Color = Color([0xff; 3]);
 
 /// The least contrast of text and its background (WCAG 2, AA), in hundredths.
 const CONTRAST_MIN: f64 = 4.5;
 
-/// A colour in sRGB.
+/// A color in sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Colour([u8; 3]);
+pub struct Color([u8; 3]);
 
 /// `#1f5fd0`.
-impl fmt::Display for Colour {
+impl fmt::Display for Color {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [red, green, blue] = self.0;
         write!(f, "#{red:02x}{green:02x}{blue:02x}")
     }
 }
 
-impl Colour {
+impl Color {
     /// Reads `#1f5fd0`.
     #[must_use]
-    pub fn read(text: &str) -> Option<Colour> {
+    pub fn read(text: &str) -> Option<Color> {
         let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
         let part = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-        Some(Colour([part(0)?, part(2)?, part(4)?]))
+        Some(Color([part(0)?, part(2)?, part(4)?]))
     }
 
     /// The relative luminance (WCAG 2).
+    #[expect(clippy::float_arithmetic, reason = "it is a sum of powers; no credit is counted")]
     fn luminance(self) -> f64 {
         let [red, green, blue] = self.0.map(|part| {
             let part = f64::from(part) / 255.0;
@@ -90,9 +89,10 @@ impl Colour {
         0.2126 * red + 0.7152 * green + 0.0722 * blue
     }
 
-    /// The contrast of two colours, 1 to 21.
+    /// The contrast of two colors, 1 to 21.
     #[must_use]
-    pub fn contrast(self, other: Colour) -> f64 {
+    #[expect(clippy::float_arithmetic, reason = "it is a ratio; no credit is counted")]
+    pub fn contrast(self, other: Color) -> f64 {
         let (one, two) = (self.luminance(), other.luminance());
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
@@ -104,14 +104,14 @@ impl Colour {
 
     /// The same hue, as light as dark pages need.
     #[must_use]
-    pub fn for_dark_pages(self) -> Colour {
+    pub fn for_dark_pages(self) -> Color {
         let lighter = |steps: u16| {
-            Colour(self.0.map(|part| {
+            Color(self.0.map(|part| {
                 let part = u16::from(part);
                 u8::try_from(part + (255 - part) * steps / 20).unwrap_or(u8::MAX)
             }))
         };
-        (0..=20).map(lighter).find(|colour| colour.contrast(DARK_CARD) >= 6.0).unwrap_or(WHITE)
+        (0..=20).map(lighter).find(|color| color.contrast(DARK_CARD) >= 6.0).unwrap_or(WHITE)
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let workspace = visit.workspace();
     let id = call.charge(workspace).await?;
     let found = call.app.engine().charge(workspace, id).await?;
-    let own = own_use(&call, &visit);
+    let own = own_use(&visit);
     let is_shown = |record: &ChargeRecord| own.is_none() || record.charge.details.spender.member == own;
     let record = found.filter(is_shown).ok_or_else(refusal::charge_not_found)?;
     let member = record.charge.details.spender.member.clone();

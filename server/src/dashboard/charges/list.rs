@@ -132,7 +132,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
     let words = &visit.words().charges;
     let query = call.query();
-    let own = own_use(&call, &visit);
+    let own = own_use(&visit);
     let is_own = own.is_some();
     let (listing, wrong) = match filter(query, &visit, own) {
         Ok(filter) => {
@@ -162,7 +162,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
         is_filtered,
         reason: wrong
             .map(|field| if matches!(field, "from" | "to") { words.day_wrong } else { words.name_wrong }),
-        rows: rows.map(|charge| ChargeRow::of(charge, &names, words, &visit.format)).collect(),
+        rows: rows.map(|charge| ChargeRow::of(charge, &names, words, &visit.format, call.now)).collect(),
         nothing,
         links: PageLinks::of(PATH, &parameters, query, listing.next.as_deref()),
     };

@@ -1,6 +1,6 @@
 //! A charge as lists of charges show it.
 
-use tollkeeper_ledger::Charge;
+use tollkeeper_ledger::{Charge, Timestamp};
 
 use super::status::{ShortStatus, in_short};
 use crate::dashboard::names::Names;
@@ -23,11 +23,17 @@ pub struct ChargeRow {
 
 impl ChargeRow {
     /// The row of a charge.
-    pub fn of(charge: &Charge, names: &Names, words: &ChargeWords, format: &Format) -> ChargeRow {
+    pub fn of(
+        charge: &Charge,
+        names: &Names,
+        words: &ChargeWords,
+        format: &Format,
+        now: Timestamp,
+    ) -> ChargeRow {
         let details = &charge.details;
         ChargeRow {
             href: format!("{}/{}", super::PATH, details.id),
-            when: format.time(charge.created_at),
+            when: format.recent_time(charge.created_at, now),
             operation: details.spender.operation.to_string(),
             quantity: (details.quantity != 1).then(|| format!("× {}", format.number(details.quantity))),
             cost: format.usd(details.amount),

@@ -1,12 +1,13 @@
 //! The geometry of a chart: stacked bars as one path per series.
 //!
-//! The drawing is as wide as there are bars, and [`HEIGHT`] units high; the page stretches it. A bar
-//! is a vertical line whose width is a share of one unit, which needs a third of the bytes of a
-//! rectangle. Amounts above zero are stacked upwards and those below zero downwards, in the order of
-//! the series.
+//! The drawing is as wide as there are bars, and [`HEIGHT`] units high. The page stretches it. A
+//! bar is a vertical line whose width is a share of one unit, which needs fewer bytes than a
+//! rectangle. Amounts above zero are stacked upwards and those below zero downwards, in the order
+//! of the series.
 //!
-//! A bar is as high as its amount, to the unit. A part of it that is not zero is [`PART_MIN`] high at
-//! least, so that it is seen; the largest part of the bar gives what that takes.
+//! A bar is as high as its amount, to the unit. A part of it that is not zero is at least
+//! [`PART_MIN`] high, so that it is seen. The largest part of the bar gives what that takes. A gap
+//! of [`PART_GAP`] is below the next part.
 
 use std::fmt::Write;
 

@@ -224,7 +224,7 @@ fn bar_views(data: &ChartData, words: &ChartWords) -> Vec<BarView> {
         let label = if bar.is_so_far { (words.so_far)(&bar.label) } else { bar.label.clone() };
         let amounts: Vec<Micros> = data.series.iter().map(|series| series.amounts[index]).collect();
         let largest = (0..amounts.len()).rev().max_by_key(|series| amounts[*series]);
-        let largest = largest.filter(|series| amounts.len() > 1 && amounts[*series] > Micros::ZERO);
+        let largest = largest.filter(|_| amounts.len() > 1 && total > Micros::ZERO);
         let total = (words.usd)(total);
         let name = largest.map(|series| data.series[series].name.as_str());
         BarView {

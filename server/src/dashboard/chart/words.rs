@@ -19,8 +19,8 @@ pub struct ChartWords {
     pub short_label: fn(&Span) -> String,
     /// A period that has not ended, from its label: `29 November, so far`.
     pub so_far: fn(&str) -> String,
-    /// What a bar shows, from the label, the amount and the largest part, if there is more than one:
-    /// `12 November: $3.20, mostly virtual_try_on`.
+    /// What a bar shows, from its label, its amount and its largest part:
+    /// `12 November: $3.20, mostly virtual_try_on`. A bar of one series has no largest part.
     pub bar: fn(&str, &str, Option<&str>) -> String,
     /// The text alternative of a chart, one sentence.
     pub alternative: fn(&Alternative) -> String,

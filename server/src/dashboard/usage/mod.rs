@@ -129,14 +129,13 @@ struct Reading<'v> {
 }
 
 /// The member whose use alone the reader sees; `None` if it is everybody's.
-pub fn own_use(call: &Call, visit: &Visit<'_>) -> Option<MemberId> {
-    let member = &visit.signed_in.member;
-    (!call.app.access.sees_others_use(member)).then(|| member.id.clone())
+pub fn own_use(visit: &Visit<'_>) -> Option<MemberId> {
+    (!visit.sees_others_use()).then(|| visit.signed_in.member.id.clone())
 }
 
 /// The question of a call.
 fn asked(call: &Call, visit: &Visit<'_>) -> (Question, Option<Fault>) {
-    Question::read(call.query(), visit.format.date_at(call.now), own_use(call, visit))
+    Question::read(call.query(), visit.format.date_at(call.now), own_use(visit))
 }
 
 /// Asks the engine by these periods.
@@ -222,7 +221,7 @@ async fn show(call: Call) -> Result<Response, Problem> {
         label: (words.label)(reading.question.by.name()),
         range: reading.range(),
         zone: (words.zone)(&visit.profile.timezone, &visit.format.offset(call.now)),
-        is_own: own_use(&call, &visit).is_some(),
+        is_own: own_use(&visit).is_some(),
         spans: filters::spans(&reading.question, words),
         groupings: filters::groupings(&reading.question, words),
         filters: Filters::of(

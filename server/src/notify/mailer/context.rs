@@ -51,7 +51,7 @@ pub(super) async fn of_workspace(app: &App, id: &WorkspaceId) -> Result<Option<W
 }
 
 fn burn(rate: &BurnRate) -> Burn {
-    let runway = rate.runway();
+    let runway = rate.runway().ok();
     Burn {
         daily_average: rate.daily_average(),
         runway_days: runway.map(|(days, _)| days),

@@ -1,9 +1,9 @@
 //! The use of a range as a chart needs it: every period from the first to the last, also those
 //! without use, and one row of amounts for each name.
 //!
-//! The amounts are the sums of the table, charged less refunded; nothing is read or counted a second
-//! time. Only the names with the largest totals keep a row of their own. The others share one, so
-//! that memory is bounded by the periods and not by the names.
+//! The amounts are the sums of the table, charged less refunded. Nothing is read or counted a
+//! second time. Only the names with the largest totals keep a row of their own. The others share
+//! one, so that memory is bounded by the periods and not by the names.
 //!
 //! How a chart looks is in `dashboard::chart`.
 
@@ -100,8 +100,8 @@ impl UsageTable {
         self.report.rows.is_empty()
     }
 
-    /// The table as series, `most` of them at most and one of the others; `None` if the rows are not
-    /// grouped by time.
+    /// The table as series, at most `most` of them and one of the others; `None` if the rows are
+    /// not grouped by time.
     pub fn series(&self, most: usize) -> Option<UsageSeries> {
         let step = self.group_by.time?;
         let periods = periods(&self.report, &self.zone, step);
@@ -224,6 +224,7 @@ fn hours(part: Range<Timestamp>, starts: &mut BTreeSet<Timestamp>) {
 mod tests {
     use tollkeeper_engine::GroupBy;
     use tollkeeper_ledger::{OperationId, WorkerId};
+    use tollkeeper_testkit::random::Random;
 
     use super::*;
     use crate::reports::local_time::{read_date, zone};
@@ -292,6 +293,38 @@ mod tests {
         assert_eq!(amounts(&series), expected);
         assert_eq!(series.others.map(|others| others.names), Some(2));
         assert_eq!(table.names().len(), 4);
+    }
+
+    #[test]
+    fn every_amount_of_the_table_is_in_one_series() {
+        for seed in 0..200 {
+            let mut random = Random::new(seed);
+            let dates = ["2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02", "2026-11-07"];
+            let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+            let mut rows = Vec::new();
+            for date in dates {
+                for name in names {
+                    let charged = if random.percent(60) { random.below(900) as i64 } else { 0 };
+                    rows.push((date, name, charged, random.below(300) as i64));
+                }
+            }
+            let step = *random.pick(&[TimeStep::Hour, TimeStep::Day, TimeStep::Month]);
+            let zone = *random.pick(&["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia"]);
+            let most = random.below(8) as usize;
+            let table = table(zone, ["2026-10-30", "2026-11-08"], step, &rows);
+            let series = table.series(most).expect("it is grouped by time");
+            for series in [series.clone(), series.by_week()] {
+                let all = amounts(&series);
+                let shown: i64 = all.iter().flat_map(|(_, amounts)| amounts).sum();
+                assert_eq!(shown, net(table.report.total).get(), "seed {seed}");
+                for (name, of_name) in all.iter().filter(|(name, _)| *name != "others") {
+                    let rows = rows.iter().filter(|row| row.1 == *name);
+                    let expected: i64 = rows.map(|(_, _, charged, refunded)| charged - refunded).sum();
+                    assert_eq!(of_name.iter().sum::<i64>(), expected, "seed {seed}: {name}");
+                }
+                assert!(series.series.len() <= most, "seed {seed}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The style sheet and the script that charts need: contrast of the colors, and the size.
 
 use super::*;
+use crate::theme::Color;
 
 const STYLE: &str = include_str!("../../../../assets/chart.css");
 const SCRIPT: &str = include_str!("../../../../assets/dashboard.js");
@@ -21,21 +22,9 @@ fn palette(block: &str) -> Vec<&str> {
     (0..=SERIES_MAX).map(color).collect()
 }
 
-/// The relative luminance of a color, as WCAG defines it.
-#[expect(clippy::float_arithmetic, reason = "contrast is a ratio of powers; no credit is counted")]
-fn luminance(color: &str) -> f64 {
-    let channel = |place: usize| {
-        let value = u8::from_str_radix(&color[place..place + 2], 16).expect("it is a color");
-        let value = f64::from(value) / 255.0;
-        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-    };
-    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
-}
-
-#[expect(clippy::float_arithmetic, reason = "contrast is a ratio; no credit is counted")]
 fn contrast(one: &str, other: &str) -> f64 {
-    let (one, other) = (luminance(one), luminance(other));
-    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    let [one, other] = [one, other].map(|text| Color::read(text).expect("it is a color"));
+    one.contrast(other)
 }
 
 #[test]

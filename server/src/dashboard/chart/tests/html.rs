@@ -17,7 +17,8 @@ const USD: fn(Micros) -> String = ENGLISH.usd;
 const BYTES_MAX: usize = 40_000;
 
 fn html(data: &ChartData) -> String {
-    chart("use", "Use by operation", data, &ENGLISH).to_string()
+    let html: ChartHtml = chart("use", "Use by operation", data, &ENGLISH);
+    html.to_string()
 }
 
 /// The use of days from 1 November 2025, an amount a day and operation.

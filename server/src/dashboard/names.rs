@@ -23,9 +23,8 @@ impl Names {
     pub async fn read(
         call: &Call,
         workspace: &WorkspaceId,
-        wanted: impl Iterator<Item = MemberId>,
+        wanted: BTreeSet<MemberId>,
     ) -> Result<Names, Problem> {
-        let wanted: BTreeSet<MemberId> = wanted.collect();
         let team = call.team(workspace).await?;
         let members: Vec<&Member> =
             team.members.iter().filter(|member| wanted.contains(&member.id)).collect();

@@ -233,7 +233,12 @@ async fn ids_of_another_workspace_are_answered_like_unknown_ones() {
                     let form = format!("token={}", cookie::form_token(&team.admin_session));
                     let media_type = ("content-type", "application/x-www-form-urlencoded");
                     world
-                        .ask(route.method.as_str(), &path(id), &[("cookie", &cookie), media_type], form)
+                        .ask(
+                            route.method.as_str(),
+                            &path(id),
+                            &[("cookie", cookie.as_str()), media_type],
+                            form,
+                        )
                         .await
                 }
                 _ => world.put(route.method.as_str(), &path(id), key, body).await,

@@ -72,8 +72,8 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let own = own_use(&visit);
     let is_shown = |record: &ChargeRecord| own.is_none() || record.charge.details.spender.member == own;
     let record = found.filter(is_shown).ok_or_else(refusal::charge_not_found)?;
-    let member = record.charge.details.spender.member.clone();
-    let names = Names::read(&call, workspace, member.into_iter()).await?;
+    let member = record.charge.details.spender.member.iter().cloned().collect();
+    let names = Names::read(&call, workspace, member).await?;
     let (charge, format) = (&record.charge, &visit.format);
     let template = ChargePage {
         frame: visit.frame(Tab::Charges),

@@ -8,6 +8,8 @@ mod filters;
 mod question;
 mod rows;
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -190,11 +192,11 @@ async fn names(
 ) -> Result<Names, Problem> {
     let parts =
         tables.into_iter().flatten().flat_map(|table| table.totals_by(|group| By::Member.part(group)));
-    let mut members: Vec<MemberId> = parts.filter_map(|(part, _)| part.member).collect();
+    let mut members: BTreeSet<MemberId> = parts.filter_map(|(part, _)| part.member).collect();
     if let Named::Is(member) = &question.filter.member {
-        members.push(member.clone());
+        members.insert(member.clone());
     }
-    Names::read(call, visit.workspace(), members.into_iter()).await
+    Names::read(call, visit.workspace(), members).await
 }
 
 /// `GET /portal/usage`.

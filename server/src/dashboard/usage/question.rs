@@ -179,7 +179,8 @@ impl Question {
         let given = |name| query.get(name).map(str::trim).filter(|text| !text.is_empty());
         let span = Span::MOVING.into_iter().find(|span| given("range") == Some(span.name()));
         question.span = span.unwrap_or_default();
-        question.by = question.groupings().find(|by| given("by") == Some(by.name())).unwrap_or_default();
+        let by = question.groupings().find(|by| given("by") == Some(by.name()));
+        question.by = by.unwrap_or_default();
         let mut fault = None;
         match own_span(given("from"), given("to"), today) {
             Ok(span) => question.span = span.unwrap_or(question.span),

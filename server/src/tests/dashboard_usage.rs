@@ -1,6 +1,10 @@
 //! The page of use and its comma-separated values: what they show of a range, to whom, and that they
 //! agree with the API.
 
+use std::collections::BTreeMap;
+
+use tollkeeper_testkit::random::Random;
+
 use super::*;
 use crate::settings::AccessSettings;
 
@@ -89,6 +93,58 @@ async fn the_page_the_csv_and_the_api_agree() {
         assert_eq!(csv.text, world.csv(&format!("/v1/workspaces/acme/usage?{query}")).await, "{by}");
         let page = world.page(&format!("/portal/usage?by={by}&range=7"), &admin).await;
         assert_eq!(row(&page, "Total").last(), Some(&"$0.12"), "{by}");
+    }
+}
+
+/// Charges and refunds of up to a month, by nine workers.
+async fn random_use(seed: u64) -> World {
+    let mut random = Random::new(seed);
+    let world = world_with(1_000_000_000).await;
+    world.add_member("acme", "ada", "admin").await;
+    for n in 0..60 {
+        let operation =
+            *random.pick(&["virtual_try_on", "background_removal", "support_message", "smart_pricing"]);
+        let (worker, quantity) = (random.below(9), random.below(5) + 1);
+        let more = format!(r#","worker":"w-{worker}","quantity":{quantity}"#);
+        let charge = world.use_operation(&format!("k{n}"), operation, &more).await.id();
+        world.pass_seconds(i64::try_from(random.below(40_000)).expect("it is small"));
+        if random.percent(30) {
+            let refund = format!("/v1/workspaces/acme/charges/{charge}/refund");
+            let body = format!(r#"{{"reason":"x","amount":{}}}"#, random.below(500) + 1);
+            assert_eq!(world.post(&refund, &format!("r{n}"), &body).await.status, 200);
+        }
+    }
+    world
+}
+
+#[tokio::test]
+async fn chart_table_csv_and_api_agree_on_random_use() {
+    for seed in 0..3 {
+        let world = random_use(seed).await;
+        let session = world.sign_in("acme", "ada").await;
+        for by in ["operation", "worker"] {
+            let query = format!("/v1/workspaces/acme/usage?group_by={by}&from=2026-11-01&to=2027-01-15");
+            let api = world.get(&query).await.json();
+            let asked = format!("by={by}&from=2026-11-01&to=2027-01-14");
+            let page = world.page(&format!("/portal/usage?{asked}"), &session).await;
+            let csv = world.browse("GET", &format!("/portal/usage.csv?{asked}"), &session).await.text;
+            let mut nets: BTreeMap<&str, i64> = BTreeMap::new();
+            for line in csv.lines().skip(1) {
+                let fields: Vec<&str> = line.split(',').collect();
+                *nets.entry(fields[1]).or_default() += fields[8].parse::<i64>().expect("a number");
+            }
+            for counted in api["rows"].as_array().expect("rows") {
+                let name = counted[by].as_str().expect("a name");
+                assert_eq!(counted["net"], nets[name], "seed {seed}, {name}");
+                let usd = format!("${}", counted["net_usd"].as_str().expect("an amount"));
+                assert_eq!(row(&page, name).last(), Some(&usd.as_str()), "seed {seed}, {name}");
+            }
+            let total = format!("${}", api["total"]["net_usd"].as_str().expect("an amount"));
+            assert_eq!(row(&page, "Total").last(), Some(&total.as_str()), "seed {seed}");
+            assert!(page.contains(&format!("<p class=\"figure\">{total}</p>")), "seed {seed}: {page}");
+            let chart = format!("<tfoot><tr><th scope=\"row\">Total<td>{total}");
+            assert!(page.contains(&chart), "seed {seed}: the chart has the same total");
+        }
     }
 }
 

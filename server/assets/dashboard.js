@@ -16,7 +16,6 @@ const cursor = (chart) => {
   const picture = plot && one("svg", plot);
   if (!picture || !now || !mark || !body) return;
   const rows = [...body.rows].reverse(), heads = one("tr", chart).cells;
-  // No tooltips beside it.
   picture.querySelectorAll("title").forEach((title) => title.remove());
   let at = -1;
   const show = (bar) => {
@@ -56,7 +55,7 @@ const kinds = "balance charge.opened charge.settled charge.refunded grant.create
   "claw_back.taken claw_back.repaid claw_back.restored";
 const live = (root) => {
   const say = one("[data-live-say]"), { stream, workspace } = root.dataset;
-  const name = `tollkeeper ${stream} ${workspace}`;
+  const name = `tollkeeper ${stream} ${workspace || Math.random()}`;
   const channel = new BroadcastChannel(name);
   let latest, source, stopper, retry, saidAt = 0, saying;
   const announce = () => {

@@ -29,8 +29,8 @@ const GAP_FROM: i128 = 16;
 pub struct Stack {
     /// The axis.
     pub scale: Scale,
-    /// For each series its part of each bar, from the top to the bottom; `None` if it is zero.
-    parts: Vec<Vec<Option<Part>>>,
+    /// For each bar, the part of each series; `None` if it is zero.
+    bars: Vec<Vec<Option<Part>>>,
 }
 
 /// A part of a bar, in units from the top of the chart.
@@ -43,44 +43,21 @@ struct Part {
 }
 
 impl Stack {
-    /// Stacks series, which have an amount for each of `bars` bars.
-    pub fn of(series: &[&[Micros]], bars: usize) -> Stack {
-        let (mut lowest, mut highest) = (0, 0);
-        for bar in 0..bars {
-            let [above, below] = sides(series, bar);
-            highest = highest.max(above.iter().sum());
-            lowest = lowest.min(-below.iter().sum::<i128>());
-        }
+    /// Stacks series, which have an amount for each of `count` bars.
+    pub fn of(series: &[&[Micros]], count: usize) -> Stack {
+        let sides: Vec<[Vec<i128>; 2]> = (0..count).map(|bar| sides(series, bar)).collect();
+        let highest = sides.iter().map(|[above, _]| above.iter().sum()).max().unwrap_or(0);
+        let lowest = sides.iter().map(|[_, below]| -below.iter().sum::<i128>()).min().unwrap_or(0);
         let scale = Scale::of(lowest, highest);
-        let mut parts = vec![vec![None; bars]; series.len()];
-        for bar in 0..bars {
-            let [above, below] = sides(series, bar);
-            let zero = scale.y(0);
-            let total: i128 = above.iter().sum();
-            let heights = part_heights(&above, zero - scale.y(total), total, zero);
-            let last = heights.iter().rposition(|height| *height > 0);
-            let mut y = zero;
-            for (of_series, height) in heights.iter().enumerate().filter(|(_, height)| **height > 0) {
-                let is_last = last == Some(of_series);
-                parts[of_series][bar] = Some(Part { top: y - height, bottom: y, is_last });
-                y -= height;
-            }
-            let total: i128 = below.iter().sum();
-            let heights = part_heights(&below, scale.y(-total) - zero, total, HEIGHT - zero);
-            let mut y = zero;
-            for (of_series, height) in heights.iter().enumerate().filter(|(_, height)| **height > 0) {
-                parts[of_series][bar] = Some(Part { top: y, bottom: y + height, is_last: y == zero });
-                y += height;
-            }
-        }
-        Stack { scale, parts }
+        let bars = sides.iter().map(|[above, below]| bar_parts(&scale, above, below)).collect();
+        Stack { scale, bars }
     }
 
     /// The path of a series.
     pub fn path(&self, series: usize) -> String {
         let mut path = String::new();
         let mut at: Option<(usize, i128)> = None;
-        let parts = self.parts[series].iter().enumerate().filter_map(|(bar, part)| Some((bar, (*part)?)));
+        let parts = self.bars.iter().enumerate().filter_map(|(bar, parts)| Some((bar, parts[series]?)));
         for (bar, Part { top, bottom, is_last }) in parts {
             let has_gap = !is_last && bottom - top >= GAP_FROM;
             let top = if has_gap { top + PART_GAP } else { top };
@@ -99,6 +76,30 @@ impl Stack {
     }
 }
 
+/// The parts of a bar, from its amounts above zero and below zero.
+fn bar_parts(scale: &Scale, above: &[i128], below: &[i128]) -> Vec<Option<Part>> {
+    let mut parts = vec![None; above.len()];
+    let zero = scale.y(0);
+    let total: i128 = above.iter().sum();
+    let heights = part_heights(above, zero - scale.y(total), total, zero);
+    let last = heights.iter().rposition(|height| *height > 0);
+    let mut bottom = zero;
+    for (series, height) in heights.into_iter().enumerate().filter(|(_, height)| *height > 0) {
+        let top = bottom - height;
+        parts[series] = Some(Part { top, bottom, is_last: last == Some(series) });
+        bottom = top;
+    }
+    let total: i128 = below.iter().sum();
+    let heights = part_heights(below, scale.y(-total) - zero, total, HEIGHT - zero);
+    let mut top = zero;
+    for (series, height) in heights.into_iter().enumerate().filter(|(_, height)| *height > 0) {
+        let bottom = top + height;
+        parts[series] = Some(Part { top, bottom, is_last: top == zero });
+        top = bottom;
+    }
+    parts
+}
+
 /// The amounts of a bar above zero and below zero, both without a sign.
 fn sides(series: &[&[Micros]], bar: usize) -> [Vec<i128>; 2] {
     let amounts = series.iter().map(|amounts| i128::from(amounts[bar].get()));
@@ -109,7 +110,8 @@ fn sides(series: &[&[Micros]], bar: usize) -> [Vec<i128>; 2] {
     ]
 }
 
-/// Divides the height of a bar among its parts. `room` is the most that it may have.
+/// Divides the height of a bar, whose amounts have this total, among its parts. `room` is the most
+/// that they may have together.
 fn part_heights(amounts: &[i128], height: i128, total: i128, room: i128) -> Vec<i128> {
     if total == 0 {
         return vec![0; amounts.len()];

@@ -37,6 +37,8 @@ pub(crate) struct Bar {
     pub label: String,
     /// Its label below the axis.
     pub short: String,
+    /// Whether the bar before is of another day.
+    pub begins_day: bool,
     /// Whether it has not ended.
     pub is_so_far: bool,
 }
@@ -72,9 +74,12 @@ impl ChartData {
             let begin = time_of(&zone, period.start);
             Span { every, begin, last: last_date(&zone, period.end), names_year }
         };
-        let bars = periods.iter().map(|period| {
-            let [label, short] = [words.label, words.short_label].map(|label| label(&span(period)));
-            Bar { label, short, is_so_far: period.contains(&now) }
+        let bars = periods.iter().enumerate().map(|(index, period)| {
+            let span_here = span(period);
+            let [label, short] = [words.label, words.short_label].map(|label| label(&span_here));
+            let before = index.checked_sub(1).map(|before| span(&periods[before]).begin.date());
+            let begins_day = before.is_some_and(|before| before != span_here.begin.date());
+            Bar { label, short, begins_day, is_so_far: period.contains(&now) }
         });
         // A week is no end of a range: its first or last day is.
         let edge = |span: Span| match every {

@@ -11,12 +11,16 @@ use super::DAYS_MAX;
 use super::bars::Stack;
 use super::data::{ChartData, OTHERS_COLOR};
 use super::words::{Alternative, ChartWords};
+use crate::reports::usage::series::Every;
 
 /// The most bars with gaps between them.
 const GAPS_MAX: usize = 120;
 
 /// About the number of labels below the axis of a wide page. A narrow one shows every second.
 const LABELS: usize = 8;
+
+/// The most hours that are labeled as hours.
+const HOURS_MAX: usize = 48;
 
 /// Places across the drawing are written in hundredths of a percent.
 const ACROSS: usize = 10_000;
@@ -198,12 +202,16 @@ fn lines(stack: &Stack, values: &[Micros], bars: usize) -> String {
     path
 }
 
-/// The labels below the axis, evenly spread, so that the last bar has one.
+/// The labels below the axis, evenly spread, so that the last bar has one. Where hours are of more
+/// than two days, the beginnings of days have labels.
 fn labels(data: &ChartData) -> Vec<Label<'_>> {
     let count = data.bars.len();
-    let step = count.div_ceil(LABELS).max(1);
+    let is_of_days = data.every == Every::Hour && count > HOURS_MAX;
+    let labeled = (0..count).filter(|bar| !is_of_days || data.bars[*bar].begins_day);
+    let labeled: Vec<usize> = labeled.collect();
+    let step = labeled.len().div_ceil(LABELS).max(1);
     let mut labels: Vec<Label<'_>> = Vec::new();
-    for (place, bar) in (0..count).rev().step_by(step).enumerate() {
+    for (place, bar) in labeled.into_iter().rev().step_by(step).enumerate() {
         let middle = ACROSS * (2 * bar + 1) / (2 * count);
         let is_end = middle > END_FROM;
         let x = if is_end { ACROSS } else { middle };

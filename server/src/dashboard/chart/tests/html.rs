@@ -123,6 +123,22 @@ fn a_year_is_small() {
 }
 
 #[test]
+fn labels_are_few_and_hours_of_many_days_are_labeled_by_day() {
+    let labels = |every, bars: usize| {
+        let amounts = vec![1; bars];
+        let html = html(&data(every, &[("a", &amounts)]));
+        let texts = html.split("<text ").skip(1).filter_map(|text| text.split(['>', '<']).nth(1));
+        texts.map(str::to_owned).collect::<Vec<String>>()
+    };
+    assert_eq!(labels(Every::Hour, 168), ["d0", "d24", "d48", "d72", "d96", "d120", "d144"]);
+    assert_eq!(labels(Every::Hour, 24), ["d2", "d5", "d8", "d11", "d14", "d17", "d20", "d23"]);
+    assert_eq!(labels(Every::Day, 3), ["d0", "d1", "d2"]);
+    for bars in 1..200 {
+        assert!((1..=8).contains(&labels(Every::Day, bars).len()), "{bars} bars");
+    }
+}
+
+#[test]
 fn nothing_used_is_said() {
     let none = chart_data(
         UsageSeries { series: vec![], others: None, ..use_of_days("UTC", 30, &|_, _| 0) },

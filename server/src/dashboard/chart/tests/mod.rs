@@ -18,6 +18,7 @@ fn data(every: Every, rows: &[(&str, &[i64])]) -> ChartData {
     let bar = |index| Bar {
         label: format!("day {index}"),
         short: format!("d{index}"),
+        begins_day: index % 24 == 0,
         is_so_far: index + 1 == bars,
     };
     let series = rows.iter().enumerate().map(|(color, (name, amounts))| ChartSeries {

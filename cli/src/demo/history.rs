@@ -35,8 +35,12 @@ const UNWATCHED_FROM: i64 = 68;
 /// The day on which the rest of the balance is spent, if it is not spent by then.
 const SPENT_ON: i64 = 78;
 
-/// The day from which on nobody buys credit at all, if the history ends without any.
-const LEFT_EMPTY_FROM: i64 = 85;
+/// The day from which on, if the history ends without credit, an admin buys credit only after a
+/// refusal, and for one day.
+const RUNS_LOW_FROM: i64 = 84;
+
+/// The day from which on nobody buys credit at all then.
+const LEFT_EMPTY_FROM: i64 = 89;
 
 /// The days of use that a top-up is to last.
 const TOP_UP_DAYS: i64 = 8;
@@ -272,15 +276,21 @@ impl History {
         let is_last = at >= self.day(DAYS, -DAY);
         let days = if is_last { LAST_DAYS } else { LOW_DAYS };
         let is_unwatched = at >= self.day(UNWATCHED_FROM, 0) && !self.was_empty;
-        if !is_unwatched && self.available().await? < days * self.per_day {
+        let is_watched = !is_unwatched && !self.runs_low(at);
+        if is_watched && self.available().await? < days * self.per_day {
             self.schedule_top_up(at);
         }
         Ok(())
     }
 
+    /// True if the history ends without credit, and its last days have come.
+    fn runs_low(&self, at: Timestamp) -> bool {
+        self.state == State::ZeroBalance && at >= self.day(RUNS_LOW_FROM, 0)
+    }
+
     fn schedule_top_up(&mut self, at: Timestamp) {
-        let ends_empty = self.state == State::ZeroBalance && at >= self.day(LEFT_EMPTY_FROM, 0);
-        if !self.is_buying && !ends_empty {
+        let is_left_empty = self.runs_low(at) && at >= self.day(LEFT_EMPTY_FROM, 0);
+        if !self.is_buying && !is_left_empty {
             self.is_buying = true;
             self.schedule(Timestamp::from_millis(at.millis() + 20 * MINUTE), Event::OpenTopUp);
         }
@@ -288,15 +298,15 @@ impl History {
 
     /// An admin opens a top-up; the platform confirms it after a while.
     async fn open_top_up(&mut self, at: Timestamp) -> Result<(), Failure> {
-        let cents = self.top_up_cents();
+        let cents = self.top_up_cents(if self.runs_low(at) { 1 } else { TOP_UP_DAYS });
         let top_up = self.open(cents, "ada", at).await?;
         self.schedule(Timestamp::from_millis(at.millis() + 25 * MINUTE), Event::ConfirmTopUp(top_up));
         Ok(())
     }
 
     /// The price of the credit for some days.
-    fn top_up_cents(&self) -> i64 {
-        let cents = TOP_UP_DAYS * self.per_day / CENT;
+    fn top_up_cents(&self, days: i64) -> i64 {
+        let cents = days * self.per_day / CENT;
         let whole = (cents / TOP_UP_STEP + 1) * TOP_UP_STEP;
         whole.clamp(TOP_UP_BOUNDS.min_cents, TOP_UP_BOUNDS.max_cents)
     }
@@ -339,7 +349,7 @@ impl History {
         } else {
             self.flush(end).await?;
             // One more is open and waits for its payment.
-            self.open(self.top_up_cents(), "lin", end).await?;
+            self.open(self.top_up_cents(TOP_UP_DAYS), "lin", end).await?;
         }
         for key in [self.keys.storefront, self.keys.back_office] {
             self.add(Actor::System, rules::key_use(key), end);

@@ -2,8 +2,8 @@
 //! is spent.
 
 use tollkeeper_ledger::{
-    AlertLine, ApiKeyId, ChargeRequest, Command, GrantRequest, MemberId, Micros, OperationId, Period, PlanId,
-    Source, Subject, TeamCommand, WorkerId, bounds,
+    AlertLine, ApiKeyId, ChargeRequest, Command, GrantRequest, MICROS_PER_USD, MemberId, Micros, OperationId,
+    Period, PlanId, Source, Subject, TeamCommand, WorkerId, bounds,
 };
 
 use super::failures::named;
@@ -12,6 +12,9 @@ use crate::terminal::failure::Failure;
 
 /// The promotional credit of a new workspace: 10 USD.
 const WELCOME: Micros = Micros::new(1_000_000);
+
+/// After an alert, a threshold waits for six hours, so that a day without credit has several.
+const COOLDOWN_SECONDS: i64 = 6 * 3_600;
 
 /// The least amount of a limit, so that a demo with few charges does not reach it.
 const LIMIT_MIN: i64 = 2_500_000;
@@ -27,10 +30,13 @@ pub fn welcome() -> Command {
 
 /// The low-balance thresholds: some days of use, and a runway.
 pub fn thresholds(per_day: Micros) -> Command {
-    let amount = |days: i64| AlertLine::Amount(Micros::new((per_day.get() * days).max(1)));
+    let amount = |days: i64| {
+        let dollars = per_day.get() * days / MICROS_PER_USD + 1;
+        AlertLine::Amount(Micros::new(dollars * MICROS_PER_USD))
+    };
     Command::SetAlerts {
         thresholds: vec![amount(1), amount(3), AlertLine::RunwayDays(7)],
-        cooldown_seconds: bounds::ALERT_COOLDOWN_DEFAULT_SECONDS,
+        cooldown_seconds: COOLDOWN_SECONDS,
     }
 }
 

@@ -261,7 +261,7 @@ fn a_state_has_what_its_name_says() {
         assert_eq!(used["total"]["net"].as_i64() > Some(0), charges, "{state}: {used}");
         let grants = of_data(own.path(), &["grant", "list", "acme"]);
         assert_eq!(rows(&grants, "data").is_empty(), !charges, "{state}");
-        let newest = of_data(own.path(), &["entries", "acme", "--limit", "20"]);
+        let newest = of_data(own.path(), &["entries", "acme", "--limit", "50"]);
         let is_refused = rows(&newest, "data").iter().any(|row| row["kind"] == "balance.refused");
         assert_eq!(is_refused, charges, "{state}: {newest}");
         audit(own.path());

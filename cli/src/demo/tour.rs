@@ -66,7 +66,7 @@ fn top_up(key: &str) -> [String; 2] {
     [opened, curl(&format!("{path}/$TOP_UP/confirm"), None, Some("{}"))]
 }
 
-/// Changes to a dearer plan, and confirms its price under a key that stays, so that it is paid once.
+/// Changes to a dearer plan, and confirms its price under a key that stays: it is paid once.
 fn subscription() -> [String; 2] {
     let path = "/v1/workspaces/acme/subscription";
     let plan = curl(path, None, Some(r#"{"plan":"growth"}"#)).replacen("-i", "-i -X PUT", 1);

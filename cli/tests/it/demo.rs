@@ -1,5 +1,5 @@
-//! `tollkeeper demo`: its output can be pasted into a shell and does what its comments say, its links
-//! sign in, and its history is plausible and agrees with the journal.
+//! `tollkeeper demo`: its output can be pasted into a shell and does what its comments say, its
+//! links sign in, and its history is plausible and agrees with the journal.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

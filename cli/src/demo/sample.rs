@@ -70,3 +70,61 @@ async fn run(engine: &Arc<dyn Engine>, command: Command, at: Timestamp) -> Resul
     let result = result.map_err(|why| failed(&why))?;
     result.map(drop).map_err(|refusal| refused(&refusal))
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tollkeeper_engine::{Embedded, Options, Page};
+    use tollkeeper_ledger::{Entry, EntryBody, Kind, Micros, PaymentChange};
+
+    use super::*;
+    use crate::demo::traffic::HOUR;
+
+    /// Sunday, 3 January 2027, 00:20 UTC.
+    const SUNDAY: i64 = 1_798_935_600_000;
+
+    async fn all_entries(engine: &dyn Engine) -> Vec<Entry> {
+        let acme = WorkspaceId::new(WORKSPACE).expect("a valid id");
+        let mut entries = Vec::new();
+        let mut page = Page { limit: 1_000, cursor: None };
+        loop {
+            let listed = engine.entries(&acme, page.clone()).await.expect("the engine reads");
+            let listed = listed.expect("the workspace exists");
+            entries.extend(listed.data.into_iter().map(|record| record.entry));
+            page.cursor = listed.next;
+            if page.cursor.is_none() {
+                return entries;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_history_can_end_at_any_time_of_the_week() {
+        for day in 0..7 {
+            let end = Timestamp::from_millis(SUNDAY + day * (DAY + 3 * HOUR));
+            let state = if day % 2 == 0 { State::Normal } else { State::ZeroBalance };
+            let own = TempDir::new().expect("a temporary directory can be created");
+            let engine = Embedded::open(own.path(), Options::default()).expect("the engine opens");
+            let engine: Arc<dyn Engine> = Arc::new(engine);
+            fill(&engine, state, 2_000, "demo-0123456789abcdef", end).await.expect("the demo is filled");
+
+            assert_eq!(engine.stats().entries_decided_ahead, 0, "commands are in the order of their times");
+            let entries = all_entries(&*engine).await;
+            let begin = Timestamp::from_millis(end.millis() - DAYS * DAY);
+            assert!(entries.iter().all(|entry| (begin..=end).contains(&entry.at)));
+            let balance = entries[0].balance;
+            assert_eq!(balance.debt, Micros::ZERO);
+            assert_eq!(balance.available == Micros::ZERO, state == State::ZeroBalance, "{balance:?}");
+            let count = |kind: Kind| entries.iter().filter(|entry| entry.body.kind() == kind).count();
+            assert!(count(Kind::ChargeRefunded) > 5 && count(Kind::ChargeSettled) > 5);
+            assert!(count(Kind::BalanceRefused) > 0 && count(Kind::BalanceLow) > 0, "{state:?} {day}");
+            let is_paid = |entry: &&Entry| {
+                let EntryBody::Payment(change) = &entry.body else { return false };
+                matches!(**change, PaymentChange::TopUpSucceeded { .. })
+            };
+            let paid = entries.iter().filter(is_paid).count();
+            assert!(paid >= 3, "several top-ups were paid: {paid}");
+            engine.close().await.expect("the engine closes");
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
-use tollkeeper_engine::Reads;
+use tollkeeper_engine::{Engine, Reads};
 use tollkeeper_ledger::{Balance, Profile, Role, Team, Timestamp, WorkspaceId};
 
 use super::page::signed_in;
@@ -163,6 +163,10 @@ impl<'c> Visit<'c> {
 
     pub fn workspace(&self) -> &'c WorkspaceId {
         &self.signed_in.workspace
+    }
+
+    pub fn engine(&self) -> &'c dyn Engine {
+        self.call.app.engine()
     }
 
     pub fn now(&self) -> Timestamp {

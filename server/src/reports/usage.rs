@@ -22,7 +22,6 @@ use crate::http::query::Query;
 use crate::wire::read::{ID_RULE, Timezone, Word};
 use crate::wire::write::{Text, Time, Usd, read_time};
 
-#[cfg_attr(not(test), expect(dead_code, reason = "no page shows a chart yet"))]
 pub mod series;
 
 /// The query parameters of a question about use.

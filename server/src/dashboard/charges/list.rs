@@ -21,7 +21,6 @@ use crate::dashboard::words::ChargeWords;
 use crate::http::call::{Call, existing};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::route::Route;
 use crate::reports::local_time::{days_after, read_date, start_of};
 use crate::wire::read::{ShortText, Word};
 

@@ -29,7 +29,9 @@ mod scale;
 mod tests;
 mod words;
 
-pub(crate) use data::{Bar, ChartData, ChartSeries, colors};
+pub(crate) use data::ChartData;
+#[cfg(test)]
+pub(crate) use data::{Bar, ChartSeries, colors};
 pub(crate) use drawing::{ChartHtml, chart, sparkline};
 pub(crate) use words::{Alternative, ChartWords, Span};
 

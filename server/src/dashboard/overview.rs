@@ -13,7 +13,7 @@ use tollkeeper_ledger::{MemberId, Micros, Role};
 
 use self::parts::{Banner, Lasts, PlanLine};
 use super::charges::row::ChargeRow;
-use super::chart::{ChartData, ChartHtml, SERIES_MAX, chart};
+use super::chart::{ChartData, ChartHtml, SERIES_MAX, chart, sparkline};
 use super::frame::{Frame, Tab, Visit};
 use super::names::Names;
 use super::page::{ROOT, page};
@@ -65,7 +65,7 @@ struct Overview<'a> {
     lasts: Lasts,
     changes: Vec<ChangeLine>,
     /// The use of thirty days; `None` if nothing was used.
-    chart: Option<ChartHtml>,
+    drawn: Option<Drawn>,
     /// The newest charges.
     rows: Vec<ChargeRow>,
     charge_words: &'static ChargeWords,
@@ -123,7 +123,7 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         debt: positive(visit.balance.debt),
         lasts: Lasts::of(&rate, format, words),
         changes: changed.collect(),
-        chart: draw(&visit, only).await?,
+        drawn: draw(&visit, only).await?,
         rows: charges
             .data
             .iter()
@@ -136,8 +136,14 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     Ok(page(StatusCode::OK, &overview))
 }
 
-/// The chart of the last days by operation; `None` if nothing was used. `only`: of one member.
-async fn draw(visit: &Visit<'_>, only: Option<MemberId>) -> Result<Option<ChartHtml>, Problem> {
+/// The use of the last days: as a chart by operation, and small, beside figures.
+struct Drawn {
+    chart: ChartHtml,
+    sparkline: ChartHtml,
+}
+
+/// Draws the use of the last days; `None` if nothing was used. `only`: of one member.
+async fn draw(visit: &Visit<'_>, only: Option<MemberId>) -> Result<Option<Drawn>, Problem> {
     let group_by = GroupBy { operation: true, time: Some(TimeStep::Day), ..GroupBy::default() };
     let mut question = UsageQuery::last_days(DRAWN_DAYS, group_by);
     if let Some(member) = only {
@@ -150,5 +156,8 @@ async fn draw(visit: &Visit<'_>, only: Option<MemberId>) -> Result<Option<ChartH
     let name = |part: &UsageGroup| part.operation.as_ref().map(ToString::to_string).unwrap_or_default();
     let words = visit.words();
     let data = ChartData::of(series, visit.now(), &table.names(), &name, &words.chart);
-    Ok(Some(chart("use", words.overview.use_of_30_days, &data, &words.chart)))
+    Ok(Some(Drawn {
+        chart: chart("use", words.overview.use_of_30_days, &data, &words.chart),
+        sparkline: sparkline(&data, &words.chart),
+    }))
 }

@@ -100,7 +100,7 @@ impl UsageQuery {
     /// The same of one member alone.
     #[must_use]
     pub fn of_member(mut self, member: MemberId) -> UsageQuery {
-        self.filter.member = Some(Named::Is(member));
+        self.filter.member = Named::Is(member);
         self
     }
 

@@ -60,6 +60,8 @@ pub struct Frame<'a> {
 
 /// What a page shows of the member who is signed in.
 pub struct Reader<'a> {
+    /// The id of the workspace.
+    pub id: &'a str,
     /// The name of the workspace.
     pub workspace: &'a str,
     /// "Signed in as Ada".
@@ -196,6 +198,7 @@ impl<'c> Visit<'c> {
             words,
             assets: &self.call.app.assets,
             reader: Some(Reader {
+                id: self.workspace().as_str(),
                 workspace: &self.profile.name,
                 greeting: greet(&self.name),
                 is_admin: self.is_admin(),

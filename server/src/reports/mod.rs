@@ -6,6 +6,7 @@
 //! changes     what changed between two ranges, and whether by quantity, price or refunds
 //! burn_rate   the average use, and how long the credit lasts (P12)
 //! forecast    the use of each day to come, from the use of the days before
+//! journal_page  a page of the journal, newest first or further on, with a filter
 //! local_time  dates and hours of a time zone
 //! ```
 //!
@@ -15,5 +16,6 @@
 pub mod burn_rate;
 pub mod changes;
 pub mod forecast;
+pub mod journal_page;
 pub mod local_time;
 pub mod usage;

@@ -30,6 +30,16 @@ const LANGUAGE_SECONDS: u32 = 365 * 24 * 3_600;
 pub enum Tab {
     /// Today's balance and use.
     Overview,
+    /// Warnings, and who gets them.
+    Alerts,
+    /// Spending limits.
+    Limits,
+    /// Members.
+    Team,
+    /// API keys.
+    ApiKeys,
+    /// The journal.
+    Activity,
     /// No page of the navigation.
     None,
 }
@@ -110,7 +120,14 @@ impl<'a> Frame<'a> {
 
     /// The links of the navigation that the reader may follow.
     pub fn links(&self) -> Vec<Link> {
-        let all = [(Tab::Overview, "/portal", self.words.overview, Role::Member)];
+        let all = [
+            (Tab::Overview, "/portal", self.words.overview, Role::Member),
+            (Tab::Alerts, "/portal/alerts", self.words.alerts, Role::Member),
+            (Tab::Limits, "/portal/limits", self.words.limits, Role::Member),
+            (Tab::Team, "/portal/team", self.words.team, Role::Admin),
+            (Tab::ApiKeys, "/portal/api-keys", self.words.api_keys, Role::Member),
+            (Tab::Activity, "/portal/activity", self.words.activity, Role::Member),
+        ];
         let is_admin = self.reader.as_ref().is_some_and(|reader| reader.is_admin);
         let open = all.into_iter().filter(|(.., role)| is_admin || *role == Role::Member);
         open.map(|(tab, path, label, _)| Link { path, label, is_current: tab == self.tab }).collect()

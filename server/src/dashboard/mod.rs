@@ -7,23 +7,41 @@
 //!
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
+//! fields, names        forms; names of members and keys
 //! frame, page          what stands around every page; headers; problems
 //! words                all texts, in each language
 //! files                serves style, script and pictures (see `theme`)
 //! ```
 
+mod activity;
+mod alerts;
+mod api_keys;
+mod fields;
 mod files;
 mod frame;
+mod limits;
 mod mail_links;
+mod names;
 mod overview;
 mod page;
 mod sign_in;
+mod team;
 mod words;
 
 use crate::http::route::{Pages, Route};
 
 /// Every route of the dashboard, a slice per file.
-pub const ROUTES: &[&[Route]] = &[files::ROUTES, sign_in::ROUTES, overview::ROUTES, mail_links::ROUTES];
+pub const ROUTES: &[&[Route]] = &[
+    files::ROUTES,
+    sign_in::ROUTES,
+    overview::ROUTES,
+    alerts::ROUTES,
+    limits::ROUTES,
+    team::ROUTES,
+    api_keys::ROUTES,
+    activity::ROUTES,
+    mail_links::ROUTES,
+];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {

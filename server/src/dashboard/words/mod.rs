@@ -3,11 +3,21 @@
 //!
 //! A text that a language lacks does not compile. How values are written is in `language`.
 
+mod activity;
+mod alerts;
+mod api_keys;
 mod frame;
+mod limits;
 mod overview;
+mod team;
 
+pub use self::activity::ActivityWords;
+pub use self::alerts::AlertsWords;
+pub use self::api_keys::ApiKeysWords;
 pub use self::frame::FrameWords;
+pub use self::limits::LimitsWords;
 pub use self::overview::OverviewWords;
+pub use self::team::TeamWords;
 use crate::language::Language;
 
 /// The texts of all pages in a language.
@@ -17,11 +27,37 @@ pub struct Words {
     pub frame: FrameWords,
     /// The first page.
     pub overview: OverviewWords,
+    /// Warnings, and who gets them.
+    pub alerts: AlertsWords,
+    /// Spending limits.
+    pub limits: LimitsWords,
+    /// Members.
+    pub team: TeamWords,
+    /// API keys.
+    pub api_keys: ApiKeysWords,
+    /// The journal.
+    pub activity: ActivityWords,
 }
 
-const ENGLISH: Words = Words { frame: frame::ENGLISH, overview: overview::ENGLISH };
+const ENGLISH: Words = Words {
+    frame: frame::ENGLISH,
+    overview: overview::ENGLISH,
+    alerts: alerts::ENGLISH,
+    limits: limits::ENGLISH,
+    team: team::ENGLISH,
+    api_keys: api_keys::ENGLISH,
+    activity: activity::ENGLISH,
+};
 
-const GERMAN: Words = Words { frame: frame::GERMAN, overview: overview::GERMAN };
+const GERMAN: Words = Words {
+    frame: frame::GERMAN,
+    overview: overview::GERMAN,
+    alerts: alerts::GERMAN,
+    limits: limits::GERMAN,
+    team: team::GERMAN,
+    api_keys: api_keys::GERMAN,
+    activity: activity::GERMAN,
+};
 
 impl Language {
     /// The texts in this language.

@@ -7,19 +7,19 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
-use tollkeeper_ledger::{AlertLine, Alerts, Command, Micros, Threshold, Timestamp, WorkspaceId, bounds};
+use tollkeeper_ledger::{AlertLine, Micros, Threshold, Timestamp, WorkspaceId, bounds};
 use utoipa::ToSchema;
 
 use super::entries::shows_team;
 use super::mail_recipients::{self, Emails, MutedIn, RecipientJson};
 use crate::access::Rule::Workspace;
-use crate::http::call::{Call, existing, json};
+use crate::actions::{alerts, recipients};
+use crate::http::call::{Call, json};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
-use crate::wire::read::{AmountFields, Bounded, Dollars, Object, amount, given, given_word};
+use crate::wire::read::{AmountFields, Bounded, Dollars, Each, Email, Object, amount, given, given_word};
 use crate::wire::write::{Time, Usd};
 
 /// The routes.
@@ -90,11 +90,6 @@ const THRESHOLD_BYTES: usize = 160;
 
 /// About the size of one recipient in JSON.
 const RECIPIENT_BYTES: usize = 200;
-
-const HOUR_SECONDS: i64 = 3_600;
-
-/// The longest cooldown in hours.
-const COOLDOWN_MAX_HOURS: i64 = bounds::ALERT_COOLDOWN_MAX_SECONDS / HOUR_SECONDS;
 
 /// The thresholds of a workspace, the recipients of its e-mails, or both. They replace the current
 /// ones.
@@ -204,44 +199,33 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
         return Err(ReadError::field("thresholds", "is required").into());
     }
     if let Some(Bounded(thresholds)) = thresholds {
-        let command = set_alerts(thresholds, cooldown_hours)?;
-        call.run(&workspace, None, command).await?;
+        let lines = thresholds.into_iter().enumerate().map(|(index, Object(given))| line(index, given));
+        let lines = lines.collect::<Result<Vec<_>, ReadError>>()?;
+        alerts::set(&call, &workspace, lines, cooldown_hours).await?;
     }
-    if let Some(emails) = emails {
-        mail_recipients::replace(&call, &workspace, emails).await?;
+    if let Some(Bounded(emails)) = emails {
+        let emails = emails.into_iter().map(|Each(Email(email))| email).collect();
+        recipients::replace(&call, &workspace, emails).await?;
     }
     respond(&call, &workspace).await
 }
 
-/// The command that replaces the thresholds.
-fn set_alerts(
-    thresholds: Vec<Object<ThresholdIn>>,
-    cooldown_hours: Option<i64>,
-) -> Result<Command, ReadError> {
-    let lines = thresholds.into_iter().enumerate().map(|(index, Object(given))| line(index, given));
-    let thresholds = lines.collect::<Result<Vec<_>, ReadError>>()?;
-    let cooldown_seconds = match cooldown_hours {
-        None => bounds::ALERT_COOLDOWN_DEFAULT_SECONDS,
-        Some(hours) if (0..=COOLDOWN_MAX_HOURS).contains(&hours) => hours * HOUR_SECONDS,
-        Some(_) => return Err(ReadError::field("cooldown_hours", "must be 0 to 8784, a leap year")),
-    };
-    Ok(Command::SetAlerts { thresholds, cooldown_seconds })
-}
-
 /// The response with the current thresholds and recipients.
 pub(super) async fn respond(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
-    let found = call.app.engine().alerts(workspace).await?;
-    let Alerts { thresholds, cooldown_seconds, notices: _ } = existing(workspace, found)?;
-    let thresholds: Vec<ThresholdJson> = thresholds.iter().map(ThresholdJson::from).collect();
-    let cooldown_hours = (cooldown_seconds + HOUR_SECONDS - 1) / HOUR_SECONDS;
+    let alerts = alerts::read(call, workspace).await?;
+    let cooldown_hours = alerts::cooldown_hours(&alerts);
+    let thresholds: Vec<ThresholdJson> = alerts.thresholds.iter().map(ThresholdJson::from).collect();
     let team = call.team(workspace).await?;
-    let emails = match shows_team(&call.caller) {
-        true => Some(mail_recipients::shown(call, workspace, &team).await?),
+    let emails: Option<Vec<RecipientJson>> = match shows_team(&call.caller) {
+        true => {
+            let shown = recipients::shown(call, workspace, &team).await?;
+            Some(shown.into_iter().map(RecipientJson::from).collect())
+        }
         false => None,
     };
     let rows = emails.as_ref().map_or(0, Vec::len);
     let capacity = THRESHOLD_BYTES * thresholds.len() + RECIPIENT_BYTES * rows + 96;
-    let recipients = mail_recipients::kind_of(&team);
+    let recipients = if recipients::has_chosen(&team) { "chosen" } else { "admins" };
     Ok(json(StatusCode::OK, capacity, &AlertsJson { thresholds, cooldown_hours, recipients, emails }))
 }
 

@@ -6,16 +6,14 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json as json_value;
 use tollkeeper_ledger::Scope::Manage;
-use tollkeeper_ledger::{
-    ApiKey, ApiKeyId, ApiKeyRequest, MemberId, Scope, Scopes, TeamChange, TeamCommand, WorkerId,
-};
+use tollkeeper_ledger::{ApiKey, ApiKeyId, MemberId, Scope, TeamCommand, WorkerId};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use super::PAGE;
 use crate::access::Rule::Workspace;
-use crate::access::secret::{self, Kind};
-use crate::http::call::{Call, json, no_content, wrong_output};
+use crate::actions::api_keys::{self, NewKey};
+use crate::http::call::{Call, json, no_content};
 use crate::http::problem::Problem;
 use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
@@ -176,27 +174,15 @@ impl<'a> ApiKeyJson<'a> {
     }
 }
 
-/// `POST /v1/workspaces/{workspace}/api-keys`. A key made with a tied key is tied the same way.
+/// `POST /v1/workspaces/{workspace}/api-keys`.
 async fn create(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let ApiKeyIn { name: DisplayName(name), scopes, member, worker, expires_at } = call.json().await?;
-    let secret = secret::make(Kind::ApiKey, Some(&workspace)).map_err(|error| refusal::internal(&error))?;
-    let own = call.caller.api_key();
-    let request = ApiKeyRequest {
-        name,
-        scopes: scopes.into_iter().map(|Each(scope)| scope).collect::<Scopes>(),
-        member: member.or_else(|| own.and_then(|key| key.member.clone())),
-        worker: worker.or_else(|| own.and_then(|key| key.worker.clone())),
-        expires_at: expires_at.map(|Instant(at)| at),
-        hash: secret::hash(secret.as_bytes()),
-    };
-    match call.run_team(&workspace, TeamCommand::CreateKey(request)).await? {
-        Some(TeamChange::KeyCreated(key)) => {
-            let key = ApiKeyJson { secret: Some(&secret), ..ApiKeyJson::of(&key) };
-            Ok(json(StatusCode::CREATED, KEY_BYTES, &key))
-        }
-        _ => Err(wrong_output("an API key")),
-    }
+    let scopes = scopes.into_iter().map(|Each(scope)| scope).collect();
+    let expires_at = expires_at.map(|Instant(at)| at);
+    let new = NewKey { name, scopes, member, worker, expires_at };
+    let (key, secret) = api_keys::create(&call, &workspace, new).await?;
+    Ok(json(StatusCode::CREATED, KEY_BYTES, &ApiKeyJson { secret: Some(&secret), ..ApiKeyJson::of(&key) }))
 }
 
 /// `GET /v1/workspaces/{workspace}/api-keys`.

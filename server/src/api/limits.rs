@@ -6,16 +6,16 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{
-    ApiKeyId, Command, Limit, MemberId, Micros, OperationId, Period, PeriodWindows, Subject, WorkerId,
-    WorkspaceId, bounds,
+    ApiKeyId, Limit, MemberId, Micros, OperationId, Period, PeriodWindows, Subject, WorkerId, WorkspaceId,
+    bounds,
 };
 use utoipa::ToSchema;
 
 use crate::access::Rule::Workspace;
-use crate::http::call::{Call, existing, json};
+use crate::actions::limits;
+use crate::http::call::{Call, json};
 use crate::http::problem::Problem;
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
@@ -203,17 +203,16 @@ async fn get(call: Call) -> Result<Response, Problem> {
 /// `PUT /v1/workspaces/{workspace}/limits`.
 async fn put(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let LimitsIn { limits: Bounded(limits) } = call.json().await?;
-    let limits = limits.into_iter().enumerate().map(|(index, Object(line))| limit(index, line));
-    let limits = limits.collect::<Result<Vec<_>, ReadError>>()?;
-    call.run(&workspace, None, Command::SetLimits(limits)).await?;
+    let LimitsIn { limits: Bounded(lines) } = call.json().await?;
+    let lines = lines.into_iter().enumerate().map(|(index, Object(line))| limit(index, line));
+    let lines = lines.collect::<Result<Vec<_>, ReadError>>()?;
+    limits::replace(&call, &workspace, lines).await?;
     respond(&call, &workspace).await
 }
 
 /// The response with the current limits.
 async fn respond(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
-    let found = call.app.engine().limits(workspace, call.now).await?;
-    let (limits, windows) = existing(workspace, found)?;
+    let (limits, windows) = limits::read(call, workspace).await?;
     let limits: Vec<LimitJson> = limits.0.iter().map(|limit| LimitJson::of(limit, &windows)).collect();
     Ok(json(StatusCode::OK, LIMIT_BYTES * limits.len() + 64, &LimitsJson { limits }))
 }

@@ -10,8 +10,8 @@ use tollkeeper_ledger::{
 };
 use utoipa::ToSchema;
 
-use super::mail_recipients::{KnownAddresses, addresses};
 use crate::access::Rule::Platform;
+use crate::actions::recipients::{KnownAddresses, addresses};
 use crate::http::call::{Call, json};
 use crate::http::problem::Problem;
 use crate::http::route::{Route, of};

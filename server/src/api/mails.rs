@@ -6,16 +6,15 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
-use tollkeeper_engine::{Reads, Subscriber};
+use tollkeeper_engine::Subscriber;
 use tollkeeper_ledger::Scope::Manage;
-use tollkeeper_ledger::hex;
 use utoipa::ToSchema;
 
 use super::webhook_endpoints::{DELIVERIES_EXAMPLE, DeliveriesJson};
 use crate::access::Rule::{Platform, Workspace};
-use crate::http::call::{Call, existing, json};
+use crate::actions::test_mail;
+use crate::http::call::{Call, json};
 use crate::http::problem::{Code, Problem};
-use crate::http::refusal;
 use crate::http::route::{Route, of};
 use crate::notify::mailer::trial::TrialOutcome;
 use crate::notify::schedule::MAILS;
@@ -87,18 +86,7 @@ impl From<TrialOutcome> for TrialRecipientJson {
 /// `POST /v1/workspaces/{workspace}/alerts/test`.
 async fn test(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    existing(&workspace, call.app.engine().workspace(&workspace).await?)?;
-    let mailer = call.app.mailer.clone();
-    let mailer = mailer.ok_or_else(|| {
-        Problem::new(Code::MailNotSetUp, "This server sends no mails: the setting `smtp_url` is not set.")
-    })?;
-    if let Some(seconds) = mailer.trial_pause(&workspace, call.now) {
-        let detail = format!("A test mail was sent a moment ago. Wait {seconds} s.");
-        return Err(Problem::new(Code::RateLimited, detail).with("retry_after_seconds", seconds));
-    }
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| refusal::internal(&error))?;
-    let outcomes = mailer.try_out(&call.app, &workspace, &hex(&random)).await?;
+    let outcomes = test_mail::send(&call, &workspace).await?;
     let data: Vec<TrialRecipientJson> = outcomes.into_iter().map(TrialRecipientJson::from).collect();
     let accepted = data.iter().filter(|recipient| recipient.accepted).count();
     let capacity = RECIPIENT_BYTES * (data.len() + 1);

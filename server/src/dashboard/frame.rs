@@ -34,6 +34,16 @@ pub enum Tab {
     Usage,
     /// The charges.
     Charges,
+    /// Warnings, and who gets them.
+    Alerts,
+    /// Spending limits.
+    Limits,
+    /// Members.
+    Team,
+    /// API keys.
+    ApiKeys,
+    /// The journal.
+    Activity,
     /// No page of the navigation.
     None,
 }
@@ -120,6 +130,11 @@ impl<'a> Frame<'a> {
             (Tab::Overview, "/portal", self.words.overview, Role::Member),
             (Tab::Usage, "/portal/usage", self.words.usage, Role::Member),
             (Tab::Charges, "/portal/charges", self.words.charges, Role::Member),
+            (Tab::Alerts, "/portal/alerts", self.words.alerts, Role::Member),
+            (Tab::Limits, "/portal/limits", self.words.limits, Role::Member),
+            (Tab::Team, "/portal/team", self.words.team, Role::Admin),
+            (Tab::ApiKeys, "/portal/api-keys", self.words.api_keys, Role::Member),
+            (Tab::Activity, "/portal/activity", self.words.activity, Role::Member),
         ];
         let is_admin = self.reader.as_ref().is_some_and(|reader| reader.is_admin);
         let open = all.into_iter().filter(|(.., role)| is_admin || *role == Role::Member);

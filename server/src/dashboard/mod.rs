@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
+//! fields               the fields of forms
 //! frame, page          what stands around every page; headers; problems
 //! links, names         addresses and the pages of lists; names of members and API keys
 //! chart                the chart of use
@@ -14,24 +15,41 @@
 //! files                serves style, script and pictures (see `theme`)
 //! ```
 
+mod activity;
+mod alerts;
+mod api_keys;
 mod charges;
 mod chart;
+mod fields;
 mod files;
 mod frame;
+mod limits;
 mod links;
 mod mail_links;
 mod names;
 mod overview;
 mod page;
 mod sign_in;
+mod team;
 mod usage;
 mod words;
 
 use crate::http::route::{Pages, Route};
 
 /// Every route of the dashboard, a slice per file.
-pub const ROUTES: &[&[Route]] =
-    &[files::ROUTES, sign_in::ROUTES, overview::ROUTES, usage::ROUTES, charges::ROUTES, mail_links::ROUTES];
+pub const ROUTES: &[&[Route]] = &[
+    files::ROUTES,
+    sign_in::ROUTES,
+    overview::ROUTES,
+    usage::ROUTES,
+    charges::ROUTES,
+    alerts::ROUTES,
+    limits::ROUTES,
+    team::ROUTES,
+    api_keys::ROUTES,
+    activity::ROUTES,
+    mail_links::ROUTES,
+];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {

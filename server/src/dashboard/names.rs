@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollkeeper_ledger::{ApiKeyId, Member, MemberId, Spender, WorkspaceId};
+use tollkeeper_ledger::{ApiKeyId, Member, MemberId, Spender, Team, WorkspaceId};
 
 use crate::http::call::Call;
 use crate::http::problem::Problem;
@@ -16,18 +16,17 @@ pub struct Names {
 }
 
 impl Names {
-    /// The names of these members, and of all API keys.
+    /// The names of those members of a team that are wanted, and of all API keys.
     ///
     /// # Errors
     /// The engine cannot read.
     pub async fn read(
         call: &Call,
         workspace: &WorkspaceId,
-        wanted: BTreeSet<MemberId>,
+        team: &Team,
+        is_wanted: impl Fn(&MemberId) -> bool,
     ) -> Result<Names, Problem> {
-        let team = call.team(workspace).await?;
-        let members: Vec<&Member> =
-            team.members.iter().filter(|member| wanted.contains(&member.id)).collect();
+        let members: Vec<&Member> = team.members.iter().filter(|member| is_wanted(&member.id)).collect();
         let texts = call.personal_texts(workspace, members.iter().copied()).await?;
         let named = members.iter().filter_map(|member| {
             let name = texts.get(&member.name).filter(|name| !name.is_empty())?;
@@ -39,12 +38,25 @@ impl Names {
         })
     }
 
-    /// The name of a member.
-    pub fn member(&self, id: &MemberId) -> String {
-        self.members.get(id).map_or_else(|| id.to_string(), |name| name.to_string())
+    /// The names of these members, and of all API keys.
+    ///
+    /// # Errors
+    /// The engine cannot read.
+    pub async fn of(
+        call: &Call,
+        workspace: &WorkspaceId,
+        wanted: BTreeSet<MemberId>,
+    ) -> Result<Names, Problem> {
+        let team = call.team(workspace).await?;
+        Names::read(call, workspace, &team, |member| wanted.contains(member)).await
     }
 
-    /// The name of an API key.
+    /// The name of a member, or the id.
+    pub fn member<'a>(&'a self, id: &'a MemberId) -> &'a str {
+        self.members.get(id).map_or(id.as_str(), |name| &**name)
+    }
+
+    /// The name of an API key, or the id.
     pub fn key(&self, id: ApiKeyId) -> String {
         self.keys.get(&id).map_or_else(|| id.to_string(), |name| name.to_string())
     }
@@ -53,7 +65,7 @@ impl Names {
     /// names nobody.
     pub fn who(&self, spender: &Spender) -> Option<String> {
         let Spender { operation: _, worker, member, api_key } = spender;
-        let member = member.as_ref().map(|member| self.member(member));
+        let member = member.as_ref().map(|member| self.member(member).to_owned());
         let worker = worker.as_ref().map(ToString::to_string);
         match (member, worker) {
             (Some(member), Some(worker)) => Some(format!("{member}, {worker}")),

@@ -99,7 +99,7 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     }
     let changes = changes.run(engine, workspace, call.now).await?;
     let members = charges.data.iter().filter_map(|charge| charge.details.spender.member.clone());
-    let names = Names::read(&call, workspace, members.collect()).await?;
+    let names = Names::of(&call, workspace, members.collect()).await?;
     let is_admin = visit.is_admin();
     let format = &visit.format;
     let words = &visit.words().overview;

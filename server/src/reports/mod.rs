@@ -7,6 +7,7 @@
 //! burn_rate   the average use, and how long the credit lasts (P12)
 //! forecast    the use of each day to come, from the use of the days before
 //! draws       what a charge drew from grants and what came back
+//! journal_page  a page of the journal, newest first or further on, with a filter
 //! local_time  dates and hours of a time zone
 //! ```
 //!
@@ -17,5 +18,6 @@ pub mod burn_rate;
 pub mod changes;
 pub mod draws;
 pub mod forecast;
+pub mod journal_page;
 pub mod local_time;
 pub mod usage;

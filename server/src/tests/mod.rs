@@ -36,6 +36,7 @@ mod report;
 mod self_check;
 mod serving;
 mod settings;
+mod settings_pages;
 mod streams;
 mod stripe;
 mod stripe_automatic;

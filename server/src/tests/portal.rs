@@ -85,7 +85,7 @@ async fn a_link_signs_in_once_with_the_present_role_of_the_member() {
     // A changed role counts at once.
     world.put("PATCH", "/v1/workspaces/acme/members/bob", "", r#"{"role":"admin"}"#).await;
     assert_eq!(world.browse("GET", "/portal/session", session).await.json()["role"], "admin");
-    assert!(world.browse("GET", "/portal", session).await.text.contains("all members"));
+    assert!(world.browse("GET", "/portal/team", session).await.text.contains("all members"));
 }
 
 #[tokio::test]

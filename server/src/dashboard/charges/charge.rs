@@ -73,7 +73,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let is_shown = |record: &ChargeRecord| own.is_none() || record.charge.details.spender.member == own;
     let record = found.filter(is_shown).ok_or_else(refusal::charge_not_found)?;
     let member = record.charge.details.spender.member.iter().cloned().collect();
-    let names = Names::read(&call, workspace, member).await?;
+    let names = Names::of(&call, workspace, member).await?;
     let (charge, format) = (&record.charge, &visit.format);
     let template = ChargePage {
         frame: visit.frame(Tab::Charges),
@@ -109,7 +109,7 @@ fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &For
         (words.refunded_so_far, Ok(format.both_units(state.refunded))),
         (words.outcome, Ok(outcome(state.outcome, words).to_owned())),
         (words.price_version, Ok(details.price_version.to_string())),
-        (words.member, named(member.as_ref().map(|member| names.member(member)))),
+        (words.member, named(member.as_ref().map(|member| names.member(member).to_owned()))),
         (words.worker, named(worker.as_ref().map(ToString::to_string))),
         (words.api_key, api_key.map(|key| names.key(key)).ok_or(words.no_key)),
         (words.reference, named(details.reference.as_deref().map(str::to_owned))),

@@ -142,7 +142,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
         Err(field) => (Listing { data: Vec::new(), next: None }, Some(field)),
     };
     let members = listing.data.iter().filter_map(|charge| charge.details.spender.member.clone()).collect();
-    let names = Names::read(&call, visit.workspace(), members).await?;
+    let names = Names::of(&call, visit.workspace(), members).await?;
     let parameters = FILTERS.map(|name| (name, given(query, name).unwrap_or_default()));
     let is_filtered = parameters.iter().any(|(_, value)| !value.is_empty());
     let nothing = match (&listing.next, is_filtered || given(query, CURSOR).is_some()) {

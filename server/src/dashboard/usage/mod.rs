@@ -196,7 +196,7 @@ async fn names(
     if let Named::Is(member) = &question.filter.member {
         members.insert(member.clone());
     }
-    Names::read(call, visit.workspace(), members).await
+    Names::of(call, visit.workspace(), members).await
 }
 
 /// `GET /portal/usage`.

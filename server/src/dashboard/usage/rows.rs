@@ -38,7 +38,7 @@ pub fn name_of(by: By, part: &UsageGroup, names: &Names, words: &UsageWords) -> 
     let name = match by {
         By::Operation => part.operation.as_ref().map(ToString::to_string),
         By::Worker => part.worker.as_ref().map(ToString::to_string),
-        By::Member => part.member.as_ref().map(|member| names.member(member)),
+        By::Member => part.member.as_ref().map(|member| names.member(member).to_owned()),
         By::Key => part.api_key.map(|key| names.key(key)),
     };
     name.unwrap_or_else(|| (words.without)(by.name()).to_owned())

@@ -3,15 +3,26 @@
 //!
 //! A text that a language lacks does not compile. How values are written is in `language`.
 
+mod activity;
+mod alerts;
+mod api_keys;
 mod charges;
 mod chart;
 mod frame;
+mod limits;
 mod overview;
 mod usage;
 
 pub use self::charges::ChargeWords;
+mod team;
+
+pub use self::activity::ActivityWords;
+pub use self::alerts::AlertsWords;
+pub use self::api_keys::ApiKeysWords;
 pub use self::frame::FrameWords;
+pub use self::limits::LimitsWords;
 pub use self::overview::OverviewWords;
+pub use self::team::TeamWords;
 pub use self::usage::UsageWords;
 use crate::dashboard::chart::ChartWords;
 use crate::language::Language;
@@ -29,6 +40,16 @@ pub struct Words {
     pub usage: UsageWords,
     /// The pages of charges.
     pub charges: ChargeWords,
+    /// Warnings, and who gets them.
+    pub alerts: AlertsWords,
+    /// Spending limits.
+    pub limits: LimitsWords,
+    /// Members.
+    pub team: TeamWords,
+    /// API keys.
+    pub api_keys: ApiKeysWords,
+    /// The journal.
+    pub activity: ActivityWords,
 }
 
 const ENGLISH: Words = Words {
@@ -37,6 +58,11 @@ const ENGLISH: Words = Words {
     chart: chart::ENGLISH,
     usage: usage::ENGLISH,
     charges: charges::ENGLISH,
+    alerts: alerts::ENGLISH,
+    limits: limits::ENGLISH,
+    team: team::ENGLISH,
+    api_keys: api_keys::ENGLISH,
+    activity: activity::ENGLISH,
 };
 
 const GERMAN: Words = Words {
@@ -45,6 +71,11 @@ const GERMAN: Words = Words {
     chart: chart::GERMAN,
     usage: usage::GERMAN,
     charges: charges::GERMAN,
+    alerts: alerts::GERMAN,
+    limits: limits::GERMAN,
+    team: team::GERMAN,
+    api_keys: api_keys::GERMAN,
+    activity: activity::GERMAN,
 };
 
 impl Language {

@@ -83,6 +83,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
              payments/stripe/receipts payments/stripe/subscribe",
             "reports",
             "notify/mail notify/mailer",
+            "actions",
             "api",
             "notify",
             "dashboard",

@@ -8,6 +8,7 @@
 //! startup     builds the state and the table of routes, serves, ends
 //! settings    one file and the environment, composed of the folders' own settings
 //! api         the resources of the API: routes, JSON types, handlers; OpenAPI and /docs
+//! actions     what a route of the API and a form of the dashboard both do
 //! reports     figures of use that are shown in several places
 //! dashboard   the pages for members, served under /portal: sign-in, overview
 //! jobs        the polling job
@@ -26,6 +27,7 @@
 //! `access/admit.rs`, `api/charges.rs`.
 
 mod access;
+mod actions;
 mod api;
 mod app;
 mod dashboard;

@@ -82,6 +82,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
              payments/stripe/after_error payments/stripe/charge_card payments/stripe/send_back \
              payments/stripe/receipts payments/stripe/subscribe",
             "reports",
+            "actions",
             "notify/mail notify/mailer",
             "api",
             "notify",

@@ -34,6 +34,10 @@ pub enum Tab {
     Usage,
     /// The charges.
     Charges,
+    /// Adding credits, and what was added.
+    Credits,
+    /// The plan.
+    Plan,
     /// No page of the navigation.
     None,
 }
@@ -120,6 +124,8 @@ impl<'a> Frame<'a> {
             (Tab::Overview, "/portal", self.words.overview, Role::Member),
             (Tab::Usage, "/portal/usage", self.words.usage, Role::Member),
             (Tab::Charges, "/portal/charges", self.words.charges, Role::Member),
+            (Tab::Credits, "/portal/credits", self.words.credits, Role::Admin),
+            (Tab::Plan, "/portal/plan", self.words.plan, Role::Admin),
         ];
         let is_admin = self.reader.as_ref().is_some_and(|reader| reader.is_admin);
         let open = all.into_iter().filter(|(.., role)| is_admin || *role == Role::Member);

@@ -7,6 +7,8 @@
 //!
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
+//! amounts              what people type in forms
+//! provider             pages around the payment provider
 //! frame, page          what stands around every page; headers; problems
 //! links, names         addresses and the pages of lists; names of members and API keys
 //! chart                the chart of use
@@ -14,8 +16,10 @@
 //! files                serves style, script and pictures (see `theme`)
 //! ```
 
+mod amounts;
 mod charges;
 mod chart;
+mod credits;
 mod files;
 mod frame;
 mod links;
@@ -23,6 +27,8 @@ mod mail_links;
 mod names;
 mod overview;
 mod page;
+mod plan;
+mod provider;
 mod sign_in;
 mod usage;
 mod words;
@@ -30,8 +36,19 @@ mod words;
 use crate::http::route::{Pages, Route};
 
 /// Every route of the dashboard, a slice per file.
-pub const ROUTES: &[&[Route]] =
-    &[files::ROUTES, sign_in::ROUTES, overview::ROUTES, usage::ROUTES, charges::ROUTES, mail_links::ROUTES];
+pub const ROUTES: &[&[Route]] = &[
+    files::ROUTES,
+    sign_in::ROUTES,
+    overview::ROUTES,
+    usage::ROUTES,
+    charges::ROUTES,
+    credits::ROUTES,
+    credits::automatic::ROUTES,
+    credits::top_up::ROUTES,
+    plan::ROUTES,
+    plan::forms::ROUTES,
+    mail_links::ROUTES,
+];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {

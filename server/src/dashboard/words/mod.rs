@@ -5,13 +5,19 @@
 
 mod charges;
 mod chart;
+mod credits;
 mod frame;
 mod overview;
+mod plan;
+mod top_up;
 mod usage;
 
 pub use self::charges::ChargeWords;
+pub use self::credits::{AutomaticWords, CreditsWords, HistoryWords};
 pub use self::frame::FrameWords;
 pub use self::overview::OverviewWords;
+pub use self::plan::PlanWords;
+pub use self::top_up::TopUpWords;
 pub use self::usage::UsageWords;
 use crate::dashboard::chart::ChartWords;
 use crate::language::Language;
@@ -29,6 +35,12 @@ pub struct Words {
     pub usage: UsageWords,
     /// The pages of charges.
     pub charges: ChargeWords,
+    /// The page about credits.
+    pub credits: CreditsWords,
+    /// The page about one top-up.
+    pub top_up: TopUpWords,
+    /// The page about the plan.
+    pub plan: PlanWords,
 }
 
 const ENGLISH: Words = Words {
@@ -37,6 +49,9 @@ const ENGLISH: Words = Words {
     chart: chart::ENGLISH,
     usage: usage::ENGLISH,
     charges: charges::ENGLISH,
+    credits: credits::ENGLISH,
+    top_up: top_up::ENGLISH,
+    plan: plan::ENGLISH,
 };
 
 const GERMAN: Words = Words {
@@ -45,6 +60,9 @@ const GERMAN: Words = Words {
     chart: chart::GERMAN,
     usage: usage::GERMAN,
     charges: charges::GERMAN,
+    credits: credits::GERMAN,
+    top_up: top_up::GERMAN,
+    plan: plan::GERMAN,
 };
 
 impl Language {

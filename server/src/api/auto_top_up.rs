@@ -7,15 +7,13 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::Manage;
-use tollkeeper_ledger::{
-    AutoTopUp, AutoTopUpCommand, AutoTopUpState, Command, Micros, PaymentCommand, StopReason, WorkspaceId,
-};
+use tollkeeper_ledger::{Micros, WorkspaceId};
 use utoipa::ToSchema;
 
 use crate::access::Rule::Workspace;
-use crate::http::call::{Call, existing, json, no_content};
+use crate::actions::auto_top_up::{self, Buys, Known, Rule};
+use crate::http::call::{Call, json, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
 use crate::wire::ReadError;
@@ -141,44 +139,36 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
     let threshold = amount(THRESHOLD, threshold, threshold_usd)?;
     let cents = whole_cents("amount_usd", amount_usd)?;
     let monthly_cap_cents = whole_cents("monthly_cap_usd", monthly_cap_usd)?;
-    let allowed = call.app.payments.top_up_bounds;
-    let set = AutoTopUpCommand::Set { threshold, cents, monthly_cap_cents, allowed };
-    for command in [set, AutoTopUpCommand::OpenIfLow] {
-        call.run(&workspace, None, Command::Payment(PaymentCommand::AutoTopUp(command))).await?;
-    }
+    auto_top_up::set(&call, &workspace, Rule { threshold, cents, monthly_cap_cents }).await?;
     respond(&call, &workspace).await
 }
 
 /// `DELETE /v1/workspaces/{workspace}/auto-top-up`.
 async fn stop(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let stop = AutoTopUpCommand::Stop { why: StopReason::Requested };
-    call.run(&workspace, None, Command::Payment(PaymentCommand::AutoTopUp(stop))).await?;
+    auto_top_up::stop(&call, &workspace).await?;
     Ok(no_content())
 }
 
 /// The response with the current rule.
 async fn respond(call: &Call, workspace: &WorkspaceId) -> Result<Response, Problem> {
-    let engine = call.app.engine();
-    let payments = existing(workspace, engine.payments(workspace).await?)?;
-    let (_, windows) = existing(workspace, engine.limits(workspace, call.now).await?)?;
-    let rule = payments.auto_top_up.as_ref().ok_or_else(|| {
+    let known = auto_top_up::find(call, workspace).await?.ok_or_else(|| {
         Problem::new(Code::AutoTopUpNotFound, "Automatic top-ups were never set for this workspace.")
     })?;
-    let AutoTopUp { threshold, cents, monthly_cap_cents, state, soft_declines: _ } = rule;
-    let (state, paused_until, stopped_reason) = match state {
-        AutoTopUpState::Stopped { why } => ("stopped", None, Some(why.as_str())),
-        AutoTopUpState::Paused { until } if !rule.is_ready(call.now) => ("paused", Some(Time(*until)), None),
-        // A pause that is over ends with the next top-up.
-        AutoTopUpState::Paused { .. } | AutoTopUpState::Active => ("active", None, None),
+    let Known { rule, buys, bought_this_month_cents } = known;
+    let Rule { threshold, cents, monthly_cap_cents } = rule;
+    let (state, paused_until, stopped_reason) = match buys {
+        Buys::Active => ("active", None, None),
+        Buys::Paused(until) => ("paused", Some(Time(until)), None),
+        Buys::Stopped(why) => ("stopped", None, Some(why.as_str())),
     };
     let usd = |cents| Usd(Micros::from_cents(cents));
     let shown = AutoTopUpJson {
         threshold: threshold.get(),
-        threshold_usd: Usd(*threshold),
-        amount_usd: usd(*cents),
-        monthly_cap_usd: usd(*monthly_cap_cents),
-        bought_this_month_usd: usd(payments.automatic_cents(windows.month)),
+        threshold_usd: Usd(threshold),
+        amount_usd: usd(cents),
+        monthly_cap_usd: usd(monthly_cap_cents),
+        bought_this_month_usd: usd(bought_this_month_cents),
         state,
         paused_until,
         stopped_reason,

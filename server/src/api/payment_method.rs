@@ -6,15 +6,14 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::Manage;
-use tollkeeper_ledger::{Card, CardCommand, Command, PaymentCommand, WorkspaceId};
+use tollkeeper_ledger::{Card, WorkspaceId};
 use utoipa::ToSchema;
 
 use crate::access::Rule::Workspace;
+use crate::actions::cards;
 use crate::http::call::{Call, existing, json, no_content};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
-use crate::payments::stripe::customer::Payer;
-use crate::payments::stripe::observe::NotObserved;
 use crate::wire::read::{WebUrl, maybe_word};
 
 /// The routes.
@@ -137,65 +136,33 @@ async fn get(call: Call) -> Result<Response, Problem> {
 /// `DELETE /v1/workspaces/{workspace}/payment-method`.
 async fn remove(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
-    // First at Stripe: a late event about a card that is still there would save it again.
-    if let (Some(stripe), Some(card)) = (&call.app.stripe, &payments.card) {
-        let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
-        payer.remove_card(&card.id).await.map_err(unavailable)?;
-    }
-    // The card that was read: another one may have been saved meanwhile. No card has an empty id.
-    let id = payments.card.as_ref().map_or("", |card| &card.id).into();
-    let command = Command::Payment(PaymentCommand::Card(CardCommand::RemoveCard { id: Some(id) }));
-    call.run(&workspace, None, command).await?;
+    cards::remove(&call, &workspace).await?;
     Ok(no_content())
 }
 
 /// `POST /v1/workspaces/{workspace}/payment-method`.
 async fn card_page(mut call: Call) -> Result<Response, Problem> {
     let (workspace, back) = asked(&mut call).await?;
-    let stripe = call.app.stripe.as_ref().ok_or_else(no_such_page)?;
-    let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
-    let url = payer.card_page(&return_url(&call, &workspace, back)).await.map_err(unavailable)?;
-    let url = url.ok_or_else(|| unavailable(NotObserved::Missing))?;
+    let url = cards::card_page(&call, &workspace, &back).await?;
     Ok(json(StatusCode::OK, PAGE_BYTES, &PageJson { url: &url }))
 }
 
 /// `POST /v1/workspaces/{workspace}/billing-portal`.
 async fn billing_portal(mut call: Call) -> Result<Response, Problem> {
     let (workspace, back) = asked(&mut call).await?;
-    let stripe = call.app.stripe.as_ref().ok_or_else(no_such_page)?;
-    let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
-    let url = payer.billing_portal(&return_url(&call, &workspace, back)).await.map_err(unavailable)?;
+    let url = cards::billing_portal(&call, &workspace, &back).await?;
     Ok(json(StatusCode::OK, PAGE_BYTES, &PageJson { url: &url }))
 }
 
 /// The workspace for which a page is asked, and where its payer comes back.
-async fn asked(call: &mut Call) -> Result<(WorkspaceId, Option<WebUrl>), Problem> {
+async fn asked(call: &mut Call) -> Result<(WorkspaceId, String), Problem> {
     let workspace = call.workspace()?;
-    let PageIn { return_url } = call.optional_json().await?;
-    existing(&workspace, call.app.engine().payments(&workspace).await?)?;
-    Ok((workspace, return_url))
-}
-
-fn no_such_page() -> Problem {
-    Problem::new(Code::NotFound, "The payment provider `manual` has no pages.")
+    let PageIn { return_url: asked } = call.optional_json().await?;
+    let back = return_url(call, &workspace, asked);
+    Ok((workspace, back))
 }
 
 /// Where a payer comes back: as the request says, else where credit is added, else the portal.
 pub(super) fn return_url(call: &Call, workspace: &WorkspaceId, asked: Option<WebUrl>) -> String {
-    let asked = asked.map(|WebUrl(url)| url.into());
-    asked
-        .or_else(|| call.app.add_credits_url(workspace))
-        .unwrap_or_else(|| format!("{}/portal", call.origin()))
-}
-
-/// The payment provider gave no answer that can be used.
-pub(super) fn unavailable(why: NotObserved) -> Problem {
-    if let NotObserved::Store(error) = why {
-        return error.into();
-    }
-    tracing::warn!(%why, "a call to the payment provider brought nothing");
-    let detail =
-        "The payment provider gave no answer that can be used. Send the same request again in a moment.";
-    Problem::new(Code::PaymentProviderUnavailable, detail)
+    asked.map_or_else(|| cards::billing_url(call, workspace), |WebUrl(url)| url.into())
 }

@@ -3,29 +3,23 @@
 //! the first period is paid on a page of Stripe's, which collects the others, and says what was
 //! paid. What is to be is written first, then placed at Stripe; a job does that too.
 
-use std::time::Duration;
-
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
 use tollkeeper_ledger::{
-    Command, Micros, PaymentCommand, PlanId, Preview, Provider, Subscription, SubscriptionCommand,
-    SubscriptionId, SubscriptionStatus, Upgrade, WorkspaceId,
+    Micros, PlanId, Preview, Subscription, SubscriptionCommand, SubscriptionId, Upgrade, WorkspaceId,
 };
 use utoipa::ToSchema;
 
-use super::payment_method::{return_url, unavailable};
 use crate::access::Rule::{Platform, Workspace};
+use crate::actions::cards::billing_url;
+use crate::actions::subscriptions::{self, due};
 use crate::http::call::{Call, existing, json, mark_replayed};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::subscription_not_found;
 use crate::http::route::{Route, of};
-use crate::payments::stripe::customer::Payer;
-use crate::payments::stripe::observe::NotObserved;
-use crate::payments::stripe::provider::Stripe;
-use crate::payments::subscriptions::catch_up;
 use crate::wire::read::word;
 use crate::wire::write::{Text, Time, Usd};
 
@@ -122,9 +116,6 @@ const CANCELED: &str = r#"{"id": "sub_01991234-5678-7abc-bfff-0123456789ab", "wo
     "next_plan": null, "change": null, "cancels_at": "2026-12-23T15:04:05.678Z",
     "started_at": "2026-11-23T15:04:05.678Z", "ended_at": null, "due_usd": "0.00",
     "payment": {"provider": "manual"}}"#;
-
-/// How long a request waits for all its calls at Stripe together.
-const CALLS_TIME: Duration = Duration::from_secs(15);
 
 /// About the size of a subscription in JSON, with instructions.
 const SUBSCRIPTION_BYTES: usize = 768;
@@ -269,14 +260,7 @@ impl<'a> SubscriptionJson<'a> {
         } = subscription;
         let provider = collected.as_deref().map_or("manual", |collected| collected.provider.as_str());
         let status = subscription.status();
-        let due = match status {
-            SubscriptionStatus::Pending | SubscriptionStatus::PastDue => {
-                next_plan.as_ref().unwrap_or(plan).price()
-            }
-            SubscriptionStatus::Active | SubscriptionStatus::Canceled | SubscriptionStatus::Ended => {
-                Micros::ZERO
-            }
-        };
+        let due = due(subscription);
         let waits = collected.is_none() && (due > Micros::ZERO || upgrade.is_some());
         SubscriptionJson {
             id: Text(*id),
@@ -314,8 +298,7 @@ impl<'a> ChangeJson<'a> {
 /// `GET /v1/workspaces/{workspace}/subscription`.
 async fn get(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    bring_up_to_date(&call, &workspace).await?;
-    let url = recent_page(&call, &workspace).await?;
+    let (_, url) = subscriptions::look(&call, &workspace, &billing_url(&call, &workspace)).await?;
     show(&call, &workspace, url.as_deref()).await
 }
 
@@ -323,38 +306,15 @@ async fn get(call: Call) -> Result<Response, Problem> {
 async fn put(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let SubscriptionIn { plan } = call.json().await?;
-    bring_up_to_date(&call, &workspace).await?;
-    let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
-    let platform = call.app.engine().platform();
-    let terms = platform.plans.newest().find(&plan);
-    let waits = payments.subscription.as_deref().filter(|last| last.anchor.is_none());
-    if waits.is_some_and(|last| terms.is_some_and(|terms| *terms != last.plan)) {
-        close_page(&call, &workspace).await?;
-    }
-    settle_change(&call, &workspace).await.map_err(unavailable)?;
-    tell_provider(&call, &workspace).await;
-    let collected_by = call.app.stripe.as_ref().map(|_| Provider::Stripe);
-    run(&call, &workspace, SubscriptionCommand::StartOrChange { plan, collected_by }).await?;
-    // A free plan grants its first month at once.
-    bring_up_to_date(&call, &workspace).await?;
-    tell_provider(&call, &workspace).await;
-    let url = page(&call, &workspace).await.map_err(unavailable)?;
-    if let Some((stripe, id)) = waiting(&call, &workspace).await? {
-        stripe.plan_pages().forget(id);
-    }
+    let return_url = billing_url(&call, &workspace);
+    let url = subscriptions::start_or_change(&call, &workspace, plan, &return_url).await?;
     show(&call, &workspace, url.as_deref()).await
 }
 
 /// `DELETE /v1/workspaces/{workspace}/subscription`.
 async fn cancel(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    close_page(&call, &workspace).await?;
-    // A plan can be canceled also if Stripe does not answer.
-    if let Err(why) = settle_change(&call, &workspace).await {
-        tracing::warn!(%workspace, %why, "a plan is canceled while a change of it waits");
-    }
-    run(&call, &workspace, SubscriptionCommand::Cancel).await?;
-    tell_provider(&call, &workspace).await;
+    subscriptions::cancel(&call, &workspace).await?;
     show(&call, &workspace, None).await
 }
 
@@ -365,7 +325,8 @@ async fn confirm(mut call: Call) -> Result<Response, Problem> {
     let ConfirmIn { change } = call.optional_json().await?;
     // The payment has the name of the request, so that a repeated request pays for one period.
     let payment = format!("manual:{}", key.as_str()).into();
-    let is_replayed = run(&call, &workspace, SubscriptionCommand::Confirm { change, payment }).await?;
+    let confirm = SubscriptionCommand::Confirm { change, payment };
+    let is_replayed = subscriptions::run(&call, &workspace, confirm).await?;
     let mut response = show(&call, &workspace, None).await?;
     mark_replayed(&mut response, is_replayed);
     Ok(response)
@@ -375,12 +336,8 @@ async fn confirm(mut call: Call) -> Result<Response, Problem> {
 async fn preview(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let SubscriptionIn { plan } = call.json().await?;
-    bring_up_to_date(&call, &workspace).await?;
-    let engine = call.app.engine();
-    let payments = existing(&workspace, engine.payments(&workspace).await?)?;
-    let preview = tollkeeper_ledger::preview(&payments, &engine.platform().plans, &plan, call.now);
     let Preview { due_cents, credits_now, credits_per_month, from } =
-        preview.map_err(|refused| call.refused(&workspace, refused))?;
+        subscriptions::preview(&call, &workspace, &plan).await?;
     let preview = PreviewJson {
         due_now_usd: Usd(Micros::from_cents(due_cents)),
         credits_now: credits_now.get(),
@@ -390,99 +347,6 @@ async fn preview(mut call: Call) -> Result<Response, Problem> {
         from: Time(from),
     };
     Ok(json(StatusCode::OK, 256, &preview))
-}
-
-/// Runs a command on a subscription that is up to date. Returns whether it was repeated.
-async fn run(call: &Call, workspace: &WorkspaceId, command: SubscriptionCommand) -> Result<bool, Problem> {
-    bring_up_to_date(call, workspace).await?;
-    let command = Command::Payment(PaymentCommand::Subscription(command));
-    Ok(call.run(workspace, None, command).await?.replayed)
-}
-
-/// Writes what the time makes true of the subscription, unless the timers are held.
-async fn bring_up_to_date(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem> {
-    if !call.app.clock_watch.holds_timers() {
-        // A step that is refused stays due, and the job reports it.
-        drop(catch_up(call.app.engine(), workspace, call.app.payments.plans_renew, call.now).await?);
-    }
-    Ok(())
-}
-
-/// The subscription that waits for its first payment at Stripe.
-async fn waiting<'a>(
-    call: &'a Call,
-    workspace: &WorkspaceId,
-) -> Result<Option<(&'a Stripe, SubscriptionId)>, Problem> {
-    let payments = call.app.engine().payments(workspace).await?;
-    let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
-    let waits =
-        |last: &&Subscription| last.status() == SubscriptionStatus::Pending && last.collected.is_some();
-    Ok(call.app.stripe.as_ref().zip(last.filter(waits).map(|last| last.id)))
-}
-
-/// The page on which the first period is paid at Stripe, which is asked at most every few seconds.
-/// Without an answer of Stripe what is known here is shown.
-async fn recent_page(call: &Call, workspace: &WorkspaceId) -> Result<Option<String>, Problem> {
-    let Some((stripe, id)) = waiting(call, workspace).await? else { return Ok(None) };
-    let asked = async {
-        page(call, workspace).await.unwrap_or_else(|why| {
-            tracing::warn!(%workspace, %why, "a subscription is shown without its page");
-            None
-        })
-    };
-    Ok(stripe.plan_pages().once(id, call.now, asked).await)
-}
-
-/// The page on which the first period is paid at Stripe.
-async fn page(call: &Call, workspace: &WorkspaceId) -> Result<Option<String>, NotObserved> {
-    let Some(stripe) = &call.app.stripe else { return Ok(None) };
-    let payer = Payer::new(&call.app, stripe, workspace)?;
-    in_time(payer.subscription_page(&return_url(call, workspace, None))).await
-}
-
-/// Closes the page of a subscription that waits, so that it cannot be paid any more.
-///
-/// # Errors
-/// Stripe does not say whether the page can be paid.
-async fn close_page(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem> {
-    let Some(stripe) = &call.app.stripe else { return Ok(()) };
-    let payer = Payer::new(&call.app, stripe, workspace).map_err(unavailable)?;
-    in_time(payer.close_subscription_page()).await.map_err(unavailable)
-}
-
-/// Asks Stripe for the change that waits, and what became of it, before another one takes its
-/// place: one that was paid unheard would bring nothing.
-///
-/// # Errors
-/// Stripe does not say.
-async fn settle_change(call: &Call, workspace: &WorkspaceId) -> Result<(), NotObserved> {
-    let payments = call.app.engine().payments(workspace).await?;
-    let last = payments.as_deref().and_then(|payments| payments.subscription.as_deref());
-    let waits = last.is_some_and(|last| last.upgrade.is_some() && last.collected.is_some());
-    let Some(stripe) = call.app.stripe.as_ref().filter(|_| waits) else { return Ok(()) };
-    let payer = Payer::new(&call.app, stripe, workspace)?;
-    in_time(async {
-        payer.place_subscription().await?;
-        payer.look_at_subscription().await
-    })
-    .await
-}
-
-/// What comes of calls at Stripe. They may be ended at any point, and are made again.
-///
-/// # Errors
-/// Those of the calls, and `Unanswered` if they take too long for a request.
-async fn in_time<T>(calls: impl Future<Output = Result<T, NotObserved>>) -> Result<T, NotObserved> {
-    tokio::time::timeout(CALLS_TIME, calls).await.unwrap_or(Err(NotObserved::Unanswered))
-}
-
-/// Tells the provider at once what it is to know. If it does not answer, the job does so later.
-async fn tell_provider(call: &Call, workspace: &WorkspaceId) {
-    let Some(stripe) = &call.app.stripe else { return };
-    let placed = async { Payer::new(&call.app, stripe, workspace)?.place_subscription().await };
-    if let Err(why) = in_time(placed).await {
-        tracing::warn!(%workspace, %why, "a subscription is placed at Stripe later");
-    }
 }
 
 async fn show(call: &Call, workspace: &WorkspaceId, url: Option<&str>) -> Result<Response, Problem> {

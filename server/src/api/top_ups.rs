@@ -2,30 +2,24 @@
 //! the money came in; with Stripe the payer pays on a page of Stripe's. Only then the credit is
 //! granted.
 
-use std::sync::Arc;
-
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Output, Reads};
 use tollkeeper_ledger::Scope::Manage;
 use tollkeeper_ledger::{
-    Command, GrantId, Micros, PaymentCommand, Payments, Provider, TopUp, TopUpFailure, TopUpId, TopUpStatus,
-    TopUpWay, WorkspaceId,
+    Command, GrantId, Micros, PaymentCommand, Provider, TopUp, TopUpFailure, TopUpId, TopUpStatus, TopUpWay,
+    WorkspaceId,
 };
 use utoipa::ToSchema;
 
 use super::PAGE;
-use super::payment_method::{return_url, unavailable};
+use super::payment_method::return_url;
 use crate::access::Rule::{Platform, Workspace};
-use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
+use crate::actions::top_ups::{self, Known};
+use crate::http::call::{Call, json, mark_replayed};
 use crate::http::problem::{Code, Problem};
-use crate::http::refusal::top_up_not_found;
 use crate::http::route::{Route, list_of, of};
 use crate::payments::settings::PaymentSettings;
-use crate::payments::stripe::customer::Payer;
-use crate::payments::stripe::place::{self, NotPlaced};
-use crate::payments::stripe::receipts;
 use crate::wire::ReadError;
 use crate::wire::page::{ListJson, newest_first};
 use crate::wire::read::{Dollars, WebUrl, maybe_word, word};
@@ -226,44 +220,25 @@ async fn open(mut call: Call) -> Result<Response, Problem> {
     let TopUpIn { amount_usd: Dollars(amount), return_url: back } = call.json().await?;
     let cents = amount.whole_cents();
     let cents = cents.ok_or_else(|| ReadError::field("amount_usd", "must be a number of whole cents"))?;
-    // A repeated request gets its first answer, also if the settings allow its amount no more. So
-    // the ledger compares the amount, after it looked for the first answer.
-    let allowed = call.app.payments.top_up_bounds;
-    let way = if call.app.stripe.is_some() { TopUpWay::Checkout } else { TopUpWay::Manual };
-    let command = Command::Payment(PaymentCommand::OpenTopUp { cents, way, allowed });
-    let answer = call.run(&workspace, Some(key), command).await?;
-    let Output::TopUp(top_up) = &answer.output else { return Err(wrong_output("a top-up")) };
-    let mut response = match &call.app.stripe {
-        None => respond(StatusCode::CREATED, &call, &workspace, top_up, Addresses::default()),
-        Some(stripe) => {
-            let payer = Payer::new(&call.app, stripe, &workspace).map_err(unavailable)?;
-            let url = payer.page(top_up.id, &return_url(&call, &workspace, back)).await;
-            let url = url.map_err(not_placed)?;
-            let payments = payments(&call, &workspace).await?;
-            let top_up = payments.top_up(top_up.id).ok_or_else(top_up_not_found)?;
-            let addresses = Addresses { checkout_url: url.as_deref(), receipt_url: None };
-            respond(StatusCode::CREATED, &call, &workspace, top_up, addresses)
-        }
+    let (opened, is_replayed) = top_ups::open(&call, &workspace, key, cents).await?;
+    let mut response = if call.app.stripe.is_some() {
+        let back = return_url(&call, &workspace, back);
+        let url = top_ups::checkout_page(&call, &workspace, opened.id, &back).await?;
+        let top_up = top_ups::find(&call, &workspace, opened.id).await?;
+        let addresses = Addresses { checkout_url: url.as_deref(), receipt_url: None };
+        respond(StatusCode::CREATED, &call, &workspace, &top_up, addresses)
+    } else {
+        respond(StatusCode::CREATED, &call, &workspace, &opened, Addresses::default())
     };
-    mark_replayed(&mut response, answer.replayed);
+    mark_replayed(&mut response, is_replayed);
     Ok(response)
-}
-
-fn not_placed(why: NotPlaced) -> Problem {
-    match why {
-        NotPlaced::Later(why) => unavailable(why),
-        NotPlaced::OtherReturnUrl => {
-            let detail = "The key was used for the same top-up with another `return_url`.";
-            Problem::new(Code::IdempotencyKeyReused, detail).with("field", "return_url")
-        }
-    }
 }
 
 /// `GET /v1/workspaces/{workspace}/top-ups`.
 async fn list(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let page = call.query().page()?;
-    let payments = payments(&call, &workspace).await?;
+    let payments = top_ups::payments(&call, &workspace).await?;
     let listing = newest_first(&payments.top_ups, |top_up| top_up.opened_at, &page)?;
     let settings = &call.app.payments;
     let none = Addresses::default();
@@ -290,25 +265,9 @@ async fn confirm(call: Call) -> Result<Response, Problem> {
 }
 
 async fn find(call: &Call, workspace: &WorkspaceId, id: TopUpId) -> Result<Response, Problem> {
-    let known = payments(call, workspace).await?;
-    let top_up = known.top_up(id).ok_or_else(top_up_not_found)?;
-    let Some(stripe) = &call.app.stripe else {
-        return Ok(respond(StatusCode::OK, call, workspace, top_up, Addresses::default()));
-    };
-    if top_up.status != TopUpStatus::Pending || top_up.way != TopUpWay::Checkout {
-        let receipt = receipts::ask(&call.app, stripe, top_up).await;
-        let addresses = Addresses { receipt_url: receipt.as_deref(), checkout_url: None };
-        return Ok(respond(StatusCode::OK, call, workspace, top_up, addresses));
-    }
-    let url = place::ask(&call.app, stripe, top_up).await;
-    let known = payments(call, workspace).await?;
-    let top_up = known.top_up(id).ok_or_else(top_up_not_found)?;
-    let addresses = Addresses { checkout_url: url.as_deref(), receipt_url: None };
-    Ok(respond(StatusCode::OK, call, workspace, top_up, addresses))
-}
-
-async fn payments(call: &Call, workspace: &WorkspaceId) -> Result<Arc<Payments>, Problem> {
-    existing(workspace, call.app.engine().payments(workspace).await?)
+    let Known { top_up, checkout_url, receipt_url } = top_ups::look(call, workspace, id).await?;
+    let addresses = Addresses { checkout_url: checkout_url.as_deref(), receipt_url: receipt_url.as_deref() };
+    Ok(respond(StatusCode::OK, call, workspace, &top_up, addresses))
 }
 
 fn respond(

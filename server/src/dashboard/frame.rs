@@ -44,6 +44,10 @@ pub enum Tab {
     ApiKeys,
     /// The journal.
     Activity,
+    /// Adding credits, and what was added.
+    Credits,
+    /// The plan.
+    Plan,
     /// No page of the navigation.
     None,
 }
@@ -130,6 +134,8 @@ impl<'a> Frame<'a> {
             (Tab::Overview, "/portal", self.words.overview, Role::Member),
             (Tab::Usage, "/portal/usage", self.words.usage, Role::Member),
             (Tab::Charges, "/portal/charges", self.words.charges, Role::Member),
+            (Tab::Credits, "/portal/credits", self.words.credits, Role::Admin),
+            (Tab::Plan, "/portal/plan", self.words.plan, Role::Admin),
             (Tab::Alerts, "/portal/alerts", self.words.alerts, Role::Member),
             (Tab::Limits, "/portal/limits", self.words.limits, Role::Member),
             (Tab::Team, "/portal/team", self.words.team, Role::Admin),

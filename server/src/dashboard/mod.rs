@@ -8,6 +8,8 @@
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
 //! fields               the fields of forms
+//! amounts              what people type in forms
+//! provider             pages around the payment provider
 //! frame, page          what stands around every page; headers; problems
 //! links, names         addresses and the pages of lists; names of members and API keys
 //! chart                the chart of use
@@ -17,9 +19,11 @@
 
 mod activity;
 mod alerts;
+mod amounts;
 mod api_keys;
 mod charges;
 mod chart;
+mod credits;
 mod fields;
 mod files;
 mod frame;
@@ -29,6 +33,8 @@ mod mail_links;
 mod names;
 mod overview;
 mod page;
+mod plan;
+mod provider;
 mod sign_in;
 mod team;
 mod usage;
@@ -48,6 +54,11 @@ pub const ROUTES: &[&[Route]] = &[
     team::ROUTES,
     api_keys::ROUTES,
     activity::ROUTES,
+    credits::ROUTES,
+    credits::automatic::ROUTES,
+    credits::top_up::ROUTES,
+    plan::ROUTES,
+    plan::forms::ROUTES,
     mail_links::ROUTES,
 ];
 

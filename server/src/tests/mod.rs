@@ -13,6 +13,8 @@ mod clock;
 mod conventions;
 mod credit;
 mod dashboard_charges;
+mod dashboard_credits;
+mod dashboard_plan;
 mod dashboard_usage;
 mod deliveries;
 mod description;

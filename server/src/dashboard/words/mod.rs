@@ -8,21 +8,26 @@ mod alerts;
 mod api_keys;
 mod charges;
 mod chart;
+mod credits;
 mod frame;
 mod limits;
 mod overview;
-mod usage;
-
-pub use self::charges::ChargeWords;
+mod plan;
 mod team;
+mod top_up;
+mod usage;
 
 pub use self::activity::ActivityWords;
 pub use self::alerts::AlertsWords;
 pub use self::api_keys::ApiKeysWords;
+pub use self::charges::ChargeWords;
+pub use self::credits::{AutomaticWords, CreditsWords, HistoryWords};
 pub use self::frame::FrameWords;
 pub use self::limits::LimitsWords;
 pub use self::overview::OverviewWords;
+pub use self::plan::PlanWords;
 pub use self::team::TeamWords;
+pub use self::top_up::TopUpWords;
 pub use self::usage::UsageWords;
 use crate::dashboard::chart::ChartWords;
 use crate::language::Language;
@@ -50,6 +55,12 @@ pub struct Words {
     pub api_keys: ApiKeysWords,
     /// The journal.
     pub activity: ActivityWords,
+    /// The page about credits.
+    pub credits: CreditsWords,
+    /// The page about one top-up.
+    pub top_up: TopUpWords,
+    /// The page about the plan.
+    pub plan: PlanWords,
 }
 
 const ENGLISH: Words = Words {
@@ -63,6 +74,9 @@ const ENGLISH: Words = Words {
     team: team::ENGLISH,
     api_keys: api_keys::ENGLISH,
     activity: activity::ENGLISH,
+    credits: credits::ENGLISH,
+    top_up: top_up::ENGLISH,
+    plan: plan::ENGLISH,
 };
 
 const GERMAN: Words = Words {
@@ -76,6 +90,9 @@ const GERMAN: Words = Words {
     team: team::GERMAN,
     api_keys: api_keys::GERMAN,
     activity: activity::GERMAN,
+    credits: credits::GERMAN,
+    top_up: top_up::GERMAN,
+    plan: plan::GERMAN,
 };
 
 impl Language {

@@ -70,6 +70,10 @@ struct Overview<'a> {
     rows: Vec<ChargeRow>,
     charge_words: &'static ChargeWords,
     plan: PlanLine,
+    /// Whether the workspace never had credit.
+    needs_credits: bool,
+    /// Whether it has no API key.
+    needs_key: bool,
     /// A command that makes the first charge; `None` once there is a charge.
     first_charge: Option<String>,
 }
@@ -131,6 +135,8 @@ async fn overview(call: Call) -> Result<Response, Problem> {
             .collect(),
         charge_words,
         plan: PlanLine::of(&payments, format, words),
+        needs_credits: visit.balance.available == Micros::ZERO,
+        needs_key: call.team(workspace).await?.keys.is_empty(),
         first_charge: is_first_run.then(|| parts::first_charge(&call, workspace)),
     };
     Ok(page(StatusCode::OK, &overview))

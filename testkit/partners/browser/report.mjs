@@ -1,0 +1,25 @@
+// Problems that flows found, and how they are printed: a problem once, with the looks that show it.
+
+export class Report {
+    #found = new Map();
+
+    add({ page, session, look, problem }) {
+        const pages = this.#found.get(page) ?? this.#found.set(page, new Map()).get(page);
+        const looks = pages.get(problem) ?? pages.set(problem, new Set()).get(problem);
+        looks.add(`${look}, ${session}`);
+    }
+
+    get count() {
+        return [...this.#found.values()].reduce((sum, problems) => sum + problems.size, 0);
+    }
+
+    print() {
+        for (const [page, problems] of this.#found) {
+            console.log(`\n${page}`);
+            for (const [problem, looks] of problems) {
+                const [first, ...others] = looks;
+                console.log(`  ${problem}\n      at ${first}${others.length ? `, and ${others.length} others` : ""}`);
+            }
+        }
+    }
+}

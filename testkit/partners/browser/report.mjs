@@ -9,8 +9,8 @@ export class Report {
         looks.add(`${look}, ${session}`);
     }
 
-    get count() {
-        return [...this.#found.values()].reduce((sum, problems) => sum + problems.size, 0);
+    problems() {
+        return [...this.#found.values()].flatMap((problems) => [...problems.keys()]);
     }
 
     print() {

@@ -49,8 +49,9 @@ const lanes = Array.from({ length: AT_ONCE }, async () => {
 await Promise.all(lanes);
 await started.browser.close();
 report.print();
-if (failed || report.count) {
-    console.log(`\nbrowser: ${failed} of ${names.length} flows failed, ${report.count} problems of pages`);
+const problems = report.problems().length;
+if (failed || problems) {
+    console.log(`\nbrowser: ${failed} of ${names.length} flows failed, ${problems} problems of pages`);
     process.exit(1);
 }
 console.log(`browser: ${names.length} flows, no problem of a page`);

@@ -151,7 +151,8 @@ globalThis.tollkeeperChecks = (() => {
         const hit = document.elementFromPoint(
             Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1),
             Math.min(Math.max(box.top + box.height / 2, 0), innerHeight - 1));
-        const isCovered = !hit || !showers(element).some((part) => part.contains(hit) || hit.contains(part));
+        const parts = showers(element).filter((part) => part !== element.parentElement);
+        const isCovered = !hit || !parts.some((part) => part.contains(hit) || hit.contains(part));
         const isChanged = index >= 0 && showers(element).some((part, at) => look(part) !== stops[index].looks[at]);
         return { index, name: describe(element), isInside, isCovered, isChanged, isScroller: isScroller(element),
             isInMain: Boolean(element.closest("main")), href: element.getAttribute("href") };
@@ -173,6 +174,13 @@ globalThis.tollkeeperChecks = (() => {
         }));
     }
 
+    function texts(root) {
+        const walker = root.ownerDocument.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+        const found = [];
+        while (walker.nextNode()) found.push(walker.currentNode.data);
+        return found;
+    }
+
     // What the source of a page has and must not have, and the reverse.
     function source(html) {
         const page = new DOMParser().parseFromString(html, "text/html");
@@ -189,6 +197,8 @@ globalThis.tollkeeperChecks = (() => {
             const handler = element.getAttributeNames().find((name) => name.startsWith("on"));
             if (handler) found.push(`inline script: ${handler} of ${element.localName}`);
         }
+        const broken = texts(page.body).find((one) => /\b(NaN|undefined|None)\b|Some\(|\{\{|\}\}|\[object /.test(one));
+        if (broken) found.push(`a text that no person wrote: ${broken.trim()}`);
         if (!page.documentElement.lang) found.push("no language");
         if (!page.title.trim()) found.push("no title");
         if (page.querySelectorAll("h1").length !== 1) found.push(`${page.querySelectorAll("h1").length} elements h1, not one`);

@@ -113,8 +113,10 @@ globalThis.tollkeeperChecks = (() => {
     };
 
     // The element and what may show its focus: a label around a check box, the text beside it.
-    const showers = (element) =>
-        [element, element.parentElement, element.nextElementSibling, element.closest("label")].filter(Boolean);
+    function showers(element) {
+        const beside = element.localName === "input" ? element.nextElementSibling : null;
+        return [element, element.parentElement, beside, element.closest("label")].filter(Boolean);
+    }
 
     let stops = [];
 

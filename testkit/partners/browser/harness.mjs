@@ -8,8 +8,9 @@
 // The browser is Debian's `chromium`, or the program that CHROMIUM names.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 
 import { checkAccessibility } from "./checks/accessibility.mjs";
 import { checkKeyboard } from "./checks/keyboard.mjs";
@@ -28,11 +29,19 @@ const IN_PAGE = readFileSync(new URL("checks/in_page.js", import.meta.url), "utf
 export const lookName = ({ script = true, width = DESKTOP, scheme = "light" }) =>
     `${width} ${scheme}${script ? "" : " without script"}`;
 
+// The path of the browser.
+function chromium() {
+    const name = process.env.CHROMIUM ?? "chromium";
+    const paths = name.includes("/") ? [name] : process.env.PATH.split(":").map((folder) => join(folder, name));
+    const found = paths.find((path) => existsSync(path));
+    assert.ok(found, `there is no ${name}; install the package chromium, or name the program in CHROMIUM`);
+    return found;
+}
+
 // Starts the browser. `modules` is the folder in which playwright-core and axe-core are installed.
 export async function startBrowser(modules) {
     const require = createRequire(`${modules}/`);
-    const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-    const browser = await require("playwright-core").chromium.launch({ executablePath });
+    const browser = await require("playwright-core").chromium.launch({ executablePath: chromium() });
     return { browser, axe: readFileSync(require.resolve("axe-core/axe.min.js"), "utf8") };
 }
 
@@ -43,24 +52,25 @@ export class Harness {
     }
 
     // A browser of its own, without cookies.
-    visitor(name = "a visitor") {
-        return new Session(this, name, undefined);
+    visitor(name = "a visitor", locale = "en-US") {
+        return new Session(this, name, locale, undefined);
     }
 
     // A member's browser, signed in by a link.
-    async signIn(workspace, member) {
-        return this.followLink(await this.server.signInLink(workspace, member), `${member} of ${workspace}`);
+    async signIn(workspace, member, locale) {
+        const link = await this.server.signInLink(workspace, member);
+        return this.followLink(link, `${member} of ${workspace}`, locale);
     }
 
     // A browser that is signed in by this link. Further pages, with and without script, get its cookie.
-    async followLink(link, name) {
-        const visitor = this.visitor(name);
+    async followLink(link, name, locale) {
+        const visitor = this.visitor(name, locale);
         const { page } = await visitor.open(link);
         await page.getByRole("button").first().click();
         await page.waitForURL("**/portal");
         const state = await page.context().storageState();
         await visitor.close();
-        return new Session(this, name, state);
+        return new Session(this, name, visitor.locale, state);
     }
 }
 
@@ -68,8 +78,8 @@ export class Harness {
 export class Session {
     #contexts = new Map();
 
-    constructor(harness, name, state) {
-        Object.assign(this, { harness, name, state });
+    constructor(harness, name, locale, state) {
+        Object.assign(this, { harness, name, locale, state });
     }
 
     async context(script = true, scale = 1) {
@@ -77,7 +87,7 @@ export class Session {
         if (!this.#contexts.has(key)) {
             const context = await this.harness.browser.newContext({
                 javaScriptEnabled: script, storageState: this.state, reducedMotion: "reduce", deviceScaleFactor: scale,
-                locale: "en-US",
+                locale: this.locale,
             });
             context.setDefaultTimeout(SECONDS * 1000);
             this.#contexts.set(key, context);

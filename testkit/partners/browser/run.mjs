@@ -24,14 +24,29 @@ const report = new Report();
 const started = await startBrowser(resolve(modules));
 let failed = 0;
 
+// Whether a page has what a flow needs. A flow of a page that does not exist yet is not run.
+async function isThere(harness, [path, selector]) {
+    const session = await harness.signIn("acme", "ada");
+    const page = await (await session.context()).newPage();
+    await page.goto(harness.url + path);
+    const count = await page.locator(selector).count();
+    await session.close();
+    return count > 0;
+}
+
 // Each flow has a server of its own, so that none disturbs another.
 async function runFlow(name) {
-    const { run } = await import(`./flows/${name}.mjs`);
+    const { run, needs } = await import(`./flows/${name}.mjs`);
     const begun = Date.now();
     const server = await Server.start(resolve(program));
     try {
         await fillSample(server);
-        const note = await run(new Harness({ ...started, server, report }));
+        const harness = new Harness({ ...started, server, report });
+        if (needs && !(await isThere(harness, needs))) {
+            console.log(`browser: ${name} was not run, because ${needs[0]} has no ${needs[1]}`);
+            return;
+        }
+        const note = await run(harness);
         const seconds = ((Date.now() - begun) / 1000).toFixed(1);
         console.log(`browser: ${name}, ${seconds} s${note ? `: ${note}` : ""}`);
     } catch (error) {

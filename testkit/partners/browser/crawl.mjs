@@ -18,8 +18,8 @@ export class Crawl {
     #others = new Map();
 
     // `looks`: the widths and colours. Without `check`, pages are only found.
-    constructor(session, { start = "/portal", looks, check = true }) {
-        Object.assign(this, { session, harness: session.harness, start, looks, check });
+    constructor(session, { start = "/portal", looks, check = true, withoutScript = true }) {
+        Object.assign(this, { session, harness: session.harness, start, looks, check, withoutScript });
     }
 
     async run() {
@@ -27,8 +27,13 @@ export class Crawl {
         while (this.#queue.length) {
             const path = this.#queue.shift();
             const kind = shown(path);
-            if (this.pages.has(kind)) await this.#lookAt(path, kind);
-            else await this.#explore(path, kind);
+            try {
+                if (this.pages.has(kind)) await this.#lookAt(path, kind);
+                else await this.#explore(path, kind);
+            } catch (error) {
+                const [problem] = error.message.split("\n");
+                this.harness.report.add({ page: kind, session: this.session.name, look: "all", problem });
+            }
         }
         return this;
     }
@@ -41,14 +46,14 @@ export class Crawl {
 
     // The first page of a kind.
     async #explore(path, kind) {
-        if (this.pages.size >= KINDS_MAX) throw new Error(`more than ${KINDS_MAX} kinds of pages: ${kind}`);
+        if (this.pages.size >= KINDS_MAX) throw new Error(`more than ${KINDS_MAX} kinds of pages`);
         this.pages.set(kind, path);
         const view = await this.session.open(path, { ...this.looks[0], script: true });
         const [links, forms] = [await view.inPage("links"), await view.inPage("forms")];
         await this.#follow(view, links, forms);
         if (this.check) {
             await view.check(this.looks);
-            await this.#checkWithoutScript(path, links);
+            if (this.withoutScript) await this.#checkWithoutScript(path, links);
         }
         await view.close();
     }
@@ -102,15 +107,19 @@ export class Crawl {
         const response = await this.session.request("GET", path);
         const headers = response.headers();
         if (response.status() !== 200) return view.report(`status ${response.status()} of ${path}`);
-        if (!headers["content-type"]?.startsWith("text/csv")) view.report(`${path} is ${headers["content-type"]}`);
-        if (!headers["content-disposition"]?.startsWith("attachment")) view.report(`${path} does not come as a file`);
-        for (const cell of cells(await response.text())) {
-            if (/^[=+@\t\r]/.test(cell) || /^-(?![\d.]+$)/.test(cell)) view.report(`a formula in ${path}: ${cell}`);
+        const { "content-type": type, "content-disposition": disposition } = headers;
+        if (!type?.startsWith("text/csv")) view.report(`${path} is ${type}`);
+        if (!disposition?.startsWith("attachment")) view.report(`${path} does not come as a file`);
+        for (const cell of cells(await response.text()).filter(isFormula)) {
+            view.report(`a formula in ${path}: ${cell}`);
         }
     }
 }
 
 const kindOf = (url) => new URL(url).origin + shown(new URL(url).pathname);
+
+// What a spreadsheet calculates; a negative number is none.
+const isFormula = (cell) => /^[=+@\t\r]/.test(cell) || /^-(?![\d.]+$)/.test(cell);
 
 // The cells of a CSV file.
 function cells(text) {

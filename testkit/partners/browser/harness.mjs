@@ -14,7 +14,7 @@ import { join } from "node:path";
 
 import { checkAccessibility } from "./checks/accessibility.mjs";
 import { checkKeyboard } from "./checks/keyboard.mjs";
-import { checkLayout, checkSource } from "./checks/layout.mjs";
+import { checkLayout, checkPrint, checkSource } from "./checks/layout.mjs";
 import { Watch } from "./watch.mjs";
 
 export const PHONE = 390;
@@ -86,7 +86,10 @@ export class Session {
         const key = `${script} ${scale}`;
         if (!this.#contexts.has(key)) {
             const context = await this.harness.browser.newContext({
-                javaScriptEnabled: script, storageState: this.state, reducedMotion: "reduce", deviceScaleFactor: scale,
+                javaScriptEnabled: script,
+                storageState: this.state,
+                reducedMotion: "reduce",
+                deviceScaleFactor: scale,
                 locale: this.locale,
             });
             context.setDefaultTimeout(SECONDS * 1000);
@@ -191,6 +194,7 @@ export class View {
             const isNewWidth = !widths.has(width);
             const problems = isNewWidth ? [...(await checkLayout(this)), ...(await checkKeyboard(this))] : [];
             problems.push(...(await checkAccessibility(this, isNewWidth)));
+            if (!widths.size) problems.push(...(await checkPrint(this)));
             widths.add(width);
             for (const problem of problems) this.report(problem);
         }
@@ -203,6 +207,7 @@ export class View {
 
     async close() {
         this.reportWatched();
+        await this.copy?.page.close();
         await this.page.close();
     }
 }

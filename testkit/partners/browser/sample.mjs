@@ -16,7 +16,8 @@ export const HOSTILE = {
 
 const OPERATIONS = ["virtual_try_on", "product_listing", "background_removal", "support_message", "smart_pricing"];
 // The ids of workers cannot have quotes or angle brackets, but two of these begin like formulas.
-const WORKERS = ["studio-1", "studio-2", "@SUM:A1", "-9", "a-worker.with_the:longest@id.that.is.permitted-0123456789-abcdef"];
+const LONGEST = "a-worker.with_the:longest@id.that.is.permitted-0123456789-abcdef";
+const WORKERS = ["studio-1", "studio-2", "@SUM:A1", "-9", LONGEST];
 
 const workspacePath = (workspace) => `/v1/workspaces/${workspace}`;
 

@@ -25,8 +25,8 @@ globalThis.tollkeeperChecks = (() => {
         for (let one = element; one && one !== document.body; one = one.parentElement) {
             const { width, height } = one.getBoundingClientRect();
             const { clipPath, overflow, position } = getComputedStyle(one);
-            const isTiny = width <= 1 || height <= 1;
-            if (position === "absolute" && (isTiny || clipPath === "inset(50%)") && overflow !== "visible") return true;
+            const isTiny = width <= 1 || height <= 1 || clipPath === "inset(50%)";
+            if (position === "absolute" && isTiny && overflow !== "visible") return true;
         }
         return false;
     }
@@ -54,7 +54,29 @@ globalThis.tollkeeperChecks = (() => {
         for (const element of document.body.querySelectorAll("*")) {
             const isCut = /hidden|clip/.test(getComputedStyle(element).overflowX);
             if (!isCut || !isVisible(element) || isForReadersOnly(element) || !text(element)) continue;
-            if (element.scrollWidth > element.clientWidth + MARGIN) found.push(`text is cut off: ${describe(element)}`);
+            const isWider = element.scrollWidth > element.clientWidth + MARGIN;
+            if (isWider) found.push(`text is cut off: ${describe(element)}`);
+        }
+        return found;
+    }
+
+    // From 0, black, to 255. A colour that lets the paper through is as light as paper.
+    function lightness(colour) {
+        const [red, green, blue, alpha = 1] = colour.match(/[\d.]+/g).map(Number);
+        return (0.3 * red + 0.6 * green + 0.1 * blue) * alpha + 255 * (1 - alpha);
+    }
+
+    // What is wrong with the page on paper.
+    function printed() {
+        const found = [];
+        for (const element of [document.documentElement, document.body]) {
+            const colour = getComputedStyle(element).backgroundColor;
+            if (lightness(colour) < 240) found.push(`on paper, the background is ${colour}`);
+        }
+        const main = document.querySelector("main");
+        if (main && lightness(getComputedStyle(main).color) > 110) found.push("on paper, the text is pale");
+        for (const nav of document.querySelectorAll("nav")) {
+            if (isVisible(nav)) found.push(`on paper, there is ${describe(nav)}`);
         }
         return found;
     }
@@ -62,7 +84,7 @@ globalThis.tollkeeperChecks = (() => {
     // A link inside a sentence needs no size of its own.
     function standsAlone(element) {
         if (element.localName !== "a" || getComputedStyle(element).display !== "inline") return true;
-        const block = element.closest("p, li, dd, dt, td, th, figcaption, caption, label, h1, h2, h3, div, section, nav");
+        const block = element.closest("p, li, dd, dt, td, th, figcaption, caption, h1, h2, h3, div, section, nav");
         return !block || text(block) === text(element);
     }
 
@@ -109,7 +131,8 @@ globalThis.tollkeeperChecks = (() => {
         const { outlineStyle, outlineWidth, outlineColor } = style;
         const hasOutline = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
         const outline = hasOutline ? [outlineStyle, outlineWidth, outlineColor] : "no outline";
-        return JSON.stringify([outline, style.boxShadow, style.borderColor, style.backgroundColor, style.fill, style.stroke]);
+        const { boxShadow, borderColor, backgroundColor, fill, stroke } = style;
+        return JSON.stringify([outline, boxShadow, borderColor, backgroundColor, fill, stroke]);
     };
 
     // The element and what may show its focus: a label around a check box, the text beside it.
@@ -156,8 +179,10 @@ globalThis.tollkeeperChecks = (() => {
         const parts = showers(element).filter((part) => part !== element.parentElement);
         const isCovered = !hit || !parts.some((part) => part.contains(hit) || hit.contains(part));
         const isChanged = index >= 0 && showers(element).some((part, at) => look(part) !== stops[index].looks[at]);
-        return { index, name: describe(element), isInside, isCovered, isChanged, isScroller: isScroller(element),
-            isInMain: Boolean(element.closest("main")), href: element.getAttribute("href") };
+        return {
+            index, name: describe(element), isInside, isCovered, isChanged, isScroller: isScroller(element),
+            isInMain: Boolean(element.closest("main")), href: element.getAttribute("href"),
+        };
     }
 
     // What a page links to, and its forms with the fields as they are filled in.
@@ -188,7 +213,9 @@ globalThis.tollkeeperChecks = (() => {
         const page = new DOMParser().parseFromString(html, "text/html");
         const found = [];
         const refuse = (selector, what) => {
-            for (const element of page.querySelectorAll(selector)) found.push(`${what}: ${element.outerHTML.slice(0, 90)}`);
+            for (const element of page.querySelectorAll(selector)) {
+                found.push(`${what}: ${element.outerHTML.slice(0, 90)}`);
+            }
         };
         refuse("style", "inline style");
         refuse("[style]", "inline style");
@@ -199,7 +226,8 @@ globalThis.tollkeeperChecks = (() => {
             const handler = element.getAttributeNames().find((name) => name.startsWith("on"));
             if (handler) found.push(`inline script: ${handler} of ${element.localName}`);
         }
-        const broken = texts(page.body).find((one) => /\b(NaN|undefined|None)\b|Some\(|\{\{|\}\}|\[object /.test(one));
+        const isBroken = (one) => /\b(NaN|undefined|None)\b|Some\(|\{\{|\}\}|\[object /.test(one);
+        const broken = texts(page.body).find(isBroken);
         if (broken) found.push(`a text that no person wrote: ${broken.trim()}`);
         if (!page.documentElement.lang) found.push("no language");
         if (!page.title.trim()) found.push("no title");
@@ -211,5 +239,5 @@ globalThis.tollkeeperChecks = (() => {
         return found;
     }
 
-    return { overflow, smallTargets, prepareTabbing, focused, links, forms, source };
+    return { overflow, printed, smallTargets, prepareTabbing, focused, links, forms, source };
 })();

@@ -18,7 +18,7 @@ export async function run(harness) {
     const states = async () => {
         for (const [workspace, member, locale] of STATES) {
             const session = await harness.signIn(workspace, member, locale);
-            await new Crawl(session, { looks: FEW_LOOKS }).run();
+            await new Crawl(session, { looks: FEW_LOOKS, withoutScript: false }).run();
             await session.close();
         }
     };

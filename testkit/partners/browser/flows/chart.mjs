@@ -13,9 +13,10 @@ export async function run(harness) {
     let charts = 0;
     for (const path of PAGES) {
         const view = await ada.open(path);
-        const count = await view.page.locator("[data-chart]").count();
-        charts += count;
-        for (let index = 0; index < count; index += 1) await readsDays(view, view.page.locator("[data-chart]").nth(index));
+        for (const chart of await view.page.locator("[data-chart]").all()) {
+            await readsDays(view, chart);
+            charts += 1;
+        }
         await view.close();
         await hasTable(await ada.open(path, { script: false }));
     }

@@ -11,7 +11,8 @@ const FIGURES = ["available_usd", "available"];
 const MILLIS_MAX = 1_000;
 
 const figures = (view) =>
-    view.page.evaluate((names) => names.map((name) => document.querySelector(`[data-live=${name}]`)?.textContent), FIGURES);
+    view.page.evaluate(
+        (names) => names.map((name) => document.querySelector(`[data-live=${name}]`)?.textContent), FIGURES);
 
 export async function run(harness) {
     const ada = await harness.signIn("acme", "ada");

@@ -18,7 +18,8 @@ export class Report {
             console.log(`\n${page}`);
             for (const [problem, looks] of problems) {
                 const [first, ...others] = looks;
-                console.log(`  ${problem}\n      at ${first}${others.length ? `, and ${others.length} others` : ""}`);
+                const more = others.length ? `, and ${others.length} others` : "";
+                console.log(`  ${problem}\n      at ${first}${more}`);
             }
         }
     }

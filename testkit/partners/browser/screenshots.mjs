@@ -28,7 +28,9 @@ const IMAGES = new URL("../../../docs/images/", import.meta.url);
 
 const text = { type: "string" };
 const { values } = parseArgs({
-    options: { modules: text, "base-url": text, link: text, member: text, folder: text, readme: { type: "boolean" } },
+    options: {
+        modules: text, "base-url": text, link: text, member: text, folder: text, readme: { type: "boolean" },
+    },
 });
 assert.ok(values.modules && values["base-url"] && values.link, "see the head of this file for the arguments");
 assert.ok(values.readme || values.folder, "--folder or --readme is missing");

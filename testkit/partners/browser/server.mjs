@@ -49,7 +49,8 @@ export class Server {
             SMTP_URL: `file://${directory}/mails`, ...settings,
         };
         const named = Object.entries(all).map(([name, value]) => [`TOLLKEEPER_${name}`, value]);
-        const child = spawn(program, ["serve", "--data", join(directory, "data"), "--listen", `127.0.0.1:${port}`], {
+        const place = ["--data", join(directory, "data"), "--listen", `127.0.0.1:${port}`];
+        const child = spawn(program, ["serve", ...place], {
             env: { PATH: process.env.PATH, ...Object.fromEntries(named) },
             stdio: ["ignore", "pipe", "pipe"],
         });

@@ -100,7 +100,7 @@ globalThis.tollkeeperChecks = (() => {
         const points = [[x, y - far], [x, y + far], [x - Math.min(far, x), y], [x + far, y]];
         return points.every(([px, py]) => {
             const hit = document.elementFromPoint(px, py);
-            return hit && (element.contains(hit) || [...(element.labels ?? [])].some((label) => label.contains(hit)));
+            return hit && [element, ...(element.labels ?? [])].some((part) => part.contains(hit));
         });
     }
 
@@ -110,8 +110,8 @@ globalThis.tollkeeperChecks = (() => {
         for (const element of document.querySelectorAll(CONTROLS)) {
             if (!isVisible(element) || isForReadersOnly(element) || !standsAlone(element)) continue;
             const wanted = element.closest("tbody") ? inTables : size;
-            const isLarge = boxes(element).some((box) => box.width > wanted - MARGIN && box.height > wanted - MARGIN);
-            if (isLarge || isPressed(element, wanted)) continue;
+            const isLarge = ({ width, height }) => Math.min(width, height) > wanted - MARGIN;
+            if (boxes(element).some(isLarge) || isPressed(element, wanted)) continue;
             const { width, height } = element.getBoundingClientRect();
             found.push(`${describe(element)} is ${Math.round(width)}×${Math.round(height)}, not ${wanted} pixels`);
         }
@@ -226,13 +226,15 @@ globalThis.tollkeeperChecks = (() => {
             const handler = element.getAttributeNames().find((name) => name.startsWith("on"));
             if (handler) found.push(`inline script: ${handler} of ${element.localName}`);
         }
-        const isBroken = (one) => /\b(NaN|undefined|None)\b|Some\(|\{\{|\}\}|\[object /.test(one);
+        const isBroken = (one) => /\b(NaN|undefined)\b|Some\(|\{\{|\}\}|\[object /.test(one);
         const broken = texts(page.body).find(isBroken);
         if (broken) found.push(`a text that no person wrote: ${broken.trim()}`);
         if (!page.documentElement.lang) found.push("no language");
         if (!page.title.trim()) found.push("no title");
-        if (page.querySelectorAll("h1").length !== 1) found.push(`${page.querySelectorAll("h1").length} elements h1, not one`);
-        if (page.querySelectorAll("main").length !== 1) found.push("no main element, or several");
+        for (const name of ["h1", "main"]) {
+            const count = page.querySelectorAll(name).length;
+            if (count !== 1) found.push(`${count} elements ${name}, not one`);
+        }
         for (const form of page.querySelectorAll("form")) {
             if (!form.querySelector("button, input[type=submit]")) found.push("a form without a button");
         }

@@ -48,7 +48,9 @@ async function checkSkipLink(view) {
     await view.inPage("prepareTabbing");
     await view.page.keyboard.press("Tab");
     const first = await view.inPage("focused");
-    if (!first?.href?.startsWith("#")) return [`the first stop is no link that skips the navigation: ${first?.name}`];
+    if (!first?.href?.startsWith("#")) {
+        return [`the first stop is no link that skips the navigation: ${first?.name}`];
+    }
     await view.page.keyboard.press("Enter");
     await view.page.keyboard.press("Tab");
     const next = await view.inPage("focused");

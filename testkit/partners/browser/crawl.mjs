@@ -85,18 +85,19 @@ export class Crawl {
             if (isDownload || pathname.endsWith(".csv")) await this.#download(view, pathname + search);
             else this.#add(pathname + search);
         }
-        for (const { method, action, fields } of forms) {
+        for (const { method, action, fields, buttons } of forms) {
             const { pathname } = new URL(action);
             if (!isOwn(action)) view.report(`a form goes to another host: ${action}`);
             else if (method === "get") this.#add(`${pathname}?${new URLSearchParams(fields)}`);
-            else this.#keepForm(view, pathname, fields);
+            else this.#keepForm(view, pathname, fields, buttons);
         }
     }
 
-    #keepForm(view, path, fields) {
+    #keepForm(view, path, fields, buttons) {
         if (!fields.some(([name]) => name === "token")) view.report(`a form without a token: ${path}`);
         const names = fields.map(([name]) => name).sort();
-        this.forms.set(`${shown(path)} ${names}`, { path, fields: Object.fromEntries(fields) });
+        const form = { page: view.path(), path, fields: Object.fromEntries(fields), buttons };
+        this.forms.set(`${shown(path)} ${names}`, form);
     }
 
     // A file of figures: it comes as a file, and no cell of it is a formula.

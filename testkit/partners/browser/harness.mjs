@@ -144,17 +144,15 @@ export class View {
 
     // Presses a button that leads to another page, which must have the status.
     async press(name, status = 200) {
+        return this.leave(() => this.page.getByRole("button", { name, exact: true }).click(), status);
+    }
+
+    // Does what leads to another page. It must have the status, if one is given; returns it.
+    async leave(act, status) {
         this.watch.restart(status);
-        const [response] = await Promise.all([
-            this.page.waitForResponse((one) => {
-                const isRedirect = one.status() >= 300 && one.status() < 400;
-                return one.request().isNavigationRequest() && !isRedirect;
-            }),
-            this.page.getByRole("button", { name, exact: true }).click(),
-        ]);
-        await this.page.waitForLoadState("load");
-        this.response = response;
+        [this.response] = await Promise.all([this.page.waitForNavigation({ waitUntil: "load" }), act()]);
         await this.#prepare();
+        return this.response.status();
     }
 
     async #prepare() {

@@ -46,7 +46,7 @@ export class Watch {
         if (!this.problems.includes(problem)) this.problems.push(problem);
     }
 
-    // Begins with another page, which must have the status.
+    // Begins with another page, which must have the status; undefined if any will do.
     restart(status) {
         this.sizes = [];
         this.expected = status;
@@ -55,7 +55,7 @@ export class Watch {
     #hear(message) {
         if (!["error", "warning"].includes(message.type())) return;
         // The browser reports the status of a page that is meant to be an error.
-        const isOfStatus = message.text().startsWith("Failed to load resource") && this.expected >= 400;
+        const isOfStatus = message.text().startsWith("Failed to load resource") && this.expected !== 200;
         if (!isOfStatus) this.add(`the console says: ${message.text().slice(0, 200)}`);
     }
 
@@ -76,7 +76,7 @@ export class Watch {
         if (isStream(request) || (status >= 300 && status < 400)) return;
         const path = new URL(response.url()).pathname;
         if (request.isNavigationRequest()) {
-            if (status !== this.expected) this.add(`status ${status}, not ${this.expected}`);
+            if (status !== (this.expected ?? status)) this.add(`status ${status}, not ${this.expected}`);
             for (const problem of headerProblems(response.headers())) this.add(problem);
         } else if (status >= 400) {
             this.add(`status ${status} of ${path}`);

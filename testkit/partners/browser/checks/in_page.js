@@ -7,6 +7,8 @@ globalThis.tollkeeperChecks = (() => {
     const MARGIN = 1; // pixels of rounding
     const CONTROLS = "a[href], button, input:not([type=hidden]), select, textarea, summary";
 
+    const SENDING = "button:not([type=button]), input[type=submit]";
+
     const text = (element) => (element.innerText ?? element.textContent ?? "").replace(/\s+/g, " ").trim();
 
     function describe(element) {
@@ -163,7 +165,8 @@ globalThis.tollkeeperChecks = (() => {
             .map((element) => ({ element, looks: showers(element).map(look) }));
         const main = document.querySelector("main");
         const before = main ? stops.filter(({ element }) => main.compareDocumentPosition(element) & 2) : [];
-        return { names: stops.map(({ element }) => describe(element)), before: before.length };
+        const inMain = stops.filter(({ element }) => main?.contains(element));
+        return { names: stops.map(({ element }) => describe(element)), before: before.length, inMain: inMain.length };
     }
 
     // The stop that has the focus: its number among the stops (-1: none of them), and whether it is seen.
@@ -195,10 +198,41 @@ globalThis.tollkeeperChecks = (() => {
     function forms() {
         return [...document.forms].map((form) => ({
             method: form.method,
-            action: form.action,
+            action: form.getAttribute("action") === null ? location.href : form.action,
             fields: [...new FormData(form)].filter(([, value]) => typeof value === "string"),
-            buttons: form.querySelectorAll("button:not([type=button]), input[type=submit]").length,
+            buttons: [...form.querySelectorAll(SENDING)].map((button) => text(button) || button.value),
         }));
+    }
+
+    // Fills in what a person would, by the kind of each field. With `isEmpty` nothing is typed, and
+    // the browser sends it all the same.
+    function fillIn(index, isEmpty) {
+        const form = document.forms[index];
+        form.noValidate = isEmpty;
+        const values = { email: "books@example.com", date: "2026-01-31", month: "2026-01", url: "https://acme.example" };
+        for (const field of form.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+            if (field.disabled || field.readOnly) continue;
+            if (field.type === "checkbox") field.checked = !isEmpty;
+            else if (field.type === "radio") field.checked ||= !isEmpty;
+            else if (field.localName === "select") field.selectedIndex = isEmpty ? 0 : field.options.length - 1;
+            else if (isEmpty) field.value = "";
+            else field.value ||= values[field.type] ?? "25";
+        }
+    }
+
+    // What a refused form must say: a banner, and a text beside each field that is wrong.
+    function refusal() {
+        const found = [];
+        const banners = [...document.querySelectorAll("[role=alert]")];
+        if (!banners.some(text)) found.push("no banner says what is wrong");
+        const wrong = [...document.querySelectorAll("[aria-invalid=true]")];
+        if (!wrong.length) found.push("no field is marked as wrong");
+        for (const field of wrong) {
+            const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean);
+            const isSaid = ids.some((id) => document.getElementById(id) && text(document.getElementById(id)));
+            if (!isSaid) found.push(`no text beside ${describe(field)} says what is wrong`);
+        }
+        return found;
     }
 
     function texts(root) {
@@ -241,5 +275,7 @@ globalThis.tollkeeperChecks = (() => {
         return found;
     }
 
-    return { overflow, printed, smallTargets, prepareTabbing, focused, links, forms, source };
+    return {
+        overflow, printed, smallTargets, prepareTabbing, focused, links, forms, fillIn, refusal, source,
+    };
 })();

@@ -1,72 +1,18 @@
-// Every form that an admin finds: with its fields filled in, and with none. The page that follows
-// has every check, and a refused form says what is wrong, beside the field. A page that asks once
-// more is answered. All by the keyboard.
+// Every form that an admin finds is sent, without input and with, and answers as it should.
 //
 // What each form does is tested by flows of their own, and by the tests of the server.
 
 import { Crawl } from "../crawl.mjs";
-import { shown } from "../harness.mjs";
+import { sendForms } from "../forms.mjs";
 
-const LOOKS = [{ width: 390, scheme: "light" }, { width: 1280, scheme: "dark" }];
 // Ends the session.
 const LEFT_OUT = /^\/portal\/sign-out/;
-const PERMITTED = [200, 402, 409, 422];
-const ASKED_AGAIN_MAX = 2;
 
 export async function run(harness) {
     const ada = await harness.signIn("acme", "ada");
     const { forms } = await new Crawl(ada, { check: false, looks: [{}] }).run();
     const wanted = [...forms.values()].filter(({ path }) => !LEFT_OUT.test(path));
-    let sent = 0;
-    for (const form of wanted) {
-        sent += await send(ada, form, { isEmpty: true, script: true });
-        sent += await send(ada, form, { isEmpty: false, script: false });
-    }
+    const sent = await sendForms(ada, wanted);
     await ada.close();
     return `${wanted.length} forms, sent ${sent} times`;
-}
-
-// Sends a form, and what it asks for again. Returns how often something was sent.
-async function send(session, form, { isEmpty, script }) {
-    const view = await session.open(form.page, { script });
-    view.watch.problems.length = 0; // The crawl has reported them.
-    let sent = 0;
-    for (let index = await find(view, form); index >= 0 && sent <= ASKED_AGAIN_MAX; sent += 1) {
-        await view.inPage("fillIn", index, isEmpty && sent === 0);
-        const name = `${shown(form.path)}${isEmpty ? " without input" : ""}${sent ? ", confirmed" : ""}`;
-        const status = await pressEnter(view, index, name);
-        if (!status) break;
-        view.name = `the answer of ${name}`;
-        if (!PERMITTED.includes(status)) view.report(`status ${status}`);
-        if (status === 422) for (const problem of await view.inPage("refusal")) view.report(problem);
-        await view.check(LOOKS);
-        index = status === 200 ? await findConfirmation(view) : -1;
-    }
-    await view.close();
-    return sent;
-}
-
-// The number of the form in the page; -1 if an act before has removed it.
-async function find(view, { path, fields }) {
-    const names = Object.keys(fields).sort().join();
-    const forms = await view.inPage("forms");
-    return forms.findIndex((one) =>
-        new URL(one.action).pathname === path && one.fields.map(([name]) => name).sort().join() === names);
-}
-
-async function findConfirmation(view) {
-    const forms = await view.inPage("forms");
-    return forms.findIndex(({ fields }) => fields.some(([name]) => name === "confirmed"));
-}
-
-// Presses the first button of the form by the keyboard. Returns the status of the page that follows.
-async function pressEnter(view, index, name) {
-    const form = view.page.locator("form").nth(index);
-    await form.locator("button:not([type=button]), input[type=submit]").first().focus();
-    try {
-        return await view.leave(() => view.page.keyboard.press("Enter"));
-    } catch (error) {
-        view.report(`the form ${name} was not sent: ${error.message.split("\n")[0]}`);
-        return null;
-    }
 }

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 
 import { Crawl } from "../crawl.mjs";
+import { sendForms } from "../forms.mjs";
 import { Harness } from "../harness.mjs";
 import { Report } from "../report.mjs";
 
@@ -53,7 +54,9 @@ const BAD = `<!doctype html><html><head><title></title>${HEAD}
 <p class="wide">wide</p><p class="cut">a text that is cut off</p><p class="pale">pale</p>
 <a class="small" href="/portal">Small</a> <a class="plain" href="/portal">Plain</a>
 <a href="/portal" tabindex="1">Jumps</a> <a href="/figures.csv" download>Figures</a>
-<form method="post" action="/out"><input type="hidden" name="a" value="b"></form></main>
+<form method="post" action="/out"><input type="hidden" name="a" value="b"></form>
+<form method="post" action="/field"><input type="hidden" name="token" value="b">
+<input name="c" aria-label="C" aria-invalid="true"><button>Send</button></form></main>
 <a class="under" href="/portal">Under</a><div class="bar"><a href="/portal">Bar</a></div></body></html>`;
 
 const EXPECTED = [
@@ -75,6 +78,8 @@ const EXPECTED = [
     "2 elements h1",
     "a form without a button",
     "a form without a token: /out",
+    "no banner says what is wrong",
+    "no text beside input[name=c]",
     "the page is 7",
     "at 320 pixels, the page is 7",
     "at 640 pixels, the page is 7",
@@ -109,24 +114,26 @@ const files = {
     "/figures.csv": ["text/csv", `name,amount\r\n"=1+1",-5\r\n-2+3,1\r\n`],
 };
 
-async function startSite(html, headers, status) {
-    const server = createServer(({ url }, response) => {
+// Pages have the first status, answers to forms the second.
+async function startSite(html, headers, [status, answer]) {
+    const server = createServer(({ url, method }, response) => {
         const [type, text] = files[url] ?? [];
         if (url === "/missing") response.writeHead(404).end();
         else if (type) response.writeHead(200, { "content-type": type }).end(text);
-        else response.writeHead(status, headers).end(html);
+        else response.writeHead(method === "POST" ? answer : status, headers).end(html);
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
 }
 
-async function problemsOf({ browser, axe }, html, headers = HEADERS, status = 200) {
-    const site = await startSite(html, headers, status);
+async function problemsOf({ browser, axe }, html, headers = HEADERS, statuses = [200, 200]) {
+    const site = await startSite(html, headers, statuses);
     const report = new Report();
     const harness = new Harness({ browser, axe, report, url: site.url });
     const session = harness.visitor();
     const looks = [390, 1280].map((width) => ({ width }));
-    await new Crawl(session, { looks }).run();
+    const { forms } = await new Crawl(session, { looks }).run();
+    await sendForms(session, forms.values());
     await session.close();
     site.stop();
     return report.problems();
@@ -138,7 +145,7 @@ export async function run(harness) {
         .replace("frame-ancestors 'none'; ", "")
         .replace("script-src", "script-src 'unsafe-eval'");
     const headers = { "content-type": HEADERS["content-type"], "content-security-policy": policy };
-    const found = await problemsOf(harness, `${BAD}<!--${"x".repeat(120_000)}-->`, headers, 500);
+    const found = await problemsOf(harness, `${BAD}<!--${"x".repeat(120_000)}-->`, headers, [500, 422]);
     const missed = EXPECTED.filter((text) => !found.some((problem) => problem.includes(text)));
     assert.deepEqual(missed, [], `not found; found were:\n${found.join("\n")}`);
     return `${EXPECTED.length} faults found`;

@@ -5,6 +5,9 @@
 
 import { shown } from "./harness.mjs";
 
+// A range without any use is a state of its own.
+const EMPTY_RANGE = "from=2020-01-01&to=2020-01-07";
+const WITH_RANGE = ["/portal/usage", "/portal/charges"];
 const KINDS_MAX = 60;
 const OTHERS_OF_A_KIND = 4;
 
@@ -26,16 +29,23 @@ export class Crawl {
         this.#add(this.start);
         while (this.#queue.length) {
             const path = this.#queue.shift();
-            const kind = shown(path);
-            try {
-                if (this.pages.has(kind)) await this.#lookAt(path, kind);
-                else await this.#explore(path, kind);
-            } catch (error) {
-                const [problem] = error.message.split("\n");
-                this.harness.report.add({ page: kind, session: this.session.name, look: "all", problem });
-            }
+            await this.#visit(path, shown(path));
+        }
+        for (const kind of WITH_RANGE.filter((one) => this.pages.has(one))) {
+            await this.#visit(`${kind}?${EMPTY_RANGE}`, `${kind} (empty range)`);
         }
         return this;
+    }
+
+    // A page that cannot be checked is a problem, and does not end the crawl.
+    async #visit(path, kind) {
+        try {
+            if (this.pages.has(kind)) await this.#lookAt(path, kind);
+            else await this.#explore(path, kind);
+        } catch (error) {
+            const [problem] = error.message.split("\n");
+            this.harness.report.add({ page: kind, session: this.session.name, look: "all", problem });
+        }
     }
 
     #add(path) {
@@ -49,17 +59,19 @@ export class Crawl {
         if (this.pages.size >= KINDS_MAX) throw new Error(`more than ${KINDS_MAX} kinds of pages`);
         this.pages.set(kind, path);
         const view = await this.session.open(path, { ...this.looks[0], script: true });
+        view.name = kind;
         const [links, forms] = [await view.inPage("links"), await view.inPage("forms")];
         await this.#follow(view, links, forms);
         if (this.check) {
             await view.check(this.looks);
-            if (this.withoutScript) await this.#checkWithoutScript(path, links);
+            if (this.withoutScript) await this.#checkWithoutScript(path, kind, links);
         }
         await view.close();
     }
 
-    async #checkWithoutScript(path, links) {
+    async #checkWithoutScript(path, kind, links) {
         const view = await this.session.open(path, { ...this.looks[0], script: false });
+        view.name = kind;
         const without = new Set((await view.inPage("links")).map(({ url }) => kindOf(url)));
         for (const { url, text } of links) {
             if (!without.has(kindOf(url))) view.report(`without script, there is no link "${text}" to ${url}`);

@@ -1,6 +1,6 @@
-// Sends the forms that a crawl has found: with no input, and with every field filled in. The page
-// that follows has every check, and a refused form says what is wrong, beside the field. A page
-// that asks once more is answered. All by the keyboard.
+// Sends the forms that a crawl has found: with wrong input, and with every field filled in. The
+// page that follows has every check. A refused form keeps the input, and says what is wrong beside
+// the field. A page that asks once more is answered. All by the keyboard.
 
 import { shown } from "./harness.mjs";
 
@@ -14,20 +14,20 @@ export async function sendForms(session, forms) {
     for (const form of forms) {
         // A check of pages reports a form without a button.
         if (!form.buttons.length) continue;
-        sent += await send(session, form, { isEmpty: true, script: true });
-        sent += await send(session, form, { isEmpty: false, script: false });
+        sent += await send(session, form, { isRight: false, script: true });
+        sent += await send(session, form, { isRight: true, script: false });
     }
     return sent;
 }
 
 // Sends a form, and what it asks for again. Returns how often something was sent.
-async function send(session, form, { isEmpty, script }) {
+async function send(session, form, { isRight, script }) {
     const view = await session.open(form.page, { script });
     view.watch.problems.length = 0; // The crawl has reported them.
     let sent = 0;
     for (let index = await find(view, form); index >= 0 && sent <= ASKED_AGAIN_MAX; sent += 1) {
-        await view.inPage("fillIn", index, isEmpty && sent === 0);
-        const name = `${shown(form.path)}${isEmpty ? " without input" : ""}${sent ? ", confirmed" : ""}`;
+        await view.inPage("fillIn", index, isRight || sent > 0);
+        const name = `${shown(form.path)}${isRight ? "" : " with wrong input"}${sent ? ", confirmed" : ""}`;
         const status = await pressEnter(view, index, name);
         if (!status) break;
         view.name = `the answer of ${name}`;

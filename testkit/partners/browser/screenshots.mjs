@@ -1,15 +1,15 @@
-// Pictures of every page of a running server, to be looked at.
+// Pictures of every page, to be looked at, and those of the README.
 //
-// Usage: node screenshots.mjs --modules DIR --base-url URL --link LINK --folder DIR [--member LINK]
-//        node screenshots.mjs --modules DIR --base-url URL --link LINK --readme
-//   --modules   the folder in which playwright-core and axe-core are installed
-//   --link      a sign-in link, such as `tollkeeper demo` prints; it is used up
-//   --member    a second one, whose pages are written into the folder `member`
+// Usage: node screenshots.mjs MODULES --demo TOLLKEEPER (--folder DIR | --readme)
+//        node screenshots.mjs MODULES --base-url URL --link LINK (--folder DIR | --readme)
+//   MODULES     the folder in which playwright-core and axe-core are installed
+//   --demo      this program runs `tollkeeper demo` in each of its states, and signs in as an admin
+//               and as a member; for the README, in the state `normal` as an admin
+//   --base-url  a server that runs already
+//   --link      a sign-in link of that server, which is used up
 //   --folder    gets PAGE-WIDTH-SCHEME.png for each page, at 390 and 1,280 pixels, light and dark
-//   --readme    writes the two pictures of the README instead, at most 200,000 bytes together; needs
+//   --readme    writes docs/images/overview.png and usage.png, at most 200,000 bytes together; needs
 //               `pngquant`, a package of Debian
-//
-// For each state of the demo: `tollkeeper demo --state zero-balance`, and another folder.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,6 +18,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { Crawl } from "./crawl.mjs";
+import { Demo, STATES } from "./demo.mjs";
 import { Harness, SCHEMES, startBrowser, WIDTHS } from "./harness.mjs";
 import { Report } from "./report.mjs";
 
@@ -25,15 +26,6 @@ const README = [["/portal", "overview"], ["/portal/usage", "usage"]];
 const README_BYTES = 200_000;
 const README_SIZE = { width: 1280, height: 860 };
 const IMAGES = new URL("../../../docs/images/", import.meta.url);
-
-const text = { type: "string" };
-const { values } = parseArgs({
-    options: {
-        modules: text, "base-url": text, link: text, member: text, folder: text, readme: { type: "boolean" },
-    },
-});
-assert.ok(values.modules && values["base-url"] && values.link, "see the head of this file for the arguments");
-assert.ok(values.readme || values.folder, "--folder or --readme is missing");
 
 // `/portal/charges/{id}` is `portal-charges-id`.
 const fileName = (kind) => kind.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "");
@@ -76,20 +68,39 @@ async function takeReadme(session) {
     assert.ok(bytes <= README_BYTES, `${bytes} bytes are more than ${README_BYTES}`);
 }
 
-const started = await startBrowser(resolve(values.modules));
+const text = { type: "string" };
+const { values, positionals: [modules] } = parseArgs({
+    allowPositionals: true,
+    options: { demo: text, "base-url": text, link: text, folder: text, readme: { type: "boolean" } },
+});
+assert.ok(modules && (values.demo || (values["base-url"] && values.link)), "arguments are missing");
+assert.ok(values.readme || values.folder, "--folder or --readme is missing");
+
+const started = await startBrowser(resolve(modules));
 const report = new Report();
-const harness = new Harness({ ...started, url: values["base-url"], report });
-try {
-    const session = await harness.followLink(values.link, "the first link");
-    if (values.readme) {
-        await takeReadme(session);
-    } else {
-        await takeAll(session, resolve(values.folder));
-        if (values.member) {
-            const member = await harness.followLink(values.member, "the second link");
-            await takeAll(member, join(resolve(values.folder), "member"));
-        }
+
+// Signs in by the link, and takes the pictures. `name`: the folder in the folder.
+async function take(url, link, name) {
+    const session = await new Harness({ ...started, url, report }).followLink(link, name);
+    if (values.readme) await takeReadme(session);
+    else await takeAll(session, join(resolve(values.folder), name));
+    await session.close();
+}
+
+async function takeDemo(state) {
+    const demo = await Demo.start(resolve(values.demo), state);
+    try {
+        await take(demo.url, demo.adminLink, join(state, "admin"));
+        if (demo.memberLink && !values.readme) await take(demo.url, demo.memberLink, join(state, "member"));
+    } finally {
+        await demo.stop();
     }
+}
+
+try {
+    const states = values.readme ? ["normal"] : STATES;
+    if (values.demo) for (const state of states) await takeDemo(state);
+    else await take(values["base-url"], values.link, "");
 } finally {
     await started.browser.close();
 }

@@ -33,6 +33,12 @@ export async function until(what, attempt, seconds = SECONDS) {
     throw new Error(`after ${seconds} seconds: no ${what}`);
 }
 
+// Ends a process as an operator does, and waits for it.
+export async function end(child) {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    if (child.exitCode === null && child.kill("SIGTERM")) await ended;
+}
+
 export class Server {
     constructor(url, directory, child) {
         Object.assign(this, { url, directory, child, mails: join(directory, "mails") });
@@ -70,8 +76,7 @@ export class Server {
     }
 
     async stop() {
-        const ended = new Promise((resolve) => this.child.once("exit", resolve));
-        if (this.child.exitCode === null && this.child.kill("SIGTERM")) await ended;
+        await end(this.child);
         await rm(this.directory, { recursive: true, force: true });
     }
 

@@ -204,23 +204,26 @@ globalThis.tollkeeperChecks = (() => {
         }));
     }
 
-    // Fills in what a person would, by the kind of each field. With `isEmpty` nothing is typed, and
-    // the browser sends it all the same.
-    function fillIn(index, isEmpty) {
+    const WRONG = "?";
+    const RIGHT = { date: "2026-01-31", email: "books@example.com", month: "2026-01", url: "https://acme.example" };
+    const TYPED = ["text", "email", "search", "tel", "url", "textarea"];
+
+    // Fills in what a person would, by the kind of each field; else what no field takes, and the
+    // browser sends it all the same.
+    function fillIn(index, isRight) {
         const form = document.forms[index];
-        form.noValidate = isEmpty;
-        const values = { email: "books@example.com", date: "2026-01-31", month: "2026-01", url: "https://acme.example" };
+        form.noValidate = !isRight;
         for (const field of form.querySelectorAll("input:not([type=hidden]), select, textarea")) {
             if (field.disabled || field.readOnly) continue;
-            if (field.type === "checkbox") field.checked = !isEmpty;
-            else if (field.type === "radio") field.checked ||= !isEmpty;
-            else if (field.localName === "select") field.selectedIndex = isEmpty ? 0 : field.options.length - 1;
-            else if (isEmpty) field.value = "";
-            else field.value ||= values[field.type] ?? "25";
+            if (field.type === "checkbox") field.checked = isRight;
+            else if (field.type === "radio") field.checked ||= isRight;
+            else if (field.localName === "select") field.selectedIndex = isRight ? field.options.length - 1 : 0;
+            else if (isRight) field.value ||= RIGHT[field.type] ?? "25";
+            else field.value = TYPED.includes(field.type) ? WRONG : "";
         }
     }
 
-    // What a refused form must say: a banner, and a text beside each field that is wrong.
+    // What a refused form must show: a banner, what was typed, and a text beside each wrong field.
     function refusal() {
         const found = [];
         const banners = [...document.querySelectorAll("[role=alert]")];
@@ -231,6 +234,7 @@ globalThis.tollkeeperChecks = (() => {
             const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean);
             const isSaid = ids.some((id) => document.getElementById(id) && text(document.getElementById(id)));
             if (!isSaid) found.push(`no text beside ${describe(field)} says what is wrong`);
+            if (TYPED.includes(field.type) && !field.value) found.push(`the input is lost: ${describe(field)}`);
         }
         return found;
     }

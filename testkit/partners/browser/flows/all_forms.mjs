@@ -1,4 +1,4 @@
-// Every form that an admin finds is sent, without input and with, and answers as it should.
+// Every form that an admin finds is sent, with wrong and with right input, and answers as it should.
 //
 // What each form does is tested by flows of their own, and by the tests of the server.
 

@@ -80,6 +80,7 @@ const EXPECTED = [
     "a form without a token: /out",
     "no banner says what is wrong",
     "no text beside input[name=c]",
+    "the input is lost: input[name=c]",
     "the page is 7",
     "at 320 pixels, the page is 7",
     "at 640 pixels, the page is 7",

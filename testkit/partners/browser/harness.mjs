@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { checkAccessibility } from "./checks/accessibility.mjs";
 import { checkKeyboard } from "./checks/keyboard.mjs";
 import { checkLayout, checkPrint, checkSource } from "./checks/layout.mjs";
-import { Watch } from "./watch.mjs";
+import { Watch } from "./checks/watch.mjs";
 
 export const PHONE = 390;
 export const DESKTOP = 1280;

@@ -17,7 +17,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { Crawl } from "./crawl.mjs";
+import { Crawl } from "./checks/crawl.mjs";
 import { Demo, STATES } from "./demo.mjs";
 import { Harness, SCHEMES, startBrowser, WIDTHS } from "./harness.mjs";
 import { Report } from "./report.mjs";

@@ -2,8 +2,8 @@
 //
 // What each form does is tested by flows of their own, and by the tests of the server.
 
-import { Crawl } from "../crawl.mjs";
-import { sendForms } from "../forms.mjs";
+import { Crawl } from "../checks/crawl.mjs";
+import { sendForms } from "../checks/forms.mjs";
 
 // Ends the session.
 const LEFT_OUT = /^\/portal\/sign-out/;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 
-import { Crawl } from "../crawl.mjs";
+import { Crawl } from "../checks/crawl.mjs";
 import { expectTexts, SCHEMES, WIDTHS } from "../harness.mjs";
 import { HOSTILE } from "../sample.mjs";
 

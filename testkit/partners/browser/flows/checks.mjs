@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 
-import { Crawl } from "../crawl.mjs";
-import { sendForms } from "../forms.mjs";
+import { Crawl } from "../checks/crawl.mjs";
+import { sendForms } from "../checks/forms.mjs";
 import { Harness } from "../harness.mjs";
 import { Report } from "../report.mjs";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { Crawl } from "../crawl.mjs";
+import { Crawl } from "../checks/crawl.mjs";
 import { SCHEMES, WIDTHS } from "../harness.mjs";
 import { PLATFORM_KEY } from "../server.mjs";
 

@@ -24,7 +24,7 @@ export async function run(harness) {
     const tabs = [await ada.open("/portal"), await ada.open("/portal")];
     const before = await figures(tabs[0]);
     assert.ok(before.every(Boolean), "the page has the live figures");
-    await until("stream", () => isOpen);
+    await until("stream", () => isOpen, 5);
 
     const begun = Date.now();
     await harness.server.move("/v1/workspaces/acme/charges", { operation: "virtual_try_on", worker: "studio-1" });

@@ -2,7 +2,7 @@
 // page that follows has every check. A refused form keeps the input, and says what is wrong beside
 // the field. A page that asks once more is answered. All by the keyboard.
 
-import { shown } from "./harness.mjs";
+import { shown } from "../harness.mjs";
 
 const LOOKS = [{ width: 390, scheme: "light" }, { width: 1280, scheme: "dark" }];
 const PERMITTED = [200, 402, 409, 422];

@@ -3,7 +3,7 @@
 // Pages that differ in an id or a query only are one kind of page. The first of a kind gets every
 // check, with script and without; a few others are opened to see that they are sound.
 
-import { shown } from "./harness.mjs";
+import { shown } from "../harness.mjs";
 
 // A range without any use is a state of its own.
 const EMPTY_RANGE = "from=2020-01-01&to=2020-01-07";

@@ -4,7 +4,8 @@
 
 import { shown } from "../harness.mjs";
 
-const LOOKS = [{ width: 390, scheme: "light" }, { width: 1280, scheme: "dark" }];
+const WHEN_RIGHT = { width: 390, scheme: "light", script: false };
+const WHEN_WRONG = { width: 1280, scheme: "dark", script: true };
 const PERMITTED = [200, 402, 409, 422];
 const ASKED_AGAIN_MAX = 2;
 
@@ -14,15 +15,15 @@ export async function sendForms(session, forms) {
     for (const form of forms) {
         // A check of pages reports a form without a button.
         if (!form.buttons.length) continue;
-        sent += await send(session, form, { isRight: false, script: true });
-        sent += await send(session, form, { isRight: true, script: false });
+        sent += await send(session, form, false, WHEN_WRONG);
+        sent += await send(session, form, true, WHEN_RIGHT);
     }
     return sent;
 }
 
 // Sends a form, and what it asks for again. Returns how often something was sent.
-async function send(session, form, { isRight, script }) {
-    const view = await session.open(form.page, { script });
+async function send(session, form, isRight, look) {
+    const view = await session.open(form.page, look);
     view.watch.problems.length = 0; // The crawl has reported them.
     let sent = 0;
     for (let index = await find(view, form); index >= 0 && sent <= ASKED_AGAIN_MAX; sent += 1) {
@@ -33,7 +34,7 @@ async function send(session, form, { isRight, script }) {
         view.name = `the answer of ${name}`;
         if (!PERMITTED.includes(status)) view.report(`status ${status}`);
         if (status === 422) for (const problem of await view.inPage("refusal")) view.report(problem);
-        await view.check(LOOKS);
+        await view.check();
         index = status === 200 ? await findConfirmation(view) : -1;
     }
     await view.close();

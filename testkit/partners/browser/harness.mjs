@@ -82,26 +82,23 @@ export class Session {
         Object.assign(this, { harness, name, locale, state });
     }
 
-    async context(script = true, scale = 1) {
-        const key = `${script} ${scale}`;
-        if (!this.#contexts.has(key)) {
+    async context(script = true) {
+        if (!this.#contexts.has(script)) {
             const context = await this.harness.browser.newContext({
                 javaScriptEnabled: script,
                 storageState: this.state,
                 reducedMotion: "reduce",
-                deviceScaleFactor: scale,
                 locale: this.locale,
             });
             context.setDefaultTimeout(SECONDS * 1000);
-            this.#contexts.set(key, context);
+            this.#contexts.set(script, context);
         }
-        return this.#contexts.get(key);
+        return this.#contexts.get(script);
     }
 
     // Opens a page; it must have the status.
     async open(path, look = {}, status = 200) {
-        const { script = true, scale = 1 } = look;
-        const page = await (await this.context(script, scale)).newPage();
+        const page = await (await this.context(look.script)).newPage();
         const view = new View(this, page, look);
         await view.resize(look);
         await view.go(path, status);

@@ -156,7 +156,7 @@ impl Sight<'_> {
 
 /// The place that the parameters name. A text that is no number is the newest place.
 fn place(call: &Call) -> Place {
-    let number = |name: &str| call.query().get(name).and_then(|text| text.parse().ok());
+    let number = |name: &str| call.query().get(name).and_then(|text| text.parse::<u64>().ok());
     match (number("before"), number("after")) {
         (Some(n), _) => Place::Before(n.max(1)),
         (None, Some(n)) => Place::After(n),

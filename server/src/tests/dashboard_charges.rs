@@ -26,7 +26,7 @@ impl World {
         page.text
     }
 
-    async fn report(&self, charge: &str, body: &str) {
+    async fn report_outcome(&self, charge: &str, body: &str) {
         let path = format!("/v1/workspaces/acme/charges/{charge}/outcome");
         let reply = self.post(&path, "", body).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
@@ -133,12 +133,12 @@ async fn a_charge_says_in_a_sentence_what_became_of_it() {
     for n in 0..6 {
         charges.push(world.opened(&format!("k{n}"), pending).await);
     }
-    world.report(&charges[1], r#"{"result":"failed","fault":"system","detail":"no picture"}"#).await;
-    world.report(&charges[2], r#"{"result":"failed","fault":"user"}"#).await;
-    world.report(&charges[3], r#"{"result":"succeeded","quantity":15}"#).await;
-    world.report(&charges[4], r#"{"result":"succeeded"}"#).await;
+    world.report_outcome(&charges[1], r#"{"result":"failed","fault":"system","detail":"no picture"}"#).await;
+    world.report_outcome(&charges[2], r#"{"result":"failed","fault":"user"}"#).await;
+    world.report_outcome(&charges[3], r#"{"result":"succeeded","quantity":15}"#).await;
+    world.report_outcome(&charges[4], r#"{"result":"succeeded"}"#).await;
     let refund = format!("/v1/workspaces/acme/charges/{}/refund", charges[5]);
-    world.report(&charges[5], r#"{"result":"succeeded"}"#).await;
+    world.report_outcome(&charges[5], r#"{"result":"succeeded"}"#).await;
     assert_eq!(world.post(&refund, "r", r#"{"reason":"The result was late."}"#).await.status, 200);
     let expected = [
         "$0.20 (20,000\u{a0}micro-units) were deducted, and the operation runs. If no outcome is reported by \

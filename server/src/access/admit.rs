@@ -116,7 +116,8 @@ impl Access {
         self.session_seconds
     }
 
-    /// Whether a signed-in member sees the use of others on the dashboard's pages. Admins always do.
+    /// Whether a signed-in member sees the use of others on the dashboard's pages. An admin always
+    /// does.
     pub fn sees_others_use(&self, member: &Member) -> bool {
         self.members_see_others_use || member.role == Role::Admin
     }

@@ -6,7 +6,7 @@
 
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
-use tollkeeper_engine::Reads;
+use tollkeeper_engine::{Engine, Reads};
 use tollkeeper_ledger::{Balance, Profile, Role, Team, Timestamp, WorkspaceId};
 
 use super::page::signed_in;
@@ -60,6 +60,8 @@ pub struct Frame<'a> {
 
 /// What a page shows of the member who is signed in.
 pub struct Reader<'a> {
+    /// The id of the workspace.
+    pub id: &'a str,
     /// The name of the workspace.
     pub workspace: &'a str,
     /// "Signed in as Ada".
@@ -165,6 +167,10 @@ impl<'c> Visit<'c> {
         &self.signed_in.workspace
     }
 
+    pub fn engine(&self) -> &'c dyn Engine {
+        self.call.app.engine()
+    }
+
     pub fn now(&self) -> Timestamp {
         self.call.now
     }
@@ -192,6 +198,7 @@ impl<'c> Visit<'c> {
             words,
             assets: &self.call.app.assets,
             reader: Some(Reader {
+                id: self.workspace().as_str(),
                 workspace: &self.profile.name,
                 greeting: greet(&self.name),
                 is_admin: self.is_admin(),

@@ -8,19 +8,23 @@ mod parts;
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use tollkeeper_engine::{ChargeFilter, Page, Reads};
-use tollkeeper_ledger::{Micros, Role};
+use tollkeeper_engine::{ChargeFilter, GroupBy, Page, Reads, TimeStep, UsageGroup};
+use tollkeeper_ledger::{MemberId, Micros, Role};
 
-use self::parts::{Banner, ChargeLine, Lasts, PlanLine};
+use self::parts::{Banner, Lasts, PlanLine};
+use super::charges::row::ChargeRow;
+use super::chart::{ChartData, ChartHtml, SERIES_MAX, chart, sparkline};
 use super::frame::{Frame, Tab, Visit};
+use super::names::Names;
 use super::page::{ROOT, page};
-use super::words::OverviewWords;
+use super::words::{ChargeWords, OverviewWords};
 use crate::access::Rule;
 use crate::http::call::{Call, existing};
 use crate::http::problem::Problem;
 use crate::http::route::Route;
 use crate::reports::burn_rate::BurnRateQuery;
 use crate::reports::changes::ChangesQuery;
+use crate::reports::usage::UsageQuery;
 
 /// The routes.
 pub const ROUTES: &[Route] =
@@ -31,6 +35,9 @@ pub const ROUTES: &[Route] =
 
 /// The newest charges that are shown.
 const CHARGES_SHOWN: usize = 10;
+
+/// The days whose use is drawn, today included.
+const DRAWN_DAYS: u32 = 29;
 
 /// The days of which changes are shown.
 const CHANGED_DAYS: u32 = 7;
@@ -57,7 +64,11 @@ struct Overview<'a> {
     debt: Option<String>,
     lasts: Lasts,
     changes: Vec<ChangeLine>,
-    charges: Vec<ChargeLine>,
+    /// The use of thirty days; `None` if nothing was used.
+    drawn: Option<Drawn>,
+    /// The newest charges.
+    rows: Vec<ChargeRow>,
+    charge_words: &'static ChargeWords,
     plan: PlanLine,
     /// A command that makes the first charge; `None` once there is a charge.
     first_charge: Option<String>,
@@ -74,19 +85,25 @@ struct ChangeLine {
 async fn overview(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
     let (engine, workspace) = (call.app.engine(), visit.workspace());
-    let filter = ChargeFilter {
-        member: (!visit.sees_others_use()).then(|| visit.signed_in.member.id.clone()),
-        ..ChargeFilter::default()
-    };
+    // Who does not see the use of others sees their own alone.
+    let only: Option<MemberId> = (!visit.sees_others_use()).then(|| visit.signed_in.member.id.clone());
+    let filter = ChargeFilter { member: only.clone(), ..ChargeFilter::default() };
     let newest = Page { limit: CHARGES_SHOWN, cursor: None };
     let charges = existing(workspace, engine.charges(workspace, filter, newest).await?)?;
     let payments = existing(workspace, engine.payments(workspace).await?)?;
     let alerts = existing(workspace, engine.alerts(workspace).await?)?;
     let rate = BurnRateQuery::by_operation().run(engine, workspace, call.now).await?;
-    let changes = ChangesQuery::by_operation(CHANGED_DAYS).run(engine, workspace, call.now).await?;
+    let mut changes = ChangesQuery::by_operation(CHANGED_DAYS);
+    if let Some(member) = only.clone() {
+        changes = changes.of_member(member);
+    }
+    let changes = changes.run(engine, workspace, call.now).await?;
+    let members = charges.data.iter().filter_map(|charge| charge.details.spender.member.clone());
+    let names = Names::read(&call, workspace, members.collect()).await?;
     let is_admin = visit.is_admin();
     let format = &visit.format;
     let words = &visit.words().overview;
+    let charge_words = &visit.words().charges;
     let positive = |amount: Micros| (amount > Micros::ZERO).then(|| format.both_units(amount));
     let is_first_run = charges.data.is_empty();
     let changed = changes.of_operations().take(CHANGES_SHOWN).map(|(operation, before, after)| ChangeLine {
@@ -106,9 +123,41 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         debt: positive(visit.balance.debt),
         lasts: Lasts::of(&rate, format, words),
         changes: changed.collect(),
-        charges: charges.data.iter().map(|charge| ChargeLine::of(charge, call.now, format, words)).collect(),
+        drawn: draw(&visit, only).await?,
+        rows: charges
+            .data
+            .iter()
+            .map(|charge| ChargeRow::of(charge, &names, charge_words, format, call.now))
+            .collect(),
+        charge_words,
         plan: PlanLine::of(&payments, format, words),
         first_charge: is_first_run.then(|| parts::first_charge(&call, workspace)),
     };
     Ok(page(StatusCode::OK, &overview))
+}
+
+/// The use of the last days: as a chart by operation, and small, beside figures.
+struct Drawn {
+    chart: ChartHtml,
+    sparkline: ChartHtml,
+}
+
+/// Draws the use of the last days; `None` if nothing was used. `only`: of one member.
+async fn draw(visit: &Visit<'_>, only: Option<MemberId>) -> Result<Option<Drawn>, Problem> {
+    let group_by = GroupBy { operation: true, time: Some(TimeStep::Day), ..GroupBy::default() };
+    let mut question = UsageQuery::last_days(DRAWN_DAYS, group_by);
+    if let Some(member) = only {
+        question = question.of_member(member);
+    }
+    let table = question.run(visit.engine(), visit.workspace(), visit.now()).await?;
+    let Some(series) = table.series(SERIES_MAX).filter(|series| !series.series.is_empty()) else {
+        return Ok(None);
+    };
+    let name = |part: &UsageGroup| part.operation.as_ref().map(ToString::to_string).unwrap_or_default();
+    let words = visit.words();
+    let data = ChartData::of(series, visit.now(), &table.names(), &name, &words.chart);
+    Ok(Some(Drawn {
+        chart: chart("use", words.overview.use_of_30_days, &data, &words.chart),
+        sparkline: sparkline(&data, &words.chart),
+    }))
 }

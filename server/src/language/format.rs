@@ -120,14 +120,6 @@ impl Format {
         format!("{} ({})", self.usd(amount), self.micro_units(amount))
     }
 
-    /// A part of a whole in tenths of a percent: `12.5 %`.
-    #[must_use]
-    pub fn permille(&self, permille: i64) -> String {
-        let (_, point) = self.marks();
-        let space = if self.language == Language::German { "\u{a0}" } else { "" };
-        format!("{}{point}{}{space}%", self.number(permille / 10), permille.unsigned_abs() % 10)
-    }
-
     fn month(&self, month: i8, is_short: bool) -> &'static str {
         let names = &MONTHS[usize::from(self.language == Language::German)];
         let name = names[usize::try_from(month - 1).unwrap_or_default() % names.len()];
@@ -241,7 +233,6 @@ mod tests {
         assert_eq!(english.number(i64::MIN), "\u{2212}9,223,372,036,854,775,808");
         assert_eq!(german.number(-1_000), "\u{2212}1.000");
         assert_eq!(english.micro_units(Micros::new(1_250_000)), "1,250,000\u{a0}micro-units");
-        assert_eq!(english.permille(125), "12.5%");
         let day = date(2026, 3, 5);
         assert_eq!(
             (english.date(day), german.date(day)),

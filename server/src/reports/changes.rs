@@ -49,6 +49,12 @@ impl ChangesQuery {
         ChangesQuery { usage: UsageQuery::last_days(days, group_by), before_from: None }
     }
 
+    /// The same of one member alone.
+    #[must_use]
+    pub fn of_member(self, member: MemberId) -> ChangesQuery {
+        ChangesQuery { usage: self.usage.of_member(member), ..self }
+    }
+
     /// Reads the question from query parameters.
     ///
     /// # Errors

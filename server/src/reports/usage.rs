@@ -97,6 +97,13 @@ impl UsageQuery {
         UsageQuery { from: None, to: None, days, timezone: None, group_by, filter: UsageFilter::default() }
     }
 
+    /// The same of one member alone.
+    #[must_use]
+    pub fn of_member(mut self, member: MemberId) -> UsageQuery {
+        self.filter.member = Named::Is(member);
+        self
+    }
+
     /// Asks the engine.
     ///
     /// # Errors

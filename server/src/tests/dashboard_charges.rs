@@ -87,12 +87,13 @@ async fn the_list_is_left_by_the_way_that_led_into_it() {
 
 #[tokio::test]
 async fn filters_hold_together() {
-    let (world, [admin, _]) = people(&settings()).await;
+    let (world, _) = people(&settings()).await;
     world.grant("acme", "start", 10_000_000).await;
     let first = world
         .opened("a", r#"{"operation":"virtual_try_on","worker":"w-7","member":"ada","reference":"run 1"}"#)
         .await;
     world.pass_seconds(86_400);
+    let admin = world.sign_in("acme", "ada").await;
     let second =
         world.opened("b", r#"{"operation":"support_message","member":"bob","timeout_seconds":900}"#).await;
     let both = [second.as_str(), first.as_str()];

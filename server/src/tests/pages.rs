@@ -19,7 +19,9 @@ async fn a_page_loads_files_of_this_server_alone_which_a_browser_keeps() {
     assert!(policy.starts_with("default-src 'none'; style-src 'self'; script-src 'self';"), "{policy}");
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(!page.text.contains(" style=") && !page.text.contains("<style"), "{}", page.text);
-    assert!(!page.text.contains("http://") && !page.text.contains("https://"), "{}", page.text);
+    for attribute in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "action=\"http"] {
+        assert!(!page.text.contains(attribute), "{attribute} in {}", page.text);
+    }
     let files = files(&page.text);
     assert_eq!(files.len(), 3, "{files:?}");
     let mut bytes = page.text.len();

@@ -9,7 +9,7 @@
 
 mod charge;
 mod list;
-mod row;
+pub mod row;
 mod status;
 
 use axum::http::Method;

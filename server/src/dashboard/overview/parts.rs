@@ -1,8 +1,6 @@
-//! The parts of the first page, as texts: banners, how long the credit lasts, charges, the plan.
+//! The parts of the first page, as texts: banners, how long the credit lasts, the plan.
 
-use tollkeeper_ledger::{
-    Alerts, Charge, Micros, Outcome, Payments, Status, Timestamp, TopUpStatus, WorkspaceId,
-};
+use tollkeeper_ledger::{Alerts, Micros, Payments, Timestamp, TopUpStatus, WorkspaceId};
 
 use crate::dashboard::frame::Visit;
 use crate::dashboard::words::OverviewWords;
@@ -106,47 +104,6 @@ impl Lasts {
             daily: average(rate.daily_average()),
             monthly: average(rate.monthly_average()),
             top: top.map(|(name, daily)| (name, (words.a_day)(&format.usd(daily)))).collect(),
-        }
-    }
-}
-
-/// A charge in one line.
-pub struct ChargeLine {
-    pub id: String,
-    pub when: String,
-    pub what: String,
-    /// The worker and the member, as far as they are named.
-    pub who: String,
-    pub cost: String,
-    pub status: String,
-}
-
-impl ChargeLine {
-    pub fn of(charge: &Charge, now: Timestamp, format: &Format, words: &OverviewWords) -> ChargeLine {
-        let (details, state) = (&charge.details, &charge.state);
-        let spender = &details.spender;
-        let worker = spender.worker.as_ref().map(|worker| worker.as_str());
-        let member = spender.member.as_ref().map(|member| member.as_str());
-        let refunded = format.usd(state.refunded);
-        let status = match (state.status, state.outcome) {
-            (Status::Pending, _) => words.waiting.to_owned(),
-            (Status::Refunded, _) => (words.refunded)(&refunded),
-            (Status::Settled, _) if state.refunded > Micros::ZERO => (words.refunded_in_part)(&refunded),
-            (Status::Settled, Some(Outcome::FailedUser)) => words.failed_by_user.to_owned(),
-            (Status::Settled, _) => words.settled.to_owned(),
-        };
-        let quantity = if details.quantity == 1 {
-            String::new()
-        } else {
-            format!(" × {}", format.number(details.quantity))
-        };
-        ChargeLine {
-            id: details.id.to_string(),
-            when: format.recent_time(charge.created_at, now),
-            what: format!("{}{quantity}", spender.operation),
-            who: worker.into_iter().chain(member).collect::<Vec<_>>().join(", "),
-            cost: format.usd(details.amount),
-            status,
         }
     }
 }

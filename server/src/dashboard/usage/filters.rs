@@ -1,7 +1,7 @@
 //! The choices of the page of use: ranges and groupings as links, own ranges and filters as a form.
 //!
-//! A filter is a list of the names that are used in the range. If there are very many, it is a field
-//! with suggestions.
+//! A filter is a list of the names that are used in the range. If there are very many, it is a
+//! field with suggestions.
 
 use tollkeeper_engine::UsageGroup;
 use tollkeeper_ledger::UsageSums;

@@ -1,8 +1,8 @@
 //! The page of use: the total, a chart and a table of a range, by operation, worker, member or API
 //! key; and the same as comma-separated values.
 //!
-//! One question feeds all of them (see `question`). The sums are those of `reports::usage`. If there
-//! are too many rows by day, months are shown.
+//! One question feeds all of them (see `question`). The sums are those of `reports::usage`. If
+//! there are too many rows by day, months are shown.
 
 mod filters;
 mod question;

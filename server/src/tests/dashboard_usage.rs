@@ -19,7 +19,7 @@ impl World {
         reply
     }
 
-    async fn page(&self, path: &str, session: &str) -> String {
+    async fn usage_page(&self, path: &str, session: &str) -> String {
         let page = self.browse("GET", path, session).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text);
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
@@ -69,7 +69,7 @@ fn row<'t>(page: &'t str, name: &str) -> Vec<&'t str> {
 async fn the_page_the_csv_and_the_api_agree() {
     let (world, [admin, member]) = three_days(&settings()).await;
     for session in [&admin, &member] {
-        let page = world.page("/portal/usage", session).await;
+        let page = world.usage_page("/portal/usage", session).await;
         assert_eq!(row(&page, "support_message"), ["support_message", "2", "4", "$0.02", "$0.00", "$0.02"]);
         assert_eq!(row(&page, "virtual_try_on"), ["virtual_try_on", "1", "1", "$0.20", "$0.15", "$0.05"]);
         assert_eq!(row(&page, "Total"), ["Total", "4", "6", "$0.27", "$0.15", "$0.12"]);
@@ -91,7 +91,7 @@ async fn the_page_the_csv_and_the_api_agree() {
         let group = if by == "key" { "api_key" } else { by };
         let query = format!("group_by={group},day&from=2026-11-19&to=2026-11-26");
         assert_eq!(csv.text, world.csv(&format!("/v1/workspaces/acme/usage?{query}")).await, "{by}");
-        let page = world.page(&format!("/portal/usage?by={by}&range=7"), &admin).await;
+        let page = world.usage_page(&format!("/portal/usage?by={by}&range=7"), &admin).await;
         assert_eq!(row(&page, "Total").last(), Some(&"$0.12"), "{by}");
     }
 }
@@ -126,7 +126,7 @@ async fn chart_table_csv_and_api_agree_on_random_use() {
             let query = format!("/v1/workspaces/acme/usage?group_by={by}&from=2026-11-01&to=2027-01-15");
             let api = world.get(&query).await.json();
             let asked = format!("by={by}&from=2026-11-01&to=2027-01-14");
-            let page = world.page(&format!("/portal/usage?{asked}"), &session).await;
+            let page = world.usage_page(&format!("/portal/usage?{asked}"), &session).await;
             let csv = world.browse("GET", &format!("/portal/usage.csv?{asked}"), &session).await.text;
             let mut nets: BTreeMap<&str, i64> = BTreeMap::new();
             for line in csv.lines().skip(1) {
@@ -151,14 +151,14 @@ async fn chart_table_csv_and_api_agree_on_random_use() {
 #[tokio::test]
 async fn names_are_shown_and_lead_to_their_own_use() {
     let (world, [admin, _]) = three_days(&settings()).await;
-    let page = world.page("/portal/usage?by=member", &admin).await;
+    let page = world.usage_page("/portal/usage?by=member", &admin).await;
     assert_eq!(row(&page, "bob"), ["bob", "2", "4", "$0.065", "$0.00", "$0.065"]);
     assert!(page.contains("<a href=\"/portal/usage?by=member&#38;member=bob\">bob</a>"), "{page}");
     assert_eq!(row(&page, "Without a member").first(), Some(&"Without a member"));
-    let without = world.page("/portal/usage?by=worker&worker=%7E", &admin).await;
+    let without = world.usage_page("/portal/usage?by=worker&worker=%7E", &admin).await;
     assert_eq!(row(&without, "Total"), ["Total", "2", "2", "$0.055", "$0.00", "$0.055"]);
     assert!(without.contains("<option value=\"~\" selected>Without a worker</option>"), "{without}");
-    let both = world.page("/portal/usage?operation=support_message&worker=w-8", &admin).await;
+    let both = world.usage_page("/portal/usage?operation=support_message&worker=w-8", &admin).await;
     assert_eq!(row(&both, "Total").last(), Some(&"$0.015"));
     assert!(both.contains("href=\"/portal/usage\">Remove the filters</a>"), "{both}");
     assert!(both.contains("/portal/usage.csv?operation=support_message&#38;worker=w-8"), "{both}");
@@ -167,12 +167,12 @@ async fn names_are_shown_and_lead_to_their_own_use() {
 #[tokio::test]
 async fn a_day_is_shown_by_hours_and_a_year_by_weeks() {
     let (world, [admin, _]) = three_days(&settings()).await;
-    let today = world.page("/portal/usage?range=today", &admin).await;
+    let today = world.usage_page("/portal/usage?range=today", &admin).await;
     assert!(today.contains("25\u{a0}November 2026, so far") && today.contains("viewBox=\"0 0 24 1000\""));
-    let year = world.page("/portal/usage?from=2025-11-25", &admin).await;
+    let year = world.usage_page("/portal/usage?from=2025-11-25", &admin).await;
     assert_eq!(row(&year, "Total").last(), Some(&"$0.12"));
     assert!(year.contains("viewBox=\"0 0 53 1000\""), "{year}");
-    let month = world.page("/portal/usage?range=last-month", &admin).await;
+    let month = world.usage_page("/portal/usage?range=last-month", &admin).await;
     assert!(month.contains("1\u{a0}October 2026 to 31\u{a0}October 2026 <"), "{month}");
 }
 
@@ -180,20 +180,21 @@ async fn a_day_is_shown_by_hours_and_a_year_by_weeks() {
 async fn an_empty_range_leads_to_the_last_day_with_charges() {
     let (world, [admin, member]) = three_days(&settings()).await;
     let range = "from=2026-01-01&to=2026-01-31";
-    let page =
-        world.page(&format!("/portal/usage?{range}&operation=support_message&worker=w-8"), &admin).await;
+    let page = world
+        .usage_page(&format!("/portal/usage?{range}&operation=support_message&worker=w-8"), &admin)
+        .await;
     assert!(page.contains("Nothing was used in this range."), "{page}");
     let last = "/portal/usage?from=2026-11-23&#38;to=2026-11-23&#38;operation=support_message&#38;worker=w-8";
     assert!(page.contains(last) && page.contains("charges, 23\u{a0}November 2026"), "{page}");
     // No charge fits the filter: the link leads to the last day of all.
-    let page = world.page(&format!("/portal/usage?{range}&worker=nobody"), &member).await;
+    let page = world.usage_page(&format!("/portal/usage?{range}&worker=nobody"), &member).await;
     assert!(page.contains("/portal/usage?from=2026-11-25&#38;to=2026-11-25\""), "{page}");
     assert!(!page.contains("<table") && !page.contains("usage.csv"), "there is nothing to show");
 
     let empty = world_with(1_000).await;
     empty.add_member("acme", "ada", "admin").await;
     let session = empty.sign_in("acme", "ada").await;
-    let page = empty.page("/portal/usage", &session).await;
+    let page = empty.usage_page("/portal/usage", &session).await;
     assert!(page.contains("There are no charges yet."), "{page}");
 }
 
@@ -225,13 +226,13 @@ async fn a_wrong_field_is_named_and_keeps_its_text() {
 async fn a_member_sees_their_own_use_alone_if_the_settings_say_so() {
     let (world, [admin, member]) = three_days(&own_use_only()).await;
     for query in ["", "?member=ada", "?by=member&member=%7E"] {
-        let page = world.page(&format!("/portal/usage{query}"), &member).await;
+        let page = world.usage_page(&format!("/portal/usage{query}"), &member).await;
         assert_eq!(row(&page, "Total"), ["Total", "2", "4", "$0.065", "$0.00", "$0.065"], "{query}");
         assert!(page.contains("You see your own use.") && !page.contains(">ada<") && !page.contains("w-7"));
         let csv = world.browse("GET", &format!("/portal/usage.csv{query}"), &member).await.text;
         assert!(csv.contains("product_listing") && !csv.contains("virtual_try_on"), "{query}: {csv}");
     }
-    let page = world.page("/portal/usage", &admin).await;
+    let page = world.usage_page("/portal/usage", &admin).await;
     assert_eq!(row(&page, "Total").last(), Some(&"$0.12"));
     assert!(!page.contains("You see your own use."));
 }
@@ -247,7 +248,7 @@ async fn hostile_names_are_shown_as_they_are_and_are_no_formulas() {
     world.charge_with(&secret, "k", r#","member":"eve","worker":"-1:1""#).await;
     let session = world.sign_in("acme", "eve").await;
     for by in ["operation", "worker", "member", "key"] {
-        let page = world.page(&format!("/portal/usage?by={by}"), &session).await;
+        let page = world.usage_page(&format!("/portal/usage?by={by}"), &session).await;
         assert!(!page.contains("<script>alert") && !page.contains("<img src=x"), "{by}: {page}");
         assert!(page.contains("&#60;script&#62;alert") && page.contains("&#60;img src=x"), "{by}");
     }
@@ -267,7 +268,7 @@ async fn a_page_with_very_many_names_is_short() {
         world.pass_seconds(86_400);
     }
     let session = world.sign_in("acme", "ada").await;
-    let page = world.page("/portal/usage?by=worker&range=90", &session).await;
+    let page = world.usage_page("/portal/usage?by=worker&range=90", &session).await;
     assert!(page.len() < 80_000, "the page has {} bytes", page.len());
     assert_eq!(row(&page, "Other (50)"), ["Other (50)", "50", "50", "$0.25", "$0.00", "$0.25"]);
     assert_eq!(row(&page, "Total").last(), Some(&"$0.75"));

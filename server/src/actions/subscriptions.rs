@@ -93,7 +93,8 @@ pub async fn cancel(call: &Call, workspace: &WorkspaceId) -> Result<(), Problem>
 /// The plan cannot be started, or is paid by another interval.
 pub async fn preview(call: &Call, workspace: &WorkspaceId, plan: &PlanId) -> Result<Preview, Problem> {
     bring_up_to_date(call, workspace).await?;
-    preview_of(call, workspace, &payments(call, workspace).await?, plan)
+    let payments = payments(call, workspace).await?;
+    preview_of(call, workspace, &payments, plan)
 }
 
 /// The same for payments to which the time was applied.

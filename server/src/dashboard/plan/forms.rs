@@ -5,7 +5,6 @@
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{Payments, Plan, PlanId, Preview, Subscription};
 
 use super::{ADMIN, PATH, return_url, running, show};

@@ -8,7 +8,6 @@ pub mod forms;
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{Payments, Plan, Preview, Role, Subscription, SubscriptionStatus};
 
 use self::current::Current;

@@ -21,7 +21,7 @@ pub use self::activity::ActivityWords;
 pub use self::alerts::AlertsWords;
 pub use self::api_keys::ApiKeysWords;
 pub use self::charges::ChargeWords;
-pub use self::credits::{AutomaticWords, CreditsWords, HistoryWords};
+pub use self::credits::CreditsWords;
 pub use self::frame::FrameWords;
 pub use self::limits::LimitsWords;
 pub use self::overview::OverviewWords;

@@ -125,7 +125,7 @@ impl Uses {
             let day = date_of(zone, time);
             let net = if day >= month { charged - refunded } else { Micros::ZERO };
             let found = uses.entry(member).or_insert(Use { this_month: Micros::ZERO, last: None });
-            found.this_month = found.this_month + net;
+            found.this_month += net;
             if runs > 0 {
                 found.last = found.last.max(Some(day));
             }

@@ -187,7 +187,7 @@ fn fresh_key() -> Result<String, Problem> {
 fn key_of(key: Option<&str>, cents: i64) -> Option<IdempotencyKey> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let key = key.filter(|key| key.len() == KEY_DIGITS && key.bytes().all(is_digit))?;
-    IdempotencyKey::new(&format!("portal:{key}:{cents}")).ok()
+    IdempotencyKey::new(format!("portal:{key}:{cents}")).ok()
 }
 
 /// `POST /portal/credits`.

@@ -5,8 +5,6 @@ use super::one_of;
 /// The texts of the frame.
 #[derive(Debug)]
 pub struct FrameWords {
-    /// The title of the pages, before the name of the workspace.
-    pub billing: &'static str,
     pub skip: &'static str,
     pub navigation: &'static str,
     pub available: &'static str,
@@ -26,14 +24,12 @@ pub struct FrameWords {
     pub go_back: &'static str,
     pub sign_out: &'static str,
     pub sign_out_all: &'static str,
-    pub language: &'static str,
     /// Of a member: "Signed in as Ada".
     pub signed_in_as: fn(&str) -> String,
     /// Of an admin.
     pub signed_in_as_admin: fn(&str) -> String,
     pub newer: &'static str,
     pub older: &'static str,
-    pub unknown: &'static str,
     pub save: &'static str,
     pub cancel: &'static str,
     pub sign_in: &'static str,
@@ -47,11 +43,9 @@ pub struct FrameWords {
     pub code: fn(&str) -> String,
     /// Whom a member asks for what only admins do; names of admins.
     pub ask_admins: fn(&[String]) -> String,
-    pub nothing_was_charged: &'static str,
 }
 
 pub(super) const ENGLISH: FrameWords = FrameWords {
-    billing: "Billing",
     skip: "Skip to the content",
     navigation: "Billing",
     available: "available",
@@ -70,12 +64,10 @@ pub(super) const ENGLISH: FrameWords = FrameWords {
     go_back: "Go back",
     sign_out: "Sign out",
     sign_out_all: "Sign out all members",
-    language: "Language",
     signed_in_as: |name| format!("Signed in as {name}"),
     signed_in_as_admin: |name| format!("Signed in as {name}, admin"),
     newer: "Newer",
     older: "Older",
-    unknown: "unknown",
     save: "Save",
     cancel: "Cancel",
     sign_in: "Sign in",
@@ -90,11 +82,9 @@ pub(super) const ENGLISH: FrameWords = FrameWords {
         [] => "Ask an admin of your workspace.".to_owned(),
         names => format!("Ask {}.", one_of(names, "or")),
     },
-    nothing_was_charged: "Nothing was charged.",
 };
 
 pub(super) const GERMAN: FrameWords = FrameWords {
-    billing: "Abrechnung",
     skip: "Zum Inhalt springen",
     navigation: "Abrechnung",
     available: "verfügbar",
@@ -113,12 +103,10 @@ pub(super) const GERMAN: FrameWords = FrameWords {
     go_back: "Zurück",
     sign_out: "Abmelden",
     sign_out_all: "Alle Mitglieder abmelden",
-    language: "Sprache",
     signed_in_as: |name| format!("Angemeldet als {name}"),
     signed_in_as_admin: |name| format!("Angemeldet als {name}, Admin"),
     newer: "Neuere",
     older: "Ältere",
-    unknown: "unbekannt",
     save: "Speichern",
     cancel: "Abbrechen",
     sign_in: "Anmelden",
@@ -133,5 +121,4 @@ pub(super) const GERMAN: FrameWords = FrameWords {
         [] => "Fragen Sie einen Admin Ihres Arbeitsbereichs.".to_owned(),
         names => format!("Fragen Sie {}.", one_of(names, "oder")),
     },
-    nothing_was_charged: "Es wurde nichts abgebucht.",
 };

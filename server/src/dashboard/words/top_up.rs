@@ -6,7 +6,6 @@ pub struct TopUpWords {
     pub waiting: &'static str,
     pub waiting_text: &'static str,
     pub instructions: &'static str,
-    pub until: fn(&str) -> String,
     pub confirming: &'static str,
     pub confirming_text: &'static str,
     pub unfinished_text: &'static str,
@@ -43,7 +42,6 @@ pub(super) const ENGLISH: TopUpWords = TopUpWords {
     waiting: "Waiting for your payment",
     waiting_text: "Nothing was charged yet. Credits are added once your payment has been confirmed.",
     instructions: "How to pay",
-    until: |date| format!("The top-up waits until {date}."),
     confirming: "Confirming your payment",
     confirming_text: "The payment provider has not confirmed the payment yet. This takes a few seconds for \
                       cards, and some days for transfers.",
@@ -81,7 +79,6 @@ pub(super) const GERMAN: TopUpWords = TopUpWords {
     waiting: "Wir warten auf Ihre Zahlung",
     waiting_text: "Es wurde noch nichts abgebucht. Das Guthaben kommt, sobald Ihre Zahlung bestätigt ist.",
     instructions: "So zahlen Sie",
-    until: |date| format!("Die Aufladung wartet bis {date}."),
     confirming: "Ihre Zahlung wird bestätigt",
     confirming_text: "Der Zahlungsanbieter hat die Zahlung noch nicht bestätigt. Das dauert bei Karten einige \
                       Sekunden, bei Überweisungen einige Tage.",

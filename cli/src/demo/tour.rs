@@ -101,7 +101,7 @@ impl fmt::Display for Tour {
             writeln!(f, "# Another link that signs {name} in.")?;
             writeln!(f, "{program} portal link {WORKSPACE} {id} --server \"$URL\"\n")?;
         }
-        write!(f, "# Recompute every balance from the journal while the server runs.\n")?;
+        writeln!(f, "# Recompute every balance from the journal while the server runs.")?;
         write!(f, "{program} audit --data {data}\n\n# All calls of the API are described at {url}/docs\n")
     }
 }

@@ -31,6 +31,9 @@ pub enum Command {
         /// The address that the dashboard links back to
         #[arg(long, value_name = "URL")]
         return_url: Option<String>,
+        /// The language of the pages, such as de [default: that of the browser]
+        #[arg(long, value_name = "TAG")]
+        locale: Option<String>,
         #[command(flatten)]
         target: Target,
     },
@@ -50,10 +53,14 @@ pub enum Command {
 /// Runs a command.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Link { workspace, member, return_url, target } => {
+        Command::Link { workspace, member, return_url, locale, target } => {
             let address_is_guessed =
                 !target.is_server() && std::env::var_os("TOLLKEEPER_PUBLIC_URL").is_none();
-            let body = object([("member", Some(member.into())), ("return_url", return_url.map(Into::into))]);
+            let body = object([
+                ("member", Some(member.into())),
+                ("return_url", return_url.map(Into::into)),
+                ("locale", locale.map(Into::into)),
+            ]);
             target.run(Request::write("POST", sessions_path(&workspace), body), |json| {
                 if address_is_guessed {
                     remark("the link uses the address of TOLLKEEPER_LISTEN; set TOLLKEEPER_PUBLIC_URL to the server's public address");

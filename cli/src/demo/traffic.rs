@@ -120,7 +120,7 @@ pub static KINDS: [Kind; 5] = [
             (Fate::FailsBySystem, 10),
             (Fate::FailsByUser, 6),
             (Fate::TimesOut, 2),
-            (Fate::IsHalfRefunded, 2),
+            (Fate::IsHalfRefunded, 8),
         ],
     },
     Kind {

@@ -74,9 +74,8 @@ struct Row {
     /// The use in this month; `None` if it could not be read.
     used: Option<String>,
     last: Last,
-    /// The role that a button gives, its text and its full text; `None` for the last admin.
-    change: Option<(&'static str, &'static str, String)>,
-    sign_out: String,
+    /// The role that a button gives, and its text; `None` for the last admin.
+    change: Option<(&'static str, &'static str)>,
 }
 
 /// When a member last used credit.
@@ -177,8 +176,8 @@ fn row(visit: &Visit<'_>, team: &Team, names: &Names, uses: Option<&Uses>, membe
     let name = names.member(&member.id);
     let found = uses.map(|uses| uses.of(&member.id));
     let change = match member.role {
-        Role::Admin => (Role::Member.as_str(), words.make_member, (words.make_member_of)(name)),
-        Role::Member => (Role::Admin.as_str(), words.make_admin, (words.make_admin_of)(name)),
+        Role::Admin => (Role::Member.as_str(), words.make_member),
+        Role::Member => (Role::Admin.as_str(), words.make_admin),
     };
     Row {
         id: member.id.to_string(),
@@ -191,7 +190,6 @@ fn row(visit: &Visit<'_>, team: &Team, names: &Names, uses: Option<&Uses>, membe
             Some(Use { last: Some(last), .. }) => Last::On(format.date(last)),
         },
         change: (!is_last_admin(team, member)).then_some(change),
-        sign_out: (words.sign_out_of)(name),
         name: name.to_owned(),
     }
 }

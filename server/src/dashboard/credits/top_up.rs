@@ -140,7 +140,8 @@ async fn pay(call: Call) -> Result<Response, Problem> {
     let id = call.top_up(workspace).await?;
     let path = path_of(id);
     let back = format!("{}{path}", call.origin());
-    // The saved card pays for an automatic one, and a person confirms one by hand: neither has a page.
+    // The saved card pays for an automatic one, and a person confirms one by hand. Neither has a
+    // page.
     if top_ups::find(&call, workspace, id).await?.way != TopUpWay::Checkout {
         return Ok(see_other(&path));
     }

@@ -1,4 +1,5 @@
-//! What the page about the plan shows of the subscription: its period, what is due, what is planned.
+//! What the page about the plan shows of the subscription: its period, what is due, what is
+//! planned.
 
 use tollkeeper_ledger::{Micros, Subscription, SubscriptionStatus, Timestamp};
 

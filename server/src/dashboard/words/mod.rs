@@ -1,5 +1,5 @@
-//! All texts of the dashboard, in each language. A page names a text by its field; a sentence with a
-//! value in it is a function, so that each language orders its words itself.
+//! All texts of the dashboard, in each language. A page names a text by its field; a sentence with
+//! a value in it is a function, so that each language orders its words itself.
 //!
 //! A text that a language lacks does not compile. How values are written is in `language`.
 

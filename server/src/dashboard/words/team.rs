@@ -13,7 +13,7 @@ pub struct TeamWords {
     pub you: &'static str,
     pub admin: &'static str,
     pub member: &'static str,
-    /// Why there is no date: no charge in so many days.
+    /// Why there is no date: no charge in this number of days.
     pub not_used: fn(u32) -> String,
     pub use_unknown: &'static str,
     pub make_admin: &'static str,
@@ -22,7 +22,6 @@ pub struct TeamWords {
     /// For a button that has no other context: the act with the name.
     pub make_admin_of: fn(&str) -> String,
     pub make_member_of: fn(&str) -> String,
-    pub sign_out_of: fn(&str) -> String,
     pub last_admin: &'static str,
     pub confirm_admin: fn(&str) -> String,
     pub confirm_admin_text: &'static str,
@@ -55,7 +54,6 @@ pub(super) const ENGLISH: TeamWords = TeamWords {
     sign_out: "Sign out",
     make_admin_of: |name| format!("Make {name} an admin"),
     make_member_of: |name| format!("Make {name} a member"),
-    sign_out_of: |name| format!("Sign out {name}"),
     last_admin: "The last admin stays one, because nobody else could buy credits. Make another member an admin first.",
     confirm_admin: |name| format!("Make {name} an admin?"),
     confirm_admin_text: "An admin can buy credits, change the plan, limits, keys and roles, and sees payments.",
@@ -88,7 +86,6 @@ pub(super) const GERMAN: TeamWords = TeamWords {
     sign_out: "Abmelden",
     make_admin_of: |name| format!("{name} zum Admin machen"),
     make_member_of: |name| format!("{name} zum Mitglied machen"),
-    sign_out_of: |name| format!("{name} abmelden"),
     last_admin: "Der letzte Admin bleibt einer, weil sonst niemand Guthaben kaufen könnte. Machen Sie zuerst ein anderes Mitglied zum Admin.",
     confirm_admin: |name| format!("{name} zum Admin machen?"),
     confirm_admin_text: "Ein Admin kauft Guthaben, ändert Tarif, Grenzen, Schlüssel und Rollen und sieht Zahlungen.",

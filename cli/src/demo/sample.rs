@@ -100,9 +100,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_history_can_end_at_any_time_of_the_week() {
-        for day in 0..7 {
-            let end = Timestamp::from_millis(SUNDAY + day * (DAY + 3 * HOUR));
-            let state = if day % 2 == 0 { State::Normal } else { State::ZeroBalance };
+        for (number, state) in [State::Normal, State::ZeroBalance].into_iter().cycle().take(4).enumerate() {
+            let end = Timestamp::from_millis(SUNDAY + number as i64 * (2 * DAY + 7 * HOUR));
             let own = TempDir::new().expect("a temporary directory can be created");
             let engine = Embedded::open(own.path(), Options::default()).expect("the engine opens");
             let engine: Arc<dyn Engine> = Arc::new(engine);
@@ -117,7 +116,7 @@ mod tests {
             assert_eq!(balance.available == Micros::ZERO, state == State::ZeroBalance, "{balance:?}");
             let count = |kind: Kind| entries.iter().filter(|entry| entry.body.kind() == kind).count();
             assert!(count(Kind::ChargeRefunded) > 5 && count(Kind::ChargeSettled) > 5);
-            assert!(count(Kind::BalanceRefused) > 0 && count(Kind::BalanceLow) > 0, "{state:?} {day}");
+            assert!(count(Kind::BalanceRefused) > 0 && count(Kind::BalanceLow) > 0, "{state:?} {number}");
             let is_paid = |entry: &&Entry| {
                 let EntryBody::Payment(change) = &entry.body else { return false };
                 matches!(**change, PaymentChange::TopUpSucceeded { .. })

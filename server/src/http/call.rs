@@ -203,7 +203,8 @@ impl Call {
         self.collect(Media::Json).await
     }
 
-    /// Reads the form that a browser sends; its fields are then in [`Call::form`]. Returns its bytes.
+    /// Reads the form that a browser sends; returns its bytes. Its fields are then in
+    /// [`Call::form`].
     ///
     /// # Errors
     /// As for [`Call::body`].

@@ -5,7 +5,8 @@
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads `application/x-www-form-urlencoded`. Every text is a form; what is no UTF-8 is replaced.
+    /// Reads `application/x-www-form-urlencoded`. Every text is a form. What is no UTF-8 is
+    /// replaced.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Form {
         Form(form_urlencoded::parse(bytes).into_owned().collect())

@@ -1,5 +1,5 @@
-//! The page of use and its comma-separated values: what they show of a range, to whom, and that they
-//! agree with the API.
+//! The page of use and its comma-separated values: what they show of a range, to whom, and that
+//! they agree with the API.
 
 use std::collections::BTreeMap;
 

@@ -123,7 +123,7 @@ fn a_link_signs_in_once_and_the_page_shows_the_balance_until_sign_out() {
 
     let store = page(browser.visit("/portal"), 200);
     for shown in
-        ["acme", "Signed in as ada, admin", "12.345 USD", "1,234,500", "https://app.example.com/billing"]
+        ["acme", "Signed in as ada, admin", "$12.345", "1,234,500", "https://app.example.com/billing"]
     {
         assert!(store.text.contains(shown), "{shown}: {}", store.text);
     }

@@ -1,4 +1,5 @@
-//! The forms of the page about the plan: choosing one, cancelling, and the way to the page to pay on.
+//! The forms of the page about the plan: choosing one, cancelling, and the way to the page to pay
+//! on.
 //!
 //! Each asks once more before it acts, with a button that names act and amount. A choice acts only
 //! for the amount that was shown, or less.

@@ -6,7 +6,7 @@ import { shown } from "../harness.mjs";
 
 const WHEN_RIGHT = { width: 390, scheme: "light", script: false };
 const WHEN_WRONG = { width: 1280, scheme: "dark", script: true };
-const PERMITTED = [200, 402, 409, 422];
+const PERMITTED = [200, 402, 409, 422, 429];
 const ASKED_AGAIN_MAX = 2;
 
 // Returns how often something was sent.

@@ -8,8 +8,8 @@
 //! The key is checked again every 15 seconds, and when an entry ends keys or members. At a
 //! shutdown a stream ends at once, and its client connects to another server.
 //!
-//! A page of the dashboard streams the workspace of its session, and only what members may read:
-//! balance, charges, credit and alerts.
+//! A page of the dashboard streams the workspace of its session: charges, credit and alerts, as far
+//! as its reader may see them. Of the others it is sent the balance alone.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::time::Instant;
 use tollkeeper_engine::{EntryRecord, Follow, Followed, Reads, Watch};
-use tollkeeper_ledger::{Kind, Role, Scope, WorkspaceId};
+use tollkeeper_ledger::{Entry, Kind, Role, Scope, WorkspaceId};
 
 use super::entries::{BalanceAfterJson, ENTRY_BYTES, EntryJson, shows_team, texts};
 use super::follow::{POSITION_RULE, kinds, place};
@@ -35,6 +35,7 @@ use crate::http::call::{Call, existing};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::Route;
+use crate::reports::journal_sight::Sight;
 use crate::wire::position::Position;
 use crate::wire::write::Time;
 
@@ -71,7 +72,8 @@ pub const PAGE_ROUTES: &[Route] =
     })
     .private()];
 
-/// The kinds of entries that a page is sent.
+/// The kinds of entries that a page is sent, as far as its reader may see them. Of the others the
+/// reader is sent the balance alone.
 const PAGE_KINDS: [Kind; 12] = [
     Kind::ChargeOpened,
     Kind::ChargeSettled,
@@ -87,9 +89,13 @@ const PAGE_KINDS: [Kind; 12] = [
     Kind::LimitReached,
 ];
 
-/// The kinds of entries with which keys or sessions may end.
-const ENDINGS: [Kind; 5] = [
+/// The kinds of entries of which every page is sent the balance alone.
+const PAGE_BALANCE_KINDS: [Kind; 3] = [Kind::ReturnTaken, Kind::ClawBackIncreased, Kind::ClawBackReduced];
+
+/// The kinds of entries with which keys or sessions may end, or a role changes.
+const ENDINGS: [Kind; 6] = [
     Kind::ApiKeyRevoked,
+    Kind::MemberChanged,
     Kind::MemberRemoved,
     Kind::MemberErased,
     Kind::PortalSignedOut,
@@ -118,7 +124,7 @@ const RECONNECT_MILLIS: u32 = 2_000;
 /// The header in which a client names the last event that it has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The current balance, at the beginning of a stream.
+/// The balance: at the beginning of a stream, and instead of an entry that a page does not show.
 #[derive(Serialize)]
 struct BalanceEvent<'a> {
     workspace: &'a str,
@@ -127,6 +133,18 @@ struct BalanceEvent<'a> {
     as_of: Time,
     #[serde(flatten)]
     balance: BalanceAfterJson,
+}
+
+impl<'a> BalanceEvent<'a> {
+    /// The balance after an entry.
+    fn after(workspace: &'a WorkspaceId, entry: &Entry) -> BalanceEvent<'a> {
+        BalanceEvent {
+            workspace: workspace.as_str(),
+            number: entry.n,
+            as_of: Time(entry.at),
+            balance: entry.balance.into(),
+        }
+    }
 }
 
 /// The position of a client is not in the journal.
@@ -142,6 +160,8 @@ struct Stream {
     caller: Caller,
     workspace: WorkspaceId,
     shows_team: bool,
+    /// What the reader of a page may see; `None` if the client is no page.
+    sight: Option<Sight>,
     /// The epoch of the position, which is [`Follow::after`].
     epoch: u64,
     follow: Follow,
@@ -165,7 +185,7 @@ struct Stream {
 /// `GET /v1/workspaces/{workspace}/stream`.
 async fn open(call: Call) -> Result<Response, Problem> {
     let (workspace, kinds) = (call.workspace()?, kinds(call.query())?);
-    begin(&call, workspace, kinds, shows_team(&call.caller)).await
+    begin(&call, workspace, kinds, shows_team(&call.caller), None).await
 }
 
 /// `GET /portal/stream`.
@@ -173,7 +193,9 @@ async fn open_for_page(call: Call) -> Result<Response, Problem> {
     let Caller::Member(signed_in) = &call.caller else {
         return Err(refusal::internal(&"the stream of a page admitted a caller without a session"));
     };
-    begin(&call, signed_in.workspace.clone(), Some(PAGE_KINDS.to_vec()), false).await
+    let kinds = PAGE_KINDS.into_iter().chain(PAGE_BALANCE_KINDS).collect();
+    let sight = Sight::of(&call.app.access, &signed_in.member);
+    begin(&call, signed_in.workspace.clone(), Some(kinds), false, Some(sight)).await
 }
 
 /// Begins a stream where the client has stopped, or at the end of the journal.
@@ -182,6 +204,7 @@ async fn begin(
     workspace: WorkspaceId,
     kinds: Option<Vec<Kind>>,
     shows_team: bool,
+    sight: Option<Sight>,
 ) -> Result<Response, Problem> {
     let app = Arc::clone(&call.app);
     let epoch = app.engine().platform().epoch;
@@ -197,17 +220,13 @@ async fn begin(
     if is_lost {
         write_restored(&mut first, Position { epoch, n: last });
     }
-    let balance = BalanceEvent {
-        workspace: workspace.as_str(),
-        number: last,
-        as_of: Time(newest.entry.at),
-        balance: newest.entry.balance.into(),
-    };
+    let balance = BalanceEvent::after(&workspace, &newest.entry);
     // The entries before it are still to come: the id is where the stream begins.
     write_event(&mut first, Position { epoch, n: after }, "balance", &balance);
     let now = Instant::now();
     let stream = Stream {
         shows_team,
+        sight,
         caller: call.caller.clone(),
         app,
         workspace,
@@ -346,14 +365,22 @@ impl Stream {
     /// The events of entries, and moves the position behind them.
     async fn write(&mut self, followed: &Followed) -> Result<Option<Bytes>, Problem> {
         let Followed { data, through, last } = followed;
+        if data.iter().any(|record| kind(record) == Kind::MemberChanged) {
+            self.look_again().await;
+        }
         let texts = texts(&self.app, &self.workspace, data, self.shows_team).await?;
         let mut bytes = Vec::with_capacity(ENTRY_BYTES * data.len());
         let wanted = self.wanted.as_deref();
         let is_wanted = |record: &&EntryRecord| wanted.is_none_or(|kinds| kinds.contains(&kind(record)));
         for record in data.iter().filter(is_wanted) {
             let position = Position { epoch: self.epoch, n: record.entry.n };
-            let entry = EntryJson::of(record, self.shows_team, &texts);
-            write_event(&mut bytes, position, kind(record).as_str(), &entry);
+            if self.shows(record) {
+                let entry = EntryJson::of(record, self.shows_team, &texts);
+                write_event(&mut bytes, position, kind(record).as_str(), &entry);
+            } else {
+                let balance = BalanceEvent::after(&self.workspace, &record.entry);
+                write_event(&mut bytes, position, "balance", &balance);
+            }
         }
         self.must_recheck |= data.iter().any(|record| ENDINGS.contains(&kind(record)));
         self.follow.after = *through;
@@ -366,6 +393,24 @@ impl Stream {
         }
         self.heartbeat_at = Instant::now() + HEARTBEAT;
         Ok(Some(bytes.into()))
+    }
+
+    /// Finds out what the member of a page may see in the present role. If that cannot be read, it
+    /// stays as it was until the next check.
+    async fn look_again(&mut self) {
+        if let Caller::Member(signed_in) = &self.caller
+            && let Ok(Some(team)) = self.app.access.team(&self.workspace).await
+            && let Some(member) = team.member(&signed_in.member.id)
+        {
+            self.sight = Some(Sight::of(&self.app.access, member));
+        }
+    }
+
+    /// Whether the client is sent an entry, and not the balance alone.
+    fn shows(&self, record: &EntryRecord) -> bool {
+        self.sight
+            .as_ref()
+            .is_none_or(|sight| sight.admits(&record.entry) && !PAGE_BALANCE_KINDS.contains(&kind(record)))
     }
 
     /// The event of a restore, after which the stream goes on at the end of the journal.
@@ -385,10 +430,12 @@ impl Stream {
         format!(": heartbeat\nid: {position}\n\n").into()
     }
 
-    /// Checks that the key is still valid. While that cannot be read, it counts as valid.
+    /// Checks that the key is still valid, and what the member may see in the present role. While
+    /// that cannot be read, it counts as it was.
     async fn is_still_admitted(&mut self) -> bool {
         self.must_recheck = false;
         self.recheck_at = Instant::now() + RECHECK;
+        self.look_again().await;
         let checked = self.app.access.recheck(&self.caller, self.app.now()).await;
         !matches!(checked, Err(Denied::Unauthenticated(_)))
     }

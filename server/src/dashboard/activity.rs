@@ -5,17 +5,16 @@
 //! do not see the use of others, neither are the charges of others shown.
 
 mod entry_words;
-mod groups;
 
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use tollkeeper_engine::EntryRecord;
-use tollkeeper_ledger::{Actor, Alert, Entry, EntryBody, MemberId, Role, Subject, Team, hex};
+use tollkeeper_ledger::{Actor, Entry, Role, Team, hex};
 
 pub use self::entry_words::EntryWords;
-use self::groups::Group;
 use super::frame::{Frame, Tab, Visit};
+use super::links::{PageLinks, address};
 use super::names::Names;
 use super::page::page;
 use super::words::ActivityWords;
@@ -23,7 +22,9 @@ use crate::access::Rule;
 use crate::http::call::Call;
 use crate::http::problem::Problem;
 use crate::http::route::Route;
+use crate::reports::journal_group::Group;
 use crate::reports::journal_page::{Journal, JournalPage, Place};
+use crate::reports::journal_sight::Sight;
 
 /// The routes.
 pub const ROUTES: &[Route] =
@@ -56,8 +57,7 @@ struct Activity<'a> {
     /// What is said if there are no rows.
     nothing: &'static str,
     looked_until: Option<String>,
-    newer: Option<String>,
-    older: Option<String>,
+    links: PageLinks,
 }
 
 /// A choice of a filter.
@@ -99,15 +99,8 @@ impl Filter {
 
     /// The address of a page with this filter, at a place.
     fn url(&self, place: &str, n: u64) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        if let Some(group) = self.group {
-            query.append_pair("kind", group.as_str());
-        }
-        if !self.actor.is_empty() {
-            query.append_pair("actor", &self.actor);
-        }
-        query.append_pair(place, &n.to_string());
-        format!("/portal/activity?{}", query.finish())
+        let kind = self.group.map(Group::as_str).unwrap_or_default();
+        address("/portal/activity", [("kind", kind), ("actor", &*self.actor), (place, &*n.to_string())])
     }
 }
 
@@ -118,39 +111,6 @@ fn actor_value(actor: &Actor) -> String {
         Actor::System => "system".to_owned(),
         Actor::ApiKey(key) => key.to_string(),
         Actor::Member(member) => format!("member:{member}"),
-    }
-}
-
-/// What a reader may see.
-struct Sight<'a> {
-    is_admin: bool,
-    sees_others_use: bool,
-    member: &'a MemberId,
-}
-
-impl Sight<'_> {
-    fn admits(&self, entry: &Entry) -> bool {
-        if self.is_admin {
-            return true;
-        }
-        if Group::of(entry.body.kind()).is_money() {
-            return false;
-        }
-        let is_own = |member: &Option<MemberId>| member.as_ref() == Some(self.member);
-        self.sees_others_use
-            || match &entry.body {
-                EntryBody::ChargeOpened(details) => is_own(&details.spender.member),
-                EntryBody::ChargeRefunded(refund) => is_own(&refund.spender.member),
-                // These do not say whose charge it is.
-                EntryBody::ChargeSettled(_) | EntryBody::ChargeExtended { .. } => false,
-                EntryBody::Alert(Alert::Refused(_)) => false,
-                EntryBody::Alert(Alert::LimitReached(reached)) => match &reached.subject {
-                    Subject::Workspace | Subject::Operation(_) => true,
-                    Subject::Member(member) => member == self.member,
-                    Subject::Worker(_) | Subject::ApiKey(_) => false,
-                },
-                _ => true,
-            }
     }
 }
 
@@ -169,11 +129,7 @@ async fn activity(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
     let words = &visit.words().activity;
     let member = &visit.signed_in.member;
-    let sight = Sight {
-        is_admin: visit.is_admin(),
-        sees_others_use: call.app.access.sees_others_use(member),
-        member: &member.id,
-    };
+    let sight = Sight::of(&call.app.access, member);
     let filter = Filter::read(&call);
     let journal = Journal { engine: call.app.engine(), workspace: visit.workspace(), limit: PAGE_ROWS };
     let admits = |entry: &Entry| sight.admits(entry) && filter.admits(entry);
@@ -193,8 +149,10 @@ async fn activity(call: Call) -> Result<Response, Problem> {
         rows: records.iter().map(|record| row(&visit, &entry_words, record)).collect(),
         nothing: if is_filtered { words.nothing_found } else { words.nothing },
         looked_until: until.map(|n| (words.looked_until)(&visit.format.number(n.cast_signed()))),
-        newer: newer.map(|n| filter.url("after", n)),
-        older: older.map(|n| filter.url("before", n)),
+        links: PageLinks {
+            newer: newer.map(|n| filter.url("after", n)),
+            older: older.map(|n| filter.url("before", n)),
+        },
     };
     Ok(page(StatusCode::OK, &activity))
 }
@@ -220,10 +178,25 @@ fn kinds(words: &ActivityWords, filter: &Filter, is_admin: bool) -> Vec<Choice> 
     let open = Group::ALL.into_iter().filter(|group| is_admin || !group.is_money());
     let groups = open.map(|group| Choice {
         value: group.as_str().to_owned(),
-        label: group.label(words).to_owned(),
+        label: label(group, words).to_owned(),
         is_chosen: filter.group == Some(group),
     });
     std::iter::once(all).chain(groups).collect()
+}
+
+/// The name of a group for people.
+fn label(group: Group, words: &ActivityWords) -> &'static str {
+    match group {
+        Group::Charges => words.charges,
+        Group::Credit => words.credit,
+        Group::Payments => words.payments,
+        Group::Plan => words.plan,
+        Group::Warnings => words.warnings,
+        Group::Settings => words.settings,
+        Group::Team => words.team,
+        Group::Keys => words.keys,
+        Group::Mails => words.mails,
+    }
 }
 
 /// The choices of the filter by actor.

@@ -283,6 +283,52 @@ async fn a_page_streams_what_members_may_read_until_its_session_ends() {
 }
 
 #[tokio::test]
+async fn a_page_streams_of_others_and_of_money_the_balance_alone() {
+    let mut settings = settings();
+    settings.access.members_see_others_use = false;
+    let world = world_of(&settings, NOW).await;
+    world.grant("acme", "start", 100_000).await;
+    for (member, role) in [("ada", "admin"), ("bob", "member")] {
+        world.add_member("acme", member, role).await;
+    }
+    let open = async |member: &str| {
+        let cookie = format!("tollkeeper_session={}", world.sign_in("acme", member).await);
+        let mut client = world.stream("/portal/stream", "no key", &[("cookie", &*cookie)]).await;
+        assert_eq!(client.event().await.name, "balance");
+        client
+    };
+    let (mut ada, mut bob) = (open("ada").await, open("bob").await);
+    let charge = async |key: &str, member: &str| {
+        let body =
+            format!(r#"{{"operation":"support_message","member":"{member}","reference":"of {member}"}}"#);
+        assert_eq!(world.charge(key, &body).await.status, 201);
+    };
+    charge("one", "ada").await;
+    assert_eq!(ada.event().await.name, "charge.opened");
+    let event = bob.event().await;
+    assert_eq!((event.name.as_str(), &event.data["available"]), ("balance", &99_500.into()));
+    assert!(!event.data.to_string().contains("ada"), "{}", event.data);
+    charge("two", "bob").await;
+    assert_eq!(
+        (ada.event().await.name, bob.event().await.name),
+        ("charge.opened".into(), "charge.opened".into())
+    );
+    world.grant("acme", "more", 500).await;
+    assert_eq!(ada.event().await.name, "grant.created");
+    let event = bob.event().await;
+    assert_eq!((event.name.as_str(), &event.data["available"]), ("balance", &99_500.into()));
+    assert!(!event.data.to_string().contains("more"), "{}", event.data);
+    // A new role counts at once.
+    world.put("PATCH", "/v1/workspaces/acme/members/bob", "", r#"{"role":"admin"}"#).await;
+    charge("three", "ada").await;
+    assert_eq!(bob.event().await.name, "charge.opened");
+    let body = r#"{"role":"member"}"#;
+    assert_eq!(world.put("PATCH", "/v1/workspaces/acme/members/bob", "", body).await.status, 200);
+    charge("four", "ada").await;
+    assert_eq!(bob.event().await.name, "balance");
+}
+
+#[tokio::test]
 async fn a_lost_position_is_said_and_the_stream_begins_at_the_end() {
     let world = world_with(100_000).await;
     let mut open = world.stream_of_platform().await;

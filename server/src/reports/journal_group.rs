@@ -1,8 +1,7 @@
-//! The groups into which the filter of the journal puts the kinds of entries.
+//! The groups into which the kinds of entries of a workspace's journal fall, for a filter and for
+//! what a member may see.
 
 use tollkeeper_ledger::Kind;
-
-use crate::dashboard::words::ActivityWords;
 
 /// A group of kinds of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,21 +58,6 @@ impl Group {
     /// The group with this name.
     pub fn named(name: &str) -> Option<Group> {
         Group::ALL.into_iter().find(|group| group.as_str() == name)
-    }
-
-    /// Its name for people.
-    pub fn label(self, words: &ActivityWords) -> &'static str {
-        match self {
-            Group::Charges => words.charges,
-            Group::Credit => words.credit,
-            Group::Payments => words.payments,
-            Group::Plan => words.plan,
-            Group::Warnings => words.warnings,
-            Group::Settings => words.settings,
-            Group::Team => words.team,
-            Group::Keys => words.keys,
-            Group::Mails => words.mails,
-        }
     }
 
     /// Whether it is about money that comes in or goes back, which only admins see.

@@ -12,7 +12,7 @@ use crate::wire::ReadError;
 const HOUR_SECONDS: i64 = 3_600;
 
 /// The longest cooldown in hours.
-const COOLDOWN_MAX_HOURS: i64 = bounds::ALERT_COOLDOWN_MAX_SECONDS / HOUR_SECONDS;
+pub const COOLDOWN_MAX_HOURS: i64 = bounds::ALERT_COOLDOWN_MAX_SECONDS / HOUR_SECONDS;
 
 /// The thresholds of a workspace.
 ///

@@ -12,8 +12,10 @@ use axum::response::Response;
 use tollkeeper_ledger::{ApiKey, MemberId, Role, TeamCommand};
 
 use self::create::CreateForm;
-use super::fields::{Confirm, Notice, Paging, page_of};
+use super::confirm::Confirm;
+use super::fields::Notice;
 use super::frame::{Frame, Tab, Visit};
+use super::links::{PageLinks, page_of};
 use super::names::Names;
 use super::page::{page, see_other};
 use super::words::ApiKeysWords;
@@ -58,7 +60,7 @@ struct KeysPage<'a> {
     intro: &'static str,
     none: &'static str,
     rows: Vec<Row>,
-    paging: Paging,
+    links: PageLinks,
     /// The form, for admins.
     form: Option<CreateForm>,
     /// Whom a member asks for a key.
@@ -99,7 +101,7 @@ async fn show(
     let own = &visit.signed_in.member.id;
     // The newest key comes first.
     let keys = team.keys.iter().rev().filter(|key| is_admin || key.member.as_ref() == Some(own));
-    let (keys, paging) = page_of(keys.collect(), call, PATH);
+    let (keys, links) = page_of(keys.collect(), call, PATH);
     let is_tied = |id: &MemberId| keys.iter().any(|key: &&ApiKey| key.member.as_ref() == Some(id));
     let names = Names::read(call, visit.workspace(), &team, is_tied).await?;
     let shown = KeysPage {
@@ -110,7 +112,7 @@ async fn show(
         intro: if is_admin { words.intro } else { words.intro_member },
         none: if is_admin { words.none } else { words.none_member },
         rows: keys.iter().map(|key| row(visit, &names, key)).collect(),
-        paging,
+        links,
         form: is_admin.then(|| entered.unwrap_or_else(|| CreateForm::empty(words))),
         ask: if is_admin { String::new() } else { visit.ask_admins().await? },
     };
@@ -154,14 +156,17 @@ async fn revoke(call: Call) -> Result<Response, Problem> {
         let confirm = Confirm {
             frame: visit.frame(Tab::ApiKeys),
             title: (words.confirm_revoke)(&key.name),
-            text: words.confirm_revoke_text.to_owned(),
+            error: "",
+            lines: vec![words.confirm_revoke_text.to_owned()],
             facts: vec![(words.column_scopes, scopes), (words.column_tied, tied), (words.column_last, last)],
             action: "/portal/api-keys/revoke",
             fields: vec![("key", key.id.to_string())],
             button: (words.revoke_of)(&key.name),
+            is_danger: true,
             back: PATH,
+            back_text: visit.words().frame.cancel,
         };
-        return Ok(confirm.response(StatusCode::OK));
+        return Ok(confirm.respond(StatusCode::OK));
     }
     call.run_team(visit.workspace(), TeamCommand::RevokeKey(key.id)).await?;
     Ok(see_other(&format!("{PATH}?done=revoked")))

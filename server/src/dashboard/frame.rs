@@ -7,7 +7,7 @@
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use tollkeeper_engine::{Engine, Reads};
-use tollkeeper_ledger::{Balance, Profile, Role, Team, Timestamp, WorkspaceId};
+use tollkeeper_ledger::{Balance, Profile, Role, Timestamp, WorkspaceId};
 
 use super::page::signed_in;
 use super::words::{FrameWords, Words};
@@ -237,7 +237,7 @@ impl<'c> Visit<'c> {
     /// # Errors
     /// The engine cannot read.
     pub async fn ask_admins(&self) -> Result<String, Problem> {
-        let team: std::sync::Arc<Team> = self.call.team(self.workspace()).await?;
+        let team = self.call.team(self.workspace()).await?;
         let admins: Vec<_> = team.members.iter().filter(|member| member.role == Role::Admin).collect();
         let texts = self.call.personal_texts(self.workspace(), admins.iter().copied()).await?;
         let named = admins.iter().filter_map(|admin| texts.get(&admin.name));

@@ -9,8 +9,9 @@ use axum::response::Response;
 use tollkeeper_ledger::{ApiKey, Limit, MemberId, Micros, Period, PeriodWindows, Role, Subject, Team};
 
 use self::changes::AddForm;
-use super::fields::{Notice, Paging, page_of};
+use super::fields::Notice;
 use super::frame::{Frame, Tab, Visit};
+use super::links::{PageLinks, page_of};
 use super::names::Names;
 use super::page::page;
 use super::words::LimitsWords;
@@ -65,7 +66,7 @@ struct LimitsPage<'a> {
     notice: Option<Notice>,
     sees_own_only: bool,
     rows: Vec<Row>,
-    paging: Paging,
+    links: PageLinks,
     /// The forms, for admins.
     admin: Option<AdminPart>,
     /// Whom a member asks for a change.
@@ -136,11 +137,11 @@ async fn show(
         }
         false => (None, visit.ask_admins().await?),
     };
-    let (listed, paging) = page_of(listed, call, PATH);
+    let (listed, links) = page_of(listed, call, PATH);
     let rows = listed.into_iter().map(|limit| row(visit, &names, limit, &windows)).collect();
     let frame = visit.frame(Tab::Limits);
     let sees_own_only = !sees_others_use;
-    Ok(page(status, &LimitsPage { frame, words, notice, sees_own_only, rows, paging, admin, ask }))
+    Ok(page(status, &LimitsPage { frame, words, notice, sees_own_only, rows, links, admin, ask }))
 }
 
 /// Whether a limit is shown to a member who does not see the use of others.

@@ -5,6 +5,7 @@
 //! [`TRAIL_MAX`] pages the oldest of them is dropped, and the links to newer pages end with the
 //! first page.
 
+use crate::http::call::Call;
 use crate::http::query::Query;
 
 /// The query parameters of a list of several pages.
@@ -56,6 +57,20 @@ impl PageLinks {
         });
         PageLinks { newer, older }
     }
+}
+
+/// The rows of a page of a list that is in memory.
+const PAGE_ROWS: usize = 50;
+
+/// The rows of the page that the parameter `page` names, and the links to its neighbours.
+pub fn page_of<T>(rows: Vec<T>, call: &Call, path: &str) -> (Vec<T>, PageLinks) {
+    let pages = rows.len().div_ceil(PAGE_ROWS).max(1);
+    let asked = call.query().get("page").and_then(|text| text.parse().ok()).unwrap_or(1);
+    let page: usize = asked.clamp(1, pages);
+    let url = |page: usize| format!("{path}?page={page}");
+    let links =
+        PageLinks { newer: (page > 1).then(|| url(page - 1)), older: (page < pages).then(|| url(page + 1)) };
+    (rows.into_iter().skip((page - 1) * PAGE_ROWS).take(PAGE_ROWS).collect(), links)
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 //!
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
-//! fields               the fields of forms
+//! fields, confirm      the fields of forms; the page that asks once more
 //! amounts              what people type in forms
+//! commands             command lines to paste
 //! provider             pages around the payment provider
 //! frame, page          what stands around every page; headers; problems
 //! links, names         addresses and the pages of lists; names of members and API keys
@@ -23,6 +24,8 @@ mod amounts;
 mod api_keys;
 mod charges;
 mod chart;
+mod commands;
+mod confirm;
 mod credits;
 mod fields;
 mod files;

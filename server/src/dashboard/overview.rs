@@ -14,6 +14,7 @@ use tollkeeper_ledger::{MemberId, Micros, Role};
 use self::parts::{Banner, Lasts, PlanLine};
 use super::charges::row::ChargeRow;
 use super::chart::{ChartData, ChartHtml, SERIES_MAX, chart, sparkline};
+use super::commands;
 use super::frame::{Frame, Tab, Visit};
 use super::names::Names;
 use super::page::{ROOT, page};
@@ -115,6 +116,10 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         before: format.usd(before),
         after: format.usd(after),
     });
+    let first_charge = match is_first_run {
+        true => commands::first_charge(&call, workspace, "\"Authorization: Bearer $KEY\""),
+        false => None,
+    };
     let overview = Overview {
         frame: visit.frame(Tab::Overview),
         words,
@@ -136,8 +141,8 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         charge_words,
         plan: PlanLine::of(&payments, format, words),
         needs_credits: visit.balance.available == Micros::ZERO,
-        needs_key: call.team(workspace).await?.keys.is_empty(),
-        first_charge: is_first_run.then(|| parts::first_charge(&call, workspace)),
+        needs_key: is_first_run && call.team(workspace).await?.keys.is_empty(),
+        first_charge,
     };
     Ok(page(StatusCode::OK, &overview))
 }

@@ -12,8 +12,10 @@ use tollkeeper_ledger::{
     Member, MemberChanges, MemberId, Micros, Role, Team, TeamCommand, Timestamp, UsageSums,
 };
 
-use super::fields::{Confirm, Notice, Paging, page_of};
+use super::confirm::Confirm;
+use super::fields::Notice;
 use super::frame::{Frame, Tab, Visit};
+use super::links::{PageLinks, page_of};
 use super::names::Names;
 use super::page::{ROOT, page, see_other};
 use super::words::TeamWords;
@@ -62,7 +64,7 @@ struct TeamPage<'a> {
     form_token: &'a str,
     notice: Option<Notice>,
     rows: Vec<Row>,
-    paging: Paging,
+    links: PageLinks,
 }
 
 /// A member as the page shows it.
@@ -156,7 +158,7 @@ async fn get(call: Call) -> Result<Response, Problem> {
     let uses = Uses::read(&call, &visit).await?;
     // The newest member comes first.
     let members: Vec<&Member> = team.members.iter().rev().collect();
-    let (members, paging) = page_of(members, &call, PATH);
+    let (members, links) = page_of(members, &call, PATH);
     let is_shown = |id: &MemberId| members.iter().any(|member| member.id == *id);
     let names = Names::read(&call, visit.workspace(), &team, is_shown).await?;
     let rows = members.iter().map(|member| row(&visit, &team, &names, uses.as_ref(), member)).collect();
@@ -166,7 +168,7 @@ async fn get(call: Call) -> Result<Response, Problem> {
         form_token: &visit.signed_in.form_token,
         notice,
         rows,
-        paging,
+        links,
     };
     Ok(page(StatusCode::OK, &shown))
 }
@@ -236,7 +238,8 @@ async fn change_role(call: Call) -> Result<Response, Problem> {
         let confirm = Confirm {
             frame: visit.frame(Tab::Team),
             title,
-            text: text.to_owned(),
+            error: "",
+            lines: vec![text.to_owned()],
             facts: vec![
                 (words.role_now, role_name(words, member.role).to_owned()),
                 (words.role_then, role_name(words, role).to_owned()),
@@ -244,9 +247,11 @@ async fn change_role(call: Call) -> Result<Response, Problem> {
             action: "/portal/team/role",
             fields: vec![("member", member.id.to_string()), ("role", role.as_str().to_owned())],
             button: if demotes_last { String::new() } else { button },
+            is_danger: true,
             back: PATH,
+            back_text: visit.words().frame.cancel,
         };
-        return Ok(confirm.response(if demotes_last { StatusCode::CONFLICT } else { StatusCode::OK }));
+        return Ok(confirm.respond(if demotes_last { StatusCode::CONFLICT } else { StatusCode::OK }));
     }
     let changes = MemberChanges { role: Some(role), ..MemberChanges::default() };
     let command = TeamCommand::ChangeMember(member.id.clone(), Box::new(changes));

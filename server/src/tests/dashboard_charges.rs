@@ -1,6 +1,7 @@
 //! The pages of charges: the list with its filters and pages, one charge with its history, and who
 //! sees what.
 
+use super::pages::link;
 use super::*;
 use crate::settings::AccessSettings;
 
@@ -37,13 +38,6 @@ impl World {
 fn listed(page: &str) -> Vec<&str> {
     let links = page.split("<td class=\"number\"><a href=\"/portal/charges/").skip(1);
     links.filter_map(|rest| rest.split('"').next()).collect()
-}
-
-/// The address behind the text of a link.
-fn link(page: &str, text: &str) -> Option<String> {
-    let before = page.split(&format!(">{text}</a>")).next().filter(|before| before.len() < page.len())?;
-    let address = before.rsplit("href=\"").next()?.split('"').next()?;
-    Some(address.replace("&#38;", "&"))
 }
 
 #[tokio::test]

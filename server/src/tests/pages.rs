@@ -9,6 +9,13 @@ fn files(page: &str) -> Vec<&str> {
     quoted.collect()
 }
 
+/// The address behind the text of a link.
+pub(in crate::tests) fn link(page: &str, text: &str) -> Option<String> {
+    let before = page.split(&format!(">{text}</a>")).next().filter(|before| before.len() < page.len())?;
+    let address = before.rsplit("href=\"").next()?.split('"').next()?;
+    Some(address.replace("&#38;", "&"))
+}
+
 #[tokio::test]
 async fn a_page_loads_files_of_this_server_alone_which_a_browser_keeps() {
     let world = world_with(1_000).await;

@@ -5,8 +5,9 @@ use axum::response::Response;
 use tollkeeper_ledger::{AlertLine, Alerts, Micros, Threshold, Timestamp, bounds};
 
 use super::{Entered, PATH, show};
-use crate::actions::alerts;
-use crate::dashboard::fields::{Field, Notice, read_usd, typed_usd};
+use crate::actions::alerts::{self, COOLDOWN_MAX_HOURS};
+use crate::dashboard::amounts::{read_usd, typed_usd};
+use crate::dashboard::fields::{Field, Notice};
 use crate::dashboard::frame::Visit;
 use crate::dashboard::page::see_other;
 use crate::dashboard::words::AlertsWords;
@@ -20,9 +21,6 @@ const SUGGESTED_DAYS: i64 = 7;
 
 /// The micro-units of a cent.
 const MICROS_PER_CENT: i64 = Micros::from_cents(1).get();
-
-/// The longest cooldown in hours.
-const COOLDOWN_MAX_HOURS: i64 = bounds::ALERT_COOLDOWN_MAX_SECONDS / 3_600;
 
 /// A threshold as it is shown.
 pub(super) struct ThresholdRow {
@@ -134,7 +132,7 @@ impl ThresholdForm {
         for text in sent.all("amount").take(bounds::THRESHOLDS_MAX + 1) {
             form.push_amount(words, text);
             let amount = read_usd(format.language, text);
-            match amount.filter(|amount| (Micros::new(1)..=Micros::MAX).contains(amount)) {
+            match amount.filter(|amount| *amount > Micros::ZERO) {
                 Some(amount) => lines.push(AlertLine::Amount(amount)),
                 None => fail(form.amounts.last_mut(), words.amount_wrong),
             }

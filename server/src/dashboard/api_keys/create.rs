@@ -7,6 +7,7 @@ use tollkeeper_ledger::{ApiKey, MemberId, Scope, Scopes, Team, Timestamp, Worker
 
 use super::show;
 use crate::actions::api_keys::{self, NewKey};
+use crate::dashboard::commands;
 use crate::dashboard::fields::{Field, Notice};
 use crate::dashboard::frame::{Frame, Tab, Visit};
 use crate::dashboard::page::page;
@@ -172,21 +173,12 @@ fn show_secret(call: &Call, visit: &Visit<'_>, key: &ApiKey, secret: &str) -> Re
     page(StatusCode::OK, &shown)
 }
 
-/// A command line that uses a key for what it may do first. Ids have no character that a shell
-/// reads.
+/// A command line that uses a key for what it may do first.
 fn command(call: &Call, visit: &Visit<'_>, key: &ApiKey, secret: &str) -> String {
-    let base = format!("{}/v1/workspaces/{}", call.origin(), visit.workspace());
-    let with_key = format!("-H 'Authorization: Bearer {secret}'");
-    let platform = call.app.engine().platform();
-    let prices = platform.price_book.in_force(call.now);
-    let operation = prices.and_then(|version| version.operations.first());
-    match operation {
-        Some(operation) if key.scopes.contains(Scope::Charge) => format!(
-            "curl -X POST '{base}/charges' \\\n  {with_key} \\\n  -H 'Idempotency-Key: first-charge' \\\n  \
-             -H 'Content-Type: application/json' \\\n  -d '{{\"operation\": \"{}\"}}'",
-            operation.id
-        ),
-        _ if key.scopes.contains(Scope::Manage) => format!("curl '{base}/members' \\\n  {with_key}"),
-        _ => format!("curl '{base}/balance' \\\n  {with_key}"),
-    }
+    let bearer = format!("'Authorization: Bearer {secret}'");
+    let charge = commands::first_charge(call, visit.workspace(), &bearer);
+    charge.filter(|_| key.scopes.contains(Scope::Charge)).unwrap_or_else(|| {
+        let shown = if key.scopes.contains(Scope::Manage) { "members" } else { "balance" };
+        format!("curl '{}/{shown}' \\\n  -H {bearer}", commands::base(call, visit.workspace()))
+    })
 }

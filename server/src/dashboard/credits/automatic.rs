@@ -6,11 +6,12 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use tollkeeper_ledger::{Card, Micros, Payments, bounds};
 
-use super::confirm::Confirm;
 use super::{ADMIN, PATH, Sent, show};
 use crate::actions::auto_top_up::{self, Buys, Known, Rule};
 use crate::actions::cards;
-use crate::dashboard::amounts::{Field, dollars, whole_cents};
+use crate::dashboard::amounts::{read_cents, read_usd, typed_usd};
+use crate::dashboard::confirm::Confirm;
+use crate::dashboard::fields::Field;
 use crate::dashboard::frame::{Tab, Visit};
 use crate::dashboard::page::see_other;
 use crate::dashboard::provider::{away, leave};
@@ -83,10 +84,9 @@ impl Automatic {
     ) -> Result<Automatic, Problem> {
         let known = auto_top_up::find(call, visit.workspace()).await?;
         let rule = known.map(|known| known.rule);
-        let cents = |cents| Field::of(Micros::from_cents(cents).usd().to_string());
-        let set = rule.map(|rule| {
-            [Field::of(rule.threshold.usd().to_string()), cents(rule.cents), cents(rule.monthly_cap_cents)]
-        });
+        let filled = |amount| Field::default().with_value(typed_usd(&visit.format, amount));
+        let cents = |cents| filled(Micros::from_cents(cents));
+        let set = rule.map(|rule| [filled(rule.threshold), cents(rule.cents), cents(rule.monthly_cap_cents)]);
         let [threshold, amount, cap] = typed.or(set).unwrap_or_default();
         Ok(Automatic {
             can_save: call.app.stripe.is_some(),
@@ -130,13 +130,14 @@ fn typed_rule(call: &Call, visit: &Visit<'_>) -> Result<Rule, Box<[Field; 3]>> {
     let text = |name| call.form().get(name).unwrap_or_default();
     let [threshold, amount, cap] = ["threshold", "amount", "cap"].map(text);
     let allowed = call.app.payments.top_up_bounds;
-    let cents = whole_cents(amount).ok_or_else(|| words.not_an_amount.to_owned()).and_then(|cents| {
-        let bounds =
-            (words.out_of_bounds)(&format.cents(allowed.min_cents), &format.cents(allowed.max_cents));
-        if allowed.allow(cents) { Ok(cents) } else { Err(bounds) }
-    });
+    let cents =
+        read_cents(format.language, amount).ok_or_else(|| words.not_an_amount.to_owned()).and_then(|cents| {
+            let bounds =
+                (words.out_of_bounds)(&format.cents(allowed.min_cents), &format.cents(allowed.max_cents));
+            if allowed.allow(cents) { Ok(cents) } else { Err(bounds) }
+        });
     let at_once = cents.as_ref().ok().copied();
-    let micros = match dollars(threshold) {
+    let micros = match read_usd(format.language, threshold) {
         None => Err(words.not_an_amount),
         Some(micros) if micros <= Micros::ZERO => Err(words.automatic.threshold_too_small),
         Some(micros) if at_once.is_some_and(|cents| Micros::from_cents(cents) < micros) => {
@@ -144,7 +145,7 @@ fn typed_rule(call: &Call, visit: &Visit<'_>) -> Result<Rule, Box<[Field; 3]>> {
         }
         Some(micros) => Ok(micros),
     };
-    let most = match whole_cents(cap) {
+    let most = match read_cents(format.language, cap) {
         None => Err(words.not_an_amount.to_owned()),
         Some(most) if at_once.is_some_and(|cents| most < cents) => {
             Err(words.automatic.cap_too_small.to_owned())
@@ -157,9 +158,9 @@ fn typed_rule(call: &Call, visit: &Visit<'_>) -> Result<Rule, Box<[Field; 3]>> {
     match (micros, cents, most) {
         (Ok(threshold), Ok(cents), Ok(monthly_cap_cents)) => Ok(Rule { threshold, cents, monthly_cap_cents }),
         (micros, cents, most) => Err(Box::new([
-            Field { value: threshold.to_owned(), error: micros.err().map(str::to_owned) },
-            Field { value: amount.to_owned(), error: cents.err() },
-            Field { value: cap.to_owned(), error: most.err() },
+            Field::default().with_value(threshold).with_error(micros.err().unwrap_or_default()),
+            Field::default().with_value(amount).with_error(cents.err().unwrap_or_default()),
+            Field::default().with_value(cap).with_error(most.err().unwrap_or_default()),
         ])),
     }
 }
@@ -230,12 +231,11 @@ async fn remove_card(call: Call) -> Result<Response, Problem> {
         lines: vec![card_line(&visit, card), words.remove_card_text.to_owned()],
         facts: Vec::new(),
         action: "/portal/credits/card/remove",
-        token: &visit.signed_in.form_token,
         fields: Vec::new(),
         button: words.remove_card.to_owned(),
         is_danger: true,
         back: PATH,
         back_text: visit.words().top_up.back,
     };
-    Ok(confirm.respond())
+    Ok(confirm.respond(StatusCode::OK))
 }

@@ -5,7 +5,6 @@
 //! the payment was confirmed (see `top_up`).
 
 pub mod automatic;
-pub mod confirm;
 mod history;
 pub mod top_up;
 
@@ -17,7 +16,8 @@ use tollkeeper_ledger::{IdempotencyKey, Micros, Role, TopUpBounds, TopUpId};
 
 use self::automatic::Automatic;
 use self::history::{GrantRow, List, PaymentRow};
-use super::amounts::{Field, whole_cents};
+use super::amounts::read_cents;
+use super::fields::Field;
 use super::frame::{Frame, Tab, Visit};
 use super::page::{page, see_other};
 use super::words::CreditsWords;
@@ -196,7 +196,7 @@ async fn add(call: Call) -> Result<Response, Problem> {
     let words = &visit.words().credits;
     let typed = call.form().get("amount").unwrap_or_default();
     let TopUpBounds { min_cents, max_cents } = call.app.payments.top_up_bounds;
-    let cents = match whole_cents(typed) {
+    let cents = match read_cents(visit.format.language, typed) {
         Some(cents) if (min_cents..=max_cents).contains(&cents) => Ok(cents),
         Some(_) => Err((words.out_of_bounds)(&visit.format.cents(min_cents), &visit.format.cents(max_cents))),
         None => Err(words.not_an_amount.to_owned()),
@@ -212,7 +212,7 @@ async fn add(call: Call) -> Result<Response, Problem> {
         },
         Err(why) => (words.nothing_was_charged, Some(why)),
     };
-    let amount = Field { value: typed.to_owned(), error: problem };
+    let amount = Field::default().with_value(typed).with_error(problem.unwrap_or_default());
     let sent = Sent { error, amount, rule: None };
     show(&call, &visit, StatusCode::UNPROCESSABLE_ENTITY, sent).await
 }

@@ -3,18 +3,18 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tollkeeper_ledger::{ApiKeyId, MemberId, Micros, OperationId, Period, Subject, Team, WorkerId, bounds};
+use tollkeeper_ledger::{ApiKeyId, MemberId, OperationId, Period, Subject, Team, WorkerId, bounds};
 
 use super::{PATH, cap_words, show, subject_words};
 use crate::actions::limits;
-use crate::dashboard::fields::{Field, Notice, read_usd, typed_usd};
+use crate::dashboard::amounts::{read_usd, typed_usd};
+use crate::dashboard::fields::{Field, Notice};
 use crate::dashboard::frame::{Frame, Tab, Visit};
 use crate::dashboard::names::Names;
 use crate::dashboard::page::{page, see_other};
 use crate::dashboard::words::LimitsWords;
 use crate::http::call::Call;
 use crate::http::problem::Problem;
-use crate::language::Language;
 
 /// The kinds of subjects, in the order in which they are offered.
 const KINDS: [&str; 5] = ["workspace", "member", "worker", "operation", "api_key"];
@@ -121,10 +121,6 @@ fn read_subject(
     }
 }
 
-fn read_amount(language: Language, text: &str) -> Option<Micros> {
-    read_usd(language, text).filter(|amount| (Micros::ZERO..=Micros::MAX).contains(amount))
-}
-
 /// The page that changes one limit.
 #[derive(Template)]
 #[template(path = "dashboard/limit.html")]
@@ -183,7 +179,7 @@ pub(super) async fn set(call: Call) -> Result<Response, Problem> {
     let known = read_subject(&call, words, &team, &named, false).ok();
     let is_new = known.as_ref().is_none_or(|subject| present.find(subject, period).is_none());
     let subject = read_subject(&call, words, &team, &named, is_new);
-    let amount = read_amount(visit.format.language, &form.amount.value);
+    let amount = read_usd(visit.format.language, &form.amount.value);
     if let Err(error) = &subject {
         (*error).clone_into(&mut form.id.error);
     }

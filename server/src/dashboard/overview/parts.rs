@@ -1,10 +1,9 @@
 //! The parts of the first page, as texts: banners, how long the credit lasts, the plan.
 
-use tollkeeper_ledger::{Alerts, Micros, Payments, Timestamp, TopUpStatus, WorkspaceId};
+use tollkeeper_ledger::{Alerts, Micros, Payments, Timestamp, TopUpStatus};
 
 use crate::dashboard::frame::Visit;
 use crate::dashboard::words::OverviewWords;
-use crate::http::call::Call;
 use crate::language::Format;
 use crate::reports::burn_rate::BurnRate;
 use crate::reports::forecast::Reason;
@@ -128,18 +127,4 @@ impl PlanLine {
             next: next.map(|date| (words.next_credit)(&date)).unwrap_or_default(),
         }
     }
-}
-
-/// A command that makes the first charge of a workspace.
-pub fn first_charge(call: &Call, workspace: &WorkspaceId) -> String {
-    let platform = call.app.engine().platform();
-    let prices = platform.price_book.in_force(call.now);
-    let operation = prices.and_then(|prices| prices.operations.first()).map(|price| price.id.to_string());
-    format!(
-        "curl -X POST {}/v1/workspaces/{workspace}/charges \\\n  -H \"Authorization: Bearer $KEY\" \\\n  \
-         -H \"Idempotency-Key: first\" \\\n  -H \"Content-Type: application/json\" \\\n  \
-         -d '{{\"operation\": \"{}\"}}'",
-        call.origin(),
-        operation.as_deref().unwrap_or("OPERATION"),
-    )
 }

@@ -10,7 +10,7 @@ use tollkeeper_ledger::{Payments, Plan, PlanId, Preview, Subscription};
 
 use super::{ADMIN, PATH, return_url, running, show};
 use crate::actions::{subscriptions, top_ups};
-use crate::dashboard::credits::confirm::Confirm;
+use crate::dashboard::confirm::Confirm;
 use crate::dashboard::frame::{Tab, Visit};
 use crate::dashboard::page::see_other;
 use crate::dashboard::provider::{away, leave};
@@ -114,14 +114,13 @@ async fn ask(
             (words.from, from),
         ],
         action: "/portal/plan/change",
-        token: &visit.signed_in.form_token,
         fields: vec![("plan", id.to_string()), ("due", preview.due_cents.to_string())],
         button: button(visit, plan, kept.is_some(), is_paid.then_some(due)),
         is_danger: false,
         back: PATH,
         back_text: words.back,
     };
-    Ok(confirm.respond())
+    Ok(confirm.respond(StatusCode::OK))
 }
 
 fn button(visit: &Visit<'_>, plan: &Plan, is_kept: bool, due: Option<String>) -> String {
@@ -177,14 +176,13 @@ async fn cancel(call: Call) -> Result<Response, Problem> {
         }],
         facts: Vec::new(),
         action: "/portal/plan/cancel",
-        token: &visit.signed_in.form_token,
         fields: Vec::new(),
         button: (words.cancel_button)(&current.plan.name),
         is_danger: true,
         back: PATH,
         back_text: words.back,
     };
-    Ok(confirm.respond())
+    Ok(confirm.respond(StatusCode::OK))
 }
 
 /// `GET /portal/plan/pay`.

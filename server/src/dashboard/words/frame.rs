@@ -28,6 +28,8 @@ pub struct FrameWords {
     pub signed_in_as: fn(&str) -> String,
     /// Of an admin.
     pub signed_in_as_admin: fn(&str) -> String,
+    /// The name of the links to other pages of a list.
+    pub pages: &'static str,
     pub newer: &'static str,
     pub older: &'static str,
     pub save: &'static str,
@@ -66,6 +68,7 @@ pub(super) const ENGLISH: FrameWords = FrameWords {
     sign_out_all: "Sign out all members",
     signed_in_as: |name| format!("Signed in as {name}"),
     signed_in_as_admin: |name| format!("Signed in as {name}, admin"),
+    pages: "Pages",
     newer: "Newer",
     older: "Older",
     save: "Save",
@@ -105,6 +108,7 @@ pub(super) const GERMAN: FrameWords = FrameWords {
     sign_out_all: "Alle Mitglieder abmelden",
     signed_in_as: |name| format!("Angemeldet als {name}"),
     signed_in_as_admin: |name| format!("Angemeldet als {name}, Admin"),
+    pages: "Seiten",
     newer: "Neuere",
     older: "Ältere",
     save: "Speichern",

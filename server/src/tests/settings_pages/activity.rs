@@ -1,6 +1,7 @@
 //! The page about the journal.
 
 use super::*;
+use crate::tests::pages::link;
 
 const PATH: &str = "/portal/activity";
 
@@ -8,12 +9,6 @@ const PATH: &str = "/portal/activity";
 fn rows(page: &str) -> Vec<&str> {
     let table = page.split("<tbody>").nth(1).unwrap_or_default().split("</tbody>").next().unwrap_or_default();
     table.split("<tr>").skip(1).collect()
-}
-
-/// The address behind a link with this text.
-fn link(page: &str, text: &str) -> Option<String> {
-    let before = page.split(&format!("\">{text}</a>")).next().filter(|before| before.len() < page.len())?;
-    Some(before.rsplit("href=\"").next()?.replace("&#38;", "&"))
 }
 
 #[tokio::test]

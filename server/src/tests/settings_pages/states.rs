@@ -107,7 +107,7 @@ async fn full_lists_are_paged_and_small() {
         [("/portal/team", 2, "ada"), ("/portal/api-keys", 2, "key 00"), ("/portal/limits", 4, "Worker w-199")]
     {
         let first = pages.see(&pages.ada, path).await;
-        assert!(first.contains(&format!("{path}?page=2\">Older</a>")), "{path}: {first}");
+        assert!(first.contains(&format!("{path}?page=2\" rel=\"next\">Older</a>")), "{path}: {first}");
         let end = pages.see(&pages.ada, &format!("{path}?page={last}")).await;
         assert!(end.contains(of_last) && !end.contains(">Older</a>"), "{path}: {end}");
         assert_eq!(pages.see(&pages.ada, &format!("{path}?page=99")).await, end, "{path}");

@@ -6,18 +6,19 @@ use jiff::civil::date;
 use tollkeeper_engine::UsageGroup;
 use tollkeeper_ledger::{OperationId, Timestamp};
 
-use super::words::ENGLISH;
 use super::*;
 use crate::reports::local_time::{days_after, start_of, zone};
 use crate::reports::usage::series::{Others, Series, UsageSeries};
 
-const USD: fn(Micros) -> String = ENGLISH.usd;
-
 /// The most bytes of a chart.
 const BYTES_MAX: usize = 40_000;
 
+fn usd(amount: Micros) -> String {
+    (words().usd)(amount)
+}
+
 fn html(data: &ChartData) -> String {
-    let html: ChartHtml = chart("use", "Use by operation", data, &ENGLISH);
+    let html: ChartHtml = chart("use", "Use by operation", data, words());
     html.to_string()
 }
 
@@ -46,7 +47,7 @@ fn operation(key: &UsageGroup) -> String {
 
 fn chart_data(usage: UsageSeries, now: Timestamp) -> ChartData {
     let whole: Vec<UsageGroup> = usage.series.iter().map(|series| series.key.clone()).collect();
-    ChartData::of(usage, now, &whole, &operation, &ENGLISH)
+    ChartData::of(usage, now, &whole, &operation, words())
 }
 
 /// The cells of the rows of the table's body, the first row first.
@@ -71,21 +72,21 @@ fn every_number_is_in_the_table_and_the_sums_are_in_the_sentence() {
         for (bar, row) in rows.iter().rev().enumerate() {
             let amounts = data.series.iter().map(|series| series.amounts[bar]);
             let total: Micros = amounts.clone().sum();
-            let expected: Vec<String> = std::iter::once(total).chain(amounts).map(USD).collect();
+            let expected: Vec<String> = std::iter::once(total).chain(amounts).map(usd).collect();
             assert!(row[0].starts_with(&data.bars[bar].label), "seed {seed}: days are newest first");
             assert_eq!(row[1..], expected, "seed {seed}, bar {bar}");
         }
         let sums = data.series.iter().map(|series| series.amounts.iter().copied().sum::<Micros>());
         let total: Micros = sums.clone().sum();
         let foot = html.split("<tfoot>").nth(1).expect("there is a row of totals");
-        assert!(foot.contains(&format!("Total<td>{}", USD(total))), "seed {seed}");
-        sums.for_each(|sum| assert!(foot.contains(&format!("<td>{}", USD(sum))), "seed {seed}"));
+        assert!(foot.contains(&format!("Total<td>{}", usd(total))), "seed {seed}");
+        sums.for_each(|sum| assert!(foot.contains(&format!("<td>{}", usd(sum))), "seed {seed}"));
         let says = html.split("-says\">").nth(1).and_then(|rest| rest.split('<').next());
         let says = says.expect("there is a text alternative");
-        assert!(says.contains(&format!("{} was used", USD(total))), "seed {seed}: {says}");
+        assert!(says.contains(&format!("{} was used", usd(total))), "seed {seed}: {says}");
         let largest =
             (0..bars).map(|bar| data.series.iter().map(|series| series.amounts[bar]).sum::<Micros>());
-        let largest = USD(largest.max().expect("there is a bar"));
+        let largest = usd(largest.max().expect("there is a bar"));
         assert!(says.contains(&format!("with {largest}")), "seed {seed}: {says}");
     }
 }
@@ -110,9 +111,13 @@ fn a_year_is_small() {
     }
     let html = html(&data);
     assert!(html.len() < BYTES_MAX, "{} bytes", html.len());
-    assert!(html.contains("From 1 November 2025 to 1 November 2026, "), "the range has whole days");
-    assert_eq!(rows(&html)[0][0], "26 October to 1 November 2026, so far");
-    assert_eq!(rows(&html)[52][0], "1 to 2 November 2025", "the first week is cut");
+    assert!(html.contains("From 1\u{a0}November 2025 to 1\u{a0}November 2026, "), "the range has whole days");
+    assert_eq!(rows(&html)[0][0], "26\u{a0}Oct\u{2009}\u{2013}\u{2009}1\u{a0}November 2026, so far");
+    assert_eq!(
+        rows(&html)[52][0],
+        "1\u{a0}Nov\u{2009}\u{2013}\u{2009}2\u{a0}November 2025",
+        "the first week is cut"
+    );
     // As many bars without weeks: hours of half a month.
     let bars: Vec<i64> = (0..366).map(|bar| (bar * 7_919) % 100_000 + 1).collect();
     let rows = ["a", "b", "c", "d", "e", "f", "g"].map(|name| (name, bars.as_slice()));
@@ -168,9 +173,9 @@ fn hostile_names_are_escaped() {
     let rows: Vec<(&str, &[i64])> = hostile.iter().map(|name| (*name, &[1_000, 2_000][..])).collect();
     let html = html(&data(Every::Day, &rows));
     assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("onload='"), "{html}");
-    let titled = chart("use", hostile[1], &data(Every::Day, &rows), &ENGLISH).to_string();
+    let titled = chart("use", hostile[1], &data(Every::Day, &rows), words()).to_string();
     assert!(!titled.contains("<img"), "{titled}");
-    let spark = sparkline(&data(Every::Day, &rows), &ENGLISH).to_string();
+    let spark = sparkline(&data(Every::Day, &rows), words()).to_string();
     assert!(!spark.contains("<script") && !spark.contains("<img"), "{spark}");
 }
 
@@ -194,7 +199,7 @@ fn a_chart_looks_as_it_was() {
     let names = ["virtual_try_on", "product_listing", "support & more"];
     let rows: Vec<(&str, &[i64])> = names.into_iter().zip(amounts.iter().map(|row| &row[..])).collect();
     let data = data(Every::Day, &rows);
-    for (name, content) in [("bars", html(&data)), ("sparkline", sparkline(&data, &ENGLISH).to_string())] {
+    for (name, content) in [("bars", html(&data)), ("sparkline", sparkline(&data, words()).to_string())] {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/chart"));
         let file = folder.join(format!("{name}.html"));
         if std::env::var_os("TOLLKEEPER_WRITE_DOCS").is_some_and(|value| value == "1") {

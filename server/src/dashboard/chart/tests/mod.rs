@@ -4,13 +4,18 @@
 mod assets;
 mod html;
 mod paths;
-mod words;
 
 use tollkeeper_testkit::random::Random;
 
 use super::*;
+use crate::language::Language;
 use crate::reports::usage::series::Every;
 use tollkeeper_ledger::Micros;
+
+/// The texts that the charts are tested with.
+fn words() -> &'static ChartWords {
+    &Language::English.words().chart
+}
 
 /// Data with these amounts, a row a series.
 fn data(every: Every, rows: &[(&str, &[i64])]) -> ChartData {

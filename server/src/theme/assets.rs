@@ -63,7 +63,11 @@ impl Assets {
             accent.for_dark_pages()
         );
         let logo = settings.brand_logo.as_ref().and_then(|path| {
-            let bytes = std::fs::read(path).ok().filter(|bytes| bytes.len() as u64 <= LOGO_MAX_BYTES)?;
+            let read = std::fs::read(path);
+            if let Err(error) = &read {
+                tracing::warn!(path = %path.display(), %error, "the logo cannot be read, and pages have none");
+            }
+            let bytes = read.ok().filter(|bytes| bytes.len() as u64 <= LOGO_MAX_BYTES)?;
             let is_svg = path.extension().is_some_and(|kind| kind == "svg");
             let (kind, content_type) = if is_svg { ("svg", "image/svg+xml") } else { ("png", "image/png") };
             Some(Asset::new("logo", kind, content_type, bytes))

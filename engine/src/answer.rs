@@ -55,7 +55,7 @@ impl Asked {
             | Command::NoteLimit { .. }
             | Command::SetLost { .. }
             | Command::Payment(_) => Asked::Nothing,
-            Command::RemoveWebhookEndpoint(_) => Asked::Nothing,
+            Command::RemoveWebhookEndpoint(_) | Command::Operator(_) => Asked::Nothing,
             Command::SetWebhookEndpoint(endpoint) => Asked::WebhookEndpoint(endpoint.id),
             _ => Asked::Current,
         }

@@ -15,8 +15,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Alerts, Charge, ChargeId, Hash, Limits, MemberId, Payments, PeriodWindows, Profile, Team, Timestamp,
-    UsageKey, UsageSums, WorkspaceId,
+    Alerts, Charge, ChargeId, Hash, Limits, MemberId, Payments, PeriodWindows, Platform, Profile, Team,
+    Timestamp, UsageKey, UsageSums, WorkspaceId,
 };
 
 use crate::{
@@ -128,6 +128,9 @@ pub enum Query {
         /// What is asked.
         request: UsageRequest,
     },
+    /// The platform with all that was committed, also by other servers. The one that the engine
+    /// keeps ([`Engine::platform`]) may be older by a second.
+    CurrentPlatform {},
     /// The end of the journal of all workspaces.
     JournalHead {},
     /// What all workspaces sold, used and owe at the beginning and at the end of a time. It reads
@@ -148,7 +151,8 @@ impl Query {
             | Query::PersonalTexts { .. }
             | Query::Limits { .. }
             | Query::Alerts { .. }
-            | Query::Charge { .. } => false,
+            | Query::Charge { .. }
+            | Query::CurrentPlatform {} => false,
             Query::Balance { at, .. } => at.is_some(),
             Query::Workspaces { .. }
             | Query::Charges { .. }
@@ -165,7 +169,10 @@ impl Query {
     /// The workspace that is asked about, if it is a single one.
     pub(crate) fn workspace(&self) -> Option<&WorkspaceId> {
         match self {
-            Query::Workspaces { .. } | Query::JournalHead {} | Query::Report { .. } => None,
+            Query::Workspaces { .. }
+            | Query::CurrentPlatform {}
+            | Query::JournalHead {}
+            | Query::Report { .. } => None,
             Query::Workspace { workspace }
             | Query::Balance { workspace, .. }
             | Query::Team { workspace }
@@ -217,6 +224,8 @@ pub enum QueryResult {
     Usage(Vec<(UsageKey, UsageSums)>),
     /// The sums, or why there are none; `None` if there is no such workspace.
     UsageReport(Option<Box<UsageAnswer>>),
+    /// The platform.
+    CurrentPlatform(Arc<Platform>),
     /// The end of the journal.
     JournalHead(JournalHead),
     /// The numbers.
@@ -365,6 +374,11 @@ pub trait Reads: Engine {
     ) -> impl Future<Output = Result<Option<UsageAnswer>, Error>> + Send {
         let answer = ask!(self, UsageReport { workspace: id.clone(), request: request });
         async move { answer.await.map(|answer: Option<Box<UsageAnswer>>| answer.map(|answer| *answer)) }
+    }
+
+    /// Asks [`Query::CurrentPlatform`].
+    fn current_platform(&self) -> impl Future<Output = Result<Arc<Platform>, Error>> + Send {
+        ask!(self, CurrentPlatform {})
     }
 
     /// Asks [`Query::JournalHead`].

@@ -272,5 +272,12 @@ const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX, "the default page must be an all
 /// The most webhook endpoints: every one of them reads the journal for itself.
 pub const WEBHOOK_ENDPOINTS_MAX: usize = 100;
 
+/// The most sessions of operators at a time: a platform has few operators. Beyond it the oldest
+/// session ends.
+pub const OPERATOR_SESSIONS_MAX: usize = 100;
+
+/// The longest session of an operator, a day: it opens every workspace.
+pub const OPERATOR_SESSION_MAX_SECONDS: i64 = DAY_SECONDS;
+
 /// The longest address of a webhook endpoint.
 pub const WEBHOOK_URL_MAX_BYTES: usize = 500;

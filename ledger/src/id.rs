@@ -128,6 +128,11 @@ prefixed_id!(PaymentRefundId, "pr_", "The id of a payment refund.");
 prefixed_id!(SubscriptionId, "sub_", "The id of a subscription.");
 prefixed_id!(WebhookEndpointId, "we_", "The id of a webhook endpoint.");
 prefixed_id!(RecipientId, "rcp_", "The id of a typed address that gets mails.");
+prefixed_id!(
+    OperatorSessionId,
+    "os_",
+    "The id of an operator's session in the console; it is not the secret."
+);
 prefixed_id!(ApiKeyId, "ak_", "The id of an API key; it is not the secret.");
 prefixed_id!(
     SessionId,

@@ -136,15 +136,15 @@ pub use decide::subscriptions::{Preview, preview};
 pub use decide::view::{Change, Decision, View};
 pub use hash::{Hash, hex};
 pub use id::{
-    ApiKeyId, ChargeId, GrantId, Id, PaymentRefundId, RecipientId, SessionId, SubscriptionId, TopUpId,
-    WebhookEndpointId,
+    ApiKeyId, ChargeId, GrantId, Id, OperatorSessionId, PaymentRefundId, RecipientId, SessionId,
+    SubscriptionId, TopUpId, WebhookEndpointId,
 };
 pub use journal::codec::Malformed;
 pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, LedgerAccount, Legs, LostPart};
 pub use journal::kind::Kind;
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
-pub use name::{IdempotencyKey, MemberId, NameError, OperationId, PlanId, WorkerId, WorkspaceId};
+pub use name::{IdempotencyKey, MemberId, NameError, OperationId, OperatorId, PlanId, WorkerId, WorkspaceId};
 pub use payments::at_provider::{AtProvider, ProviderCall, ProviderChange, ProviderCommand};
 pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, AutoTopUpState, StopReason};
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
@@ -161,6 +161,7 @@ pub use payments::top_up::{TopUp, TopUpBounds, TopUpFailure, TopUpStatus, TopUpW
 pub use payments::unmatched::UnmatchedPayment;
 pub use payments::{PaidPart, PaymentChange, PaymentCommand, Payments};
 pub use prices::message::{Kinds, MessageType, MessageTypes};
+pub use prices::operator::{OperatorAct, OperatorCommand, OperatorSession, OperatorSessions};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};
 pub use prices::platform::{NotedPayment, Platform};
 pub use prices::price_book::{Operation, PriceBook, PriceVersion};

@@ -155,6 +155,14 @@ name!(
     "The id of a member, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
+    OperatorId,
+    WORD_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    check_id,
+    "The id of an operator of the platform, who chooses it: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+);
+name!(
     WorkerId,
     WORD_BYTES,
     NAME_MAX_BYTES,

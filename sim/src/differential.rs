@@ -26,7 +26,7 @@ use tollkeeper_ledger::{
 };
 
 use crate::model::step::{Names, Step, index_of};
-use crate::model::{Model, Pool};
+use crate::model::{Model, Pool, Session};
 use crate::workload::Workload;
 use tollkeeper_testkit::blocking::block_on;
 
@@ -265,6 +265,8 @@ impl Differential {
             unmatched,
             self.model.unmatched.iter().map(|(_, payment)| payment).collect(),
         )?;
+        let operators: Vec<Session> = platform.operators.list().iter().map(Session::from).collect();
+        self.expect_equal("the sessions of operators", &operators[..], self.model.operators())?;
         self.expect_equal("the epoch", platform.epoch, self.model.epoch)
     }
 

@@ -244,6 +244,7 @@ impl Embedded {
                 let read = move |reader: &Reader, id: &_| reader.entries_after(id, &follow);
                 follow_readers.read(id, read).await.map(QueryResult::EntriesAfter)
             }
+            Query::CurrentPlatform {} => Ok(QueryResult::CurrentPlatform(core.platform())),
             Query::JournalHead {} => core.read(Core::journal_head).await.map(QueryResult::JournalHead),
             Query::Report { time } => {
                 // It is a read of no workspace, and counted as one of the platform.

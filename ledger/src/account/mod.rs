@@ -320,6 +320,8 @@ impl Account {
             | EntryBody::LedgerRestored { .. }
             | EntryBody::WebhookEndpointSet(_)
             | EntryBody::WebhookEndpointRemoved(_)
+            | EntryBody::OperatorSignedIn(_)
+            | EntryBody::OperatorSignedOut(_)
             | EntryBody::PaymentUnmatched(_) => {}
         }
         Ok(())

@@ -12,6 +12,7 @@
 //! unknown caller has no [`Actor`]: the server refuses it, and nothing here takes it for the
 //! system.
 
+use super::operators;
 use super::view::{Clocks, View};
 use crate::{
     Actor, ApiKey, ChargeCommand, Command, MemberId, PortalSession, Refusal, Role, Scope, Spender, Status,
@@ -30,7 +31,7 @@ const GRANTS_SETTLE: &str = "Only the platform may create a key with the scope `
 /// or worker.
 ///
 /// # Errors
-/// `WorkspaceNotFound`, `Unauthenticated`, `Forbidden`.
+/// `WorkspaceNotFound`, `Unauthenticated`, `Forbidden`, and `InvalidField` for an operator's reason.
 pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clocks) -> Result<(), Refusal> {
     match actor {
         Actor::Platform | Actor::System => Ok(()),
@@ -51,6 +52,7 @@ pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clock
                 Err(Refusal::Forbidden { why: ADMINS_ONLY })
             }
         }
+        Actor::Operator(act) => operators::check(view, act, command, clocks),
     }
 }
 

@@ -9,16 +9,16 @@ use crate::account::grant::payment_key;
 use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, AlertLine, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros,
-    OperationId, PaymentCommand, Period, PersonalText, Plan, PlatformSettings, ProviderCommand,
-    RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp, UnmatchedPayment,
-    WebhookEndpoint, WebhookEndpointId, WorkerId, WorkspaceId,
+    OperationId, OperatorCommand, PaymentCommand, Period, PersonalText, Plan, PlatformSettings,
+    ProviderCommand, RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp,
+    UnmatchedPayment, WebhookEndpoint, WebhookEndpointId, WorkerId, WorkspaceId,
 };
 
 /// A command with the workspace, the caller and the idempotency key.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// The workspace whose account is concerned; [`WorkspaceId::platform`] for the price book,
-    /// plans, platform keys, settings and epochs.
+    /// plans, platform keys, settings, epochs and operators.
     pub workspace: WorkspaceId,
     /// Makes the command safe to repeat (i07). A command with a [`Command::derived_key`] ignores
     /// it.
@@ -121,6 +121,8 @@ pub enum Command {
     SetWebhookEndpoint(Box<WebhookEndpoint>),
     /// Removes a webhook endpoint.
     RemoveWebhookEndpoint(WebhookEndpointId),
+    /// Begins or ends sessions of operators.
+    Operator(OperatorCommand),
 }
 
 /// What can be asked about a charge that was opened before.
@@ -403,6 +405,7 @@ impl Command {
                 | Command::ReportUnmatched(_)
                 | Command::SetWebhookEndpoint(_)
                 | Command::RemoveWebhookEndpoint(_)
+                | Command::Operator(_)
         )
     }
 }

@@ -16,11 +16,12 @@ use crate::{
     Account, Alert, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand,
     Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, CollectedCommand, Command, Entry,
     EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, MailTopic, Member, MemberChanges,
-    MemberRequest, Micros, OperationPrice, Outcome, PaymentChange, PaymentCommand, PaymentRefundChange,
-    PersonalText, PlanId, PortalSession, PriceVersion, Profile, Provider, ProviderChange, ProviderCommand,
-    ReachedLimit, RecipientChange, RecipientCommand, RecipientRequest, Refund, RefundReason, Settlement,
-    Source, Spender, Submission, Subscription, SubscriptionChange, SubscriptionCommand, Team, TeamChange,
-    TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds, TopUpWay, WorkspaceChanges,
+    MemberRequest, Micros, OperationPrice, OperatorCommand, Outcome, PaymentChange, PaymentCommand,
+    PaymentRefundChange, PersonalText, PlanId, PortalSession, PriceVersion, Profile, Provider,
+    ProviderChange, ProviderCommand, ReachedLimit, RecipientChange, RecipientCommand, RecipientRequest,
+    Refund, RefundReason, Settlement, Source, Spender, Submission, Subscription, SubscriptionChange,
+    SubscriptionCommand, Team, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds,
+    TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -84,6 +85,7 @@ fn fresh_id(entry: &Entry) -> Id {
             TeamChange::Recipient(RecipientChange::AddressAdded { id, .. }) => id.0,
             _ => Id::v7(0, 0, entry.n),
         },
+        EntryBody::OperatorSignedIn(session) => session.id.0,
         _ => Id::v7(0, 0, entry.n),
     }
 }
@@ -96,6 +98,7 @@ fn server_now(entry: &Entry) -> Timestamp {
             TeamChange::LinkCreated(session) | TeamChange::SignedIn(session) => session.created_at,
             _ => entry.decided_at,
         },
+        EntryBody::OperatorSignedIn(session) => session.created_at,
         _ => entry.decided_at,
     }
 }
@@ -103,7 +106,9 @@ fn server_now(entry: &Entry) -> Timestamp {
 fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<Command, Violation> {
     let command = match &entry.body {
         EntryBody::WorkspaceCreated(profile) => Command::CreateWorkspace(changes(profile)),
-        EntryBody::WorkspaceUpdated(profile) => Command::UpdateWorkspace(changes(profile)),
+        EntryBody::WorkspaceUpdated(profile) => {
+            Command::UpdateWorkspace(differences(&account.profile, profile))
+        }
         EntryBody::Granted { grant, reason, origin, paid_cents } => {
             let confirmed = origin.as_deref().and_then(TopUp::of_manual_payment);
             let confirmed = confirmed.map(|top_up| Command::Payment(PaymentCommand::ConfirmTopUp(top_up)));
@@ -149,6 +154,13 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::LedgerRestored { .. } => Command::MarkRestored,
         EntryBody::WebhookEndpointSet(endpoint) => Command::SetWebhookEndpoint(endpoint.clone()),
         EntryBody::WebhookEndpointRemoved(id) => Command::RemoveWebhookEndpoint(*id),
+        EntryBody::OperatorSignedIn(session) => Command::Operator(OperatorCommand::SignIn {
+            operator: session.operator.clone(),
+            session: session.hash,
+            valid_for_seconds: whole_seconds(session.created_at, session.expires_at)
+                .ok_or(Violation("no command gives an operator's session such a time"))?,
+        }),
+        EntryBody::OperatorSignedOut(ended) => Command::Operator(OperatorCommand::SignOut(*ended)),
         EntryBody::Team(change) => Command::Team(team(change, account)?),
         EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
             return Err(Violation("no command begins a change with it any more"));
@@ -344,6 +356,17 @@ fn changes(profile: &Profile) -> WorkspaceChanges {
         timezone: Some(timezone.clone()),
         metadata: Some(metadata.clone()),
         suspended: Some(*suspended),
+    }
+}
+
+/// The fields in which a profile differs from the one before.
+fn differences(before: &Profile, after: &Profile) -> WorkspaceChanges {
+    let WorkspaceChanges { name, timezone, metadata, suspended } = changes(after);
+    WorkspaceChanges {
+        name: name.filter(|name| *name != before.name),
+        timezone: timezone.filter(|timezone| *timezone != before.timezone),
+        metadata: metadata.filter(|metadata| *metadata != before.metadata),
+        suspended: suspended.filter(|suspended| *suspended != before.suspended),
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod command;
 mod grant;
 pub(crate) mod implied;
 mod lost;
+mod operators;
 mod payment_refunds;
 mod payments;
 mod plans;
@@ -166,6 +167,7 @@ fn decide_loaded(
         Command::ReportUnmatched(payment) => platform::report_unmatched(payment)?,
         Command::SetWebhookEndpoint(endpoint) => webhook_endpoints::set(view, endpoint)?,
         Command::RemoveWebhookEndpoint(id) => webhook_endpoints::remove(view, id),
+        Command::Operator(command) => operators::decide(view, command, clocks)?,
     };
     let mut bodies = bodies.into_iter();
     let Some(first) = bodies.next() else { return Ok(Decision::Unchanged) };

@@ -7,8 +7,9 @@
 use super::kind::Kind;
 use crate::{
     Actor, Alert, AlertLine, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Grant, GrantId, Hash,
-    IdempotencyKey, Limit, Micros, PaymentChange, Payments, PlanVersion, PlatformSettings, PriceVersion,
-    Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint, WebhookEndpointId,
+    IdempotencyKey, Limit, Micros, OperatorSession, OperatorSessionId, PaymentChange, Payments, PlanVersion,
+    PlatformSettings, PriceVersion, Profile, Refund, Settlement, TeamChange, Timestamp, UnmatchedPayment,
+    WebhookEndpoint, WebhookEndpointId,
 };
 
 /// A line of the journal.
@@ -182,6 +183,10 @@ pub enum EntryBody {
     WebhookEndpointSet(Box<WebhookEndpoint>),
     /// A webhook endpoint was removed.
     WebhookEndpointRemoved(WebhookEndpointId),
+    /// An operator signed in to the console.
+    OperatorSignedIn(Box<OperatorSession>),
+    /// A session of an operator was ended; all of them if none is named.
+    OperatorSignedOut(Option<OperatorSessionId>),
     /// The ledger is a restored copy; the one that was copied may have gone on.
     LedgerRestored {
         /// The number of the epoch that begins.
@@ -287,6 +292,8 @@ impl EntryBody {
             EntryBody::LedgerRestored { .. } => Kind::LedgerRestored,
             EntryBody::WebhookEndpointSet(_) => Kind::WebhookEndpointSet,
             EntryBody::WebhookEndpointRemoved(_) => Kind::WebhookEndpointRemoved,
+            EntryBody::OperatorSignedIn(_) => Kind::OperatorSignedIn,
+            EntryBody::OperatorSignedOut(_) => Kind::OperatorSignedOut,
             EntryBody::Team(change) => change.kind(),
             EntryBody::Payment(change) => change.kind(),
             EntryBody::PaymentUnmatched(_) => Kind::PaymentUnmatched,
@@ -331,6 +338,8 @@ impl EntryBody {
             | EntryBody::LedgerRestored { .. }
             | EntryBody::WebhookEndpointSet(_)
             | EntryBody::WebhookEndpointRemoved(_)
+            | EntryBody::OperatorSignedIn(_)
+            | EntryBody::OperatorSignedOut(_)
             | EntryBody::Team(_)
             | EntryBody::Payment(_)
             | EntryBody::PaymentUnmatched(_) => None,

@@ -10,10 +10,11 @@ use super::payment_codec;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, Alert, AlertLine, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry,
-    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, Outcome,
-    PeriodWindows, PlanVersion, PlatformSettings, PortalSession, PriceVersion, Profile, RecipientChange,
-    Refund, RefundReason, SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp,
-    UnmatchedPayment, WebhookEndpoint, WebhookEndpointId, WorkspaceId,
+    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, OperatorAct,
+    OperatorId, OperatorSession, OperatorSessionId, Outcome, PeriodWindows, PlanVersion, PlatformSettings,
+    PortalSession, PriceVersion, Profile, RecipientChange, Refund, RefundReason, SessionId, Settlement,
+    Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint, WebhookEndpointId,
+    WorkspaceId,
 };
 
 /// The format. A reader refuses any other.
@@ -106,6 +107,11 @@ fn write_actor(w: &mut Writer, actor: &Actor) {
             w.byte(3);
             w.text(member.as_str());
         }
+        Actor::Operator(act) => {
+            w.byte(4);
+            w.text(act.operator.as_str());
+            w.text(&act.reason);
+        }
     }
 }
 
@@ -115,6 +121,10 @@ fn read_actor(r: &mut Reader) -> Result<Actor, Malformed> {
         1 => Actor::System,
         2 => Actor::ApiKey(ApiKeyId(r.id("an entry's actor")?)),
         3 => Actor::Member(MemberId::known(r.text("an entry's actor")?)),
+        4 => Actor::Operator(Box::new(OperatorAct {
+            operator: OperatorId::known(r.text("an entry's actor")?),
+            reason: r.text("an operator's reason")?.into(),
+        })),
         _ => return Err(Malformed("an entry's actor")),
     })
 }
@@ -181,6 +191,13 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::LedgerRestored { epoch } => w.unsigned(*epoch),
         EntryBody::WebhookEndpointSet(endpoint) => endpoint.write(w),
         EntryBody::WebhookEndpointRemoved(id) => w.id(id.0),
+        EntryBody::OperatorSignedIn(session) => session.write(w),
+        EntryBody::OperatorSignedOut(ended) => {
+            w.flag(ended.is_some());
+            if let Some(id) = ended {
+                w.id(id.0);
+            }
+        }
         EntryBody::Team(change) => write_team_change(w, change),
         EntryBody::Payment(change) => payment_codec::write(w, change),
         EntryBody::PaymentUnmatched(payment) => payment.write(w),
@@ -228,6 +245,12 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
         Kind::WebhookEndpointSet => EntryBody::WebhookEndpointSet(Box::new(WebhookEndpoint::read(r)?)),
         Kind::WebhookEndpointRemoved => {
             EntryBody::WebhookEndpointRemoved(WebhookEndpointId(r.id("an endpoint")?))
+        }
+        Kind::OperatorSignedIn => EntryBody::OperatorSignedIn(Box::new(OperatorSession::read(r)?)),
+        Kind::OperatorSignedOut => {
+            let is_one = r.flag("whether one session was ended")?;
+            let ended = if is_one { Some(OperatorSessionId(r.id("an operator's session")?)) } else { None };
+            EntryBody::OperatorSignedOut(ended)
         }
         Kind::MemberAdded
         | Kind::MemberChanged

@@ -86,6 +86,8 @@ pub enum Kind {
     MailSent,
     WebhookEndpointRemoved,
     WebhookEndpointSet,
+    OperatorSignedIn,
+    OperatorSignedOut,
 }
 
 coded!(Kind, "an entry's kind", {
@@ -163,6 +165,8 @@ coded!(Kind, "an entry's kind", {
     MailSent = 72 "mail.sent",
     WebhookEndpointSet = 80 "webhook_endpoint.set",
     WebhookEndpointRemoved = 81 "webhook_endpoint.removed",
+    OperatorSignedIn = 82 "operator.signed_in",
+    OperatorSignedOut = 83 "operator.signed_out",
 });
 
 impl Kind {
@@ -178,6 +182,8 @@ impl Kind {
                 | Kind::LedgerRestored
                 | Kind::WebhookEndpointSet
                 | Kind::WebhookEndpointRemoved
+                | Kind::OperatorSignedIn
+                | Kind::OperatorSignedOut
                 | Kind::PaymentUnmatched
         )
     }

@@ -1,5 +1,6 @@
 //! What concerns no single workspace: the price book, the plans, the settings that decide money,
-//! the hashes of the platform keys, the epoch, payments that fit nothing, and webhook endpoints.
+//! the hashes of the platform keys, the epoch, payments that fit nothing, webhook endpoints, and the
+//! sessions of operators.
 //!
 //! The platform has a journal of its own (that of
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add
@@ -11,8 +12,8 @@ use super::message::Kinds;
 use super::settings::PlatformSettings;
 use crate::journal::disagreement::ensure;
 use crate::{
-    Entry, EntryBody, Hash, Plans, PriceBook, Timestamp, UnmatchedPayment, Violation, WebhookEndpoint,
-    WebhookEndpointId, bounds,
+    Entry, EntryBody, Hash, OperatorSessions, Plans, PriceBook, Timestamp, UnmatchedPayment, Violation,
+    WebhookEndpoint, WebhookEndpointId, bounds,
 };
 
 /// The state of the platform.
@@ -35,6 +36,8 @@ pub struct Platform {
     pub webhook_endpoints: Vec<Arc<WebhookEndpoint>>,
     /// The kinds of entries that some endpoint is sent messages about, also while it is disabled.
     pub followed: Kinds,
+    /// The sessions of operators in the console.
+    pub operators: OperatorSessions,
 }
 
 /// A payment that fits nothing, and when it was noted.
@@ -58,6 +61,7 @@ impl Default for Platform {
             unmatched: Vec::new(),
             webhook_endpoints: Vec::new(),
             followed: Kinds::default(),
+            operators: OperatorSessions::default(),
         }
     }
 }
@@ -89,6 +93,8 @@ impl Platform {
                 self.webhook_endpoints.retain(|endpoint| endpoint.id != *id);
                 self.count_followed();
             }
+            EntryBody::OperatorSignedIn(session) => self.operators.begin(session),
+            EntryBody::OperatorSignedOut(ended) => self.operators.end(*ended),
             _ => {}
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! caller asks for never reaches the ledger. Whether an actor may still act is decided in
 //! `decide::authority`.
 
-use crate::{ApiKeyId, MemberId};
+use crate::{ApiKeyId, MemberId, OperatorAct};
 
 /// The caller of a command, as the entries keep it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub enum Actor {
     ApiKey(ApiKeyId),
     /// A member who uses the dashboard.
     Member(MemberId),
+    /// An operator of the platform who acts in the console.
+    Operator(Box<OperatorAct>),
 }
 
 impl Actor {
@@ -26,7 +28,7 @@ impl Actor {
     pub fn api_key(&self) -> Option<ApiKeyId> {
         match self {
             Actor::ApiKey(id) => Some(*id),
-            Actor::Platform | Actor::System | Actor::Member(_) => None,
+            Actor::Platform | Actor::System | Actor::Member(_) | Actor::Operator(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::check;
 use super::world::World;
-use crate::{Account, Actor, ApiKeyId, Entry, Grant, Id, Kind, MemberId, Team};
+use crate::{Account, Actor, ApiKeyId, Entry, Grant, Id, Kind, MemberId, OperatorAct, OperatorId, Team};
 
 /// The script of [`eventful`].
 const EVENTFUL: &str = "
@@ -125,10 +125,14 @@ stripe period in_1 1970-06-01 starter 1900 tax=361
 pub(super) fn eventful() -> World {
     let mut world = check(EVENTFUL);
     for (index, (entry, _)) in world.journal.iter_mut().enumerate() {
-        entry.actor = match index % 4 {
+        entry.actor = match index % 5 {
             0 => Actor::Platform,
             1 => Actor::System,
             2 => Actor::ApiKey(ApiKeyId(Id::v7(1, 2, 3))),
+            3 => Actor::Operator(Box::new(OperatorAct {
+                operator: OperatorId::known("ada"),
+                reason: "goodwill".into(),
+            })),
             _ => Actor::Member(MemberId::known("ada")),
         };
     }
@@ -157,6 +161,10 @@ fn entries() -> Vec<Entry> {
         "endpoint 2 url=https://b.example kinds=charge.settled,balance.low workspace=acme",
         "endpoint 2 fault=gone until=9",
         "no_endpoint 1",
+        "operator ada",
+        "operator_out 1",
+        "operator ada",
+        "operator_out all",
     ] {
         let command = super::script::command_of(&world, line);
         let super::world::Output::Wrote(written) = world.run(command, None) else {

@@ -20,6 +20,7 @@ mod limits;
 mod lost_payments;
 mod lost_subscriptions;
 mod old_top_ups;
+mod operators;
 mod payment_refunds;
 mod plans;
 mod prices;

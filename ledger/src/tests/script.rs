@@ -25,6 +25,7 @@
 //! mail_to NAME|ADDRESS    no_mail WHO    confirmed aN    mute|unmute WHO TOPIC    mails TOPIC
 //! fault WHO bounced|complained [of=ADDRESS]    mailed WHO [TOPIC] [about=N]
 //! link NAME [expires=SECONDS]    sign_in lN [expires=]    sign_out lN    sign_out_all [NAME]
+//! operator NAME [secret=BYTE expires=SECONDS]           operator_out N|all
 //! wait 10s|3h|2d     back 10s|3h|2d     on 2026-01-31       elsewhere COMMAND
 //! balance    show cN    grants    spent    team
 //! ```
@@ -33,11 +34,12 @@
 //!
 //! `cN`, `gN`, `kN`, `lN`, `rN` and `tN` are the charges, grants, keys, links, payment refunds and
 //! top-ups in the order in which they were made; a session has the name of its link. Digits may be
-//! grouped by `_`. Any command may have `by=kN` or `by=NAME`, the caller; without it the platform
-//! is the caller.
+//! grouped by `_`. Any command may have `by=kN`, `by=NAME` or `by=op:NAME [why=REASON]`, the caller;
+//! without it the platform is the caller.
 
 mod alerts;
 mod endpoints;
+mod operators;
 mod payments;
 mod recipients;
 pub(super) mod subscriptions;
@@ -150,7 +152,10 @@ pub(super) fn output_of(world: &mut World, line: &str) -> Output {
     if let Some(body) = retired(world, &words) {
         return Output::Wrote(world.write_alone(body));
     }
-    let by = words.take("by").map_or(Actor::Platform, |name| actor(world, name));
+    let by = words.take("by").map_or(Actor::Platform, |name| match name.strip_prefix("op:") {
+        Some(operator) => operators::actor(operator, words.take("why")),
+        None => actor(world, name),
+    });
     let command = command(world, &words);
     world.run_by(by, command, words.text("key"))
 }
@@ -228,6 +233,7 @@ fn command(world: &World, words: &Words) -> Command {
         }),
         "restored" => Command::MarkRestored,
         "endpoint" => endpoints::set(world, words),
+        "operator" | "operator_out" => operators::command(world, words),
         "no_endpoint" => Command::RemoveWebhookEndpoint(endpoints::id(number(words.bare[1]))),
         "loss" | "send_back" | "place" | "sent" | "bounced" => {
             Command::Payment(PaymentCommand::Refund(payments::payment_refund(world, words)))
@@ -522,6 +528,9 @@ fn happened(world: &World, entry: &Entry) -> String {
         EntryBody::SettingsChanged(settings) => format!("window {}d", settings.refund_window_days),
         EntryBody::WebhookEndpointSet(endpoint) => format!("endpoint {}", endpoint.version),
         EntryBody::WebhookEndpointRemoved(_) => "endpoint removed".to_owned(),
+        EntryBody::OperatorSignedIn(session) => format!("operator {}", session.operator),
+        EntryBody::OperatorSignedOut(Some(_)) => "operator out".to_owned(),
+        EntryBody::OperatorSignedOut(None) => "operators out".to_owned(),
         EntryBody::LedgerRestored { epoch } => format!("epoch {epoch}"),
         EntryBody::Team(change) => change.kind().as_str().to_owned(),
         EntryBody::Payment(change) => payments::happened(world, change),

@@ -138,11 +138,15 @@ pub struct EntryJson<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub struct ActorJson<'a> {
-    /// `platform`, `system`, `api_key` or `member`.
+    /// `platform`, `system`, `api_key`, `member`, or `operator` for a person of the platform who
+    /// acted in the console.
     kind: &'static str,
-    /// The id of the API key or member; null for the platform and the system.
+    /// The id of the API key, member or operator; null for the platform and the system.
     #[schema(required)]
     id: Option<Cow<'a, str>>,
+    /// Why an operator acted, for people; absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 impl<'a> From<&'a Actor> for ActorJson<'a> {
@@ -152,8 +156,13 @@ impl<'a> From<&'a Actor> for ActorJson<'a> {
             Actor::System => ("system", None),
             Actor::ApiKey(id) => ("api_key", Some(id.to_string().into())),
             Actor::Member(member) => ("member", Some(member.as_str().into())),
+            Actor::Operator(act) => ("operator", Some(act.operator.as_str().into())),
         };
-        ActorJson { kind, id }
+        let reason = match actor {
+            Actor::Operator(act) => Some(&*act.reason),
+            _ => None,
+        };
+        ActorJson { kind, id, reason }
     }
 }
 
@@ -291,6 +300,8 @@ fn about(body: &EntryBody) -> About<'_> {
         | EntryBody::LedgerRestored { .. }
         | EntryBody::WebhookEndpointSet(_)
         | EntryBody::WebhookEndpointRemoved(_)
+        | EntryBody::OperatorSignedIn(_)
+        | EntryBody::OperatorSignedOut(_)
         | EntryBody::PaymentUnmatched(_) => nothing,
     }
 }

@@ -104,6 +104,9 @@ impl Filter {
     }
 }
 
+/// All operators of the platform, as the filter writes them.
+const OPERATORS: &str = "operators";
+
 /// An actor as the filter writes it.
 fn actor_value(actor: &Actor) -> String {
     match actor {
@@ -111,6 +114,7 @@ fn actor_value(actor: &Actor) -> String {
         Actor::System => "system".to_owned(),
         Actor::ApiKey(key) => key.to_string(),
         Actor::Member(member) => format!("member:{member}"),
+        Actor::Operator(_) => OPERATORS.to_owned(),
     }
 }
 
@@ -162,7 +166,7 @@ fn row(visit: &Visit<'_>, words: &EntryWords<'_>, EntryRecord { entry, hash }: &
     Row {
         when: visit.format.time(entry.at),
         what: words.what(entry),
-        details: words.details(entry),
+        details: words.details_and_reason(entry),
         who: words.who(&entry.actor),
         amount: words.amount(entry),
         balance: visit.format.usd(entry.balance.available),
@@ -205,6 +209,7 @@ fn actors(words: &ActivityWords, filter: &Filter, team: &Team, names: &Names) ->
     let mut choices = vec![
         choice(String::new(), words.everybody.to_owned()),
         choice(actor_value(&Actor::Platform), words.platform.to_owned()),
+        choice(OPERATORS.to_owned(), words.operators.to_owned()),
         choice(actor_value(&Actor::System), words.system.to_owned()),
     ];
     let members = team.members.iter().take(OFFERED_MAX);

@@ -99,7 +99,9 @@ impl Group {
             | Kind::SettingsChanged
             | Kind::LedgerRestored
             | Kind::WebhookEndpointSet
-            | Kind::WebhookEndpointRemoved => Group::Settings,
+            | Kind::WebhookEndpointRemoved
+            | Kind::OperatorSignedIn
+            | Kind::OperatorSignedOut => Group::Settings,
             money => Group::of_money(money),
         }
     }

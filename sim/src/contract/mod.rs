@@ -14,6 +14,7 @@ mod deliveries;
 mod following;
 mod limits;
 mod lists;
+mod operators;
 mod payment_refunds;
 mod payments;
 mod recipients;
@@ -97,6 +98,8 @@ pub const CLAUSES: &[Clause] = &[
         team::only_the_platform_and_a_key_with_settle_give_back_credit,
     ),
     ("only admins change settings", team::only_admins_change_settings),
+    ("an operator acts within a session", operators::an_operator_acts_within_a_session),
+    ("a session of an operator is found and ended", operators::a_session_of_an_operator_is_found_and_ended),
     ("a link signs in once", team::a_link_signs_in_once),
     ("the use of a key is recorded once an hour", team::the_use_of_a_key_is_recorded),
     (

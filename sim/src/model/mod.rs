@@ -20,6 +20,7 @@ mod credit;
 mod endpoints;
 mod facts;
 mod limits;
+mod operators;
 mod payment_refunds;
 mod payments;
 mod plan_payments;
@@ -33,6 +34,7 @@ mod team;
 mod usage;
 
 pub use facts::{Fact, Line, Pool};
+pub use operators::Session;
 pub use payment_refunds::unheard_at;
 pub use payments::gives_up_at;
 pub use usage::{usage_report, used_by};
@@ -79,6 +81,9 @@ pub struct Model {
     /// The webhook endpoints, and how often one was set or removed.
     endpoints: Vec<WebhookEndpoint>,
     endpoint_changes: usize,
+    /// The sessions of operators, and how often one began or was ended.
+    operators: Vec<Session>,
+    operator_changes: usize,
     answered: BTreeMap<WorkspaceId, Vec<Answered>>,
 }
 
@@ -97,6 +102,8 @@ impl Default for Model {
             platform_at: Timestamp::ZERO,
             endpoints: Vec::new(),
             endpoint_changes: 0,
+            operators: Vec::new(),
+            operator_changes: 0,
             answered: BTreeMap::new(),
         }
     }
@@ -136,7 +143,7 @@ impl Model {
     pub fn platform_entries(&self) -> usize {
         let restores = usize::try_from(self.epoch - 1).expect("a simulation restores seldom");
         let set = self.prices.len() + self.plans.len() + self.platform_keys + self.settings_changes;
-        set + restores + self.unmatched.len() + self.endpoint_changes
+        set + restores + self.unmatched.len() + self.endpoint_changes + self.operator_changes
     }
 
     /// True if a request under this key was accepted before.
@@ -160,11 +167,23 @@ impl Model {
         if matches!(actor, Actor::Platform | Actor::System) {
             return Ok(());
         }
+        if let Actor::Operator(act) = actor {
+            return self.admit_operator(act, command, self.present(id, now));
+        }
         match self.pools.get(id) {
             Some(pool) => pool.admit(actor, command, (pool.present(now), now)),
             // The platform's journal has neither members nor workspace keys.
             None if id.is_platform() && self.platform_entries() > 0 => Err(Refusal::Unauthenticated),
             None => Err(Refusal::WorkspaceNotFound),
+        }
+    }
+
+    /// The time by which a command is decided in this journal.
+    fn present(&self, id: &WorkspaceId, now: Timestamp) -> Timestamp {
+        match self.pools.get(id) {
+            Some(pool) => pool.present(now),
+            None if !id.is_platform() || facts::is_ahead(self.platform_at, now) => now,
+            None => now.max(self.platform_at),
         }
     }
 
@@ -194,7 +213,7 @@ impl Model {
             Command::Charge(request) => {
                 let api_key = match actor {
                     Actor::ApiKey(key) => Some(*key),
-                    Actor::Platform | Actor::System | Actor::Member(_) => None,
+                    Actor::Platform | Actor::System | Actor::Member(_) | Actor::Operator(_) => None,
                 };
                 pool.charge(request, api_key, &self.prices, now)
             }
@@ -229,7 +248,8 @@ impl Model {
             | Command::MarkRestored
             | Command::ReportUnmatched(_)
             | Command::SetWebhookEndpoint(_)
-            | Command::RemoveWebhookEndpoint(_) => unreachable!("answered above"),
+            | Command::RemoveWebhookEndpoint(_)
+            | Command::Operator(_) => unreachable!("answered above"),
         }?;
         pool.follow_with_alerts(known, before, now);
         Ok(answer)
@@ -245,6 +265,7 @@ impl Model {
             Command::SetSettings(settings) => return self.set_settings(*settings, now),
             Command::SetWebhookEndpoint(endpoint) => return self.set_endpoint(endpoint, now),
             Command::RemoveWebhookEndpoint(id) => return Ok(self.remove_endpoint(*id, now)),
+            Command::Operator(command) => return self.run_operator(command, now),
             Command::SetPlatformKey { .. } => self.platform_keys += 1,
             Command::MarkRestored => self.epoch += 1,
             Command::ReportUnmatched(payment) => {
@@ -289,9 +310,8 @@ impl Model {
         effective_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
-        let last = self.platform_at;
-        let at = last.max(now);
-        let now = if facts::is_ahead(last, now) { now } else { now.max(last) };
+        let at = self.platform_at.max(now);
+        let now = self.present(&WorkspaceId::platform(), now);
         let effective_at = effective_at.unwrap_or(now);
         settings::check_prices(operations, effective_at, now)?;
         let effective_at = effective_at.max(now);

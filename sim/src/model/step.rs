@@ -148,7 +148,8 @@ impl Names {
             | Command::MarkRestored
             | Command::ReportUnmatched(_)
             | Command::SetWebhookEndpoint(_)
-            | Command::RemoveWebhookEndpoint(_) => {}
+            | Command::RemoveWebhookEndpoint(_)
+            | Command::Operator(_) => {}
         }
         Some(submission)
     }

@@ -169,7 +169,8 @@ impl Pool {
         (now, asked_at): (Timestamp, Timestamp),
     ) -> Result<(), Refusal> {
         let allowed = match actor {
-            Actor::Platform | Actor::System => true,
+            // An operator was admitted by the rules of the platform.
+            Actor::Platform | Actor::System | Actor::Operator(_) => true,
             Actor::Member(id) => {
                 let member = self.member(id).ok_or(Refusal::Unauthenticated)?;
                 let named = match command {

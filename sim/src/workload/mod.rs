@@ -155,7 +155,7 @@ impl Workload {
             let submission = self.repeated(model);
             return Step { now: self.now, submission };
         }
-        if self.random.chance(15) {
+        if self.random.chance(20) {
             let command = self.platform_command(model);
             return self.step(None, WorkspaceId::platform(), None, command);
         }
@@ -474,6 +474,9 @@ impl Workload {
     fn platform_command(&mut self, model: &Model) -> Command {
         if self.random.chance(150) {
             return self.endpoint(model.endpoints());
+        }
+        if self.random.chance(300) {
+            return self.operator_command();
         }
         if self.random.chance(100) {
             return Command::SetPlatformKey { hash: [self.random.below(256) as u8; 32] };

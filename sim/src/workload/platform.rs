@@ -1,11 +1,15 @@
-//! Commands of the platform about plans and webhook endpoints.
+//! Commands of the platform about plans, webhook endpoints and operators, and acts of operators.
 
 use tollkeeper_ledger::{
-    Command, EndpointFault, Id, Interval, MessageType, MessageTypes, Micros, Plan, PlanId, WebhookEndpoint,
-    WebhookEndpointId,
+    Actor, Command, EndpointFault, Id, Interval, MessageType, MessageTypes, Micros, OperatorAct,
+    OperatorCommand, OperatorId, OperatorSessionId, Plan, PlanId, WebhookEndpoint, WebhookEndpointId,
 };
 
 use super::Workload;
+use crate::model::step::unknown_id;
+
+/// The operators of the console.
+const OPERATORS: [&str; 2] = ["olga", "otto"];
 
 impl Workload {
     /// A list of plans from few terms, so that equal lists are frequent.
@@ -53,6 +57,29 @@ impl Workload {
             _ => endpoint.previous_signs_until = Some(self.now),
         }
         Command::SetWebhookEndpoint(Box::new(endpoint))
+    }
+
+    /// A session of an operator that begins, or sessions that are ended.
+    pub(super) fn operator_command(&mut self) -> Command {
+        Command::Operator(match self.random.below(10) {
+            0 => OperatorCommand::SignOut(None),
+            1 => OperatorCommand::SignOut(Some(OperatorSessionId(unknown_id()))),
+            _ => OperatorCommand::SignIn {
+                operator: self.operator(),
+                session: self.secret(),
+                valid_for_seconds: *self.random.pick(&[0, 60, 3_600, 86_400, 86_400, 86_400, 86_401]),
+            },
+        })
+    }
+
+    /// An act of an operator, who may have no session.
+    pub(super) fn act(&mut self) -> Actor {
+        let reason = if self.random.chance(950) { "goodwill" } else { " " };
+        Actor::Operator(Box::new(OperatorAct { operator: self.operator(), reason: reason.into() }))
+    }
+
+    fn operator(&mut self) -> OperatorId {
+        OperatorId::new(*self.random.pick(&OPERATORS)).expect("a name")
     }
 
     fn new_endpoint(&mut self) -> WebhookEndpoint {

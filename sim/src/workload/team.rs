@@ -50,6 +50,7 @@ impl Workload {
         match self.random.below(100) {
             0..10 => Actor::System,
             10..90 if is_platforms => Actor::Platform,
+            10..16 => self.act(),
             50..75 if !keys.is_empty() || anyway => {
                 Actor::ApiKey(pool.map_or(ApiKeyId(unknown_id()), |pool| self.some_key(pool)))
             }
@@ -104,7 +105,7 @@ impl Workload {
     }
 
     /// A new hash of a secret.
-    fn secret(&mut self) -> Hash {
+    pub(super) fn secret(&mut self) -> Hash {
         self.secrets += 1;
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&self.secrets.to_be_bytes());

@@ -24,7 +24,7 @@ pub(crate) const FILE: &str = "journal.db";
 
 /// "TKJ1", SQLite's `application_id` of this file.
 const APPLICATION: i32 = 0x544b_4a31;
-const VERSION: i32 = 7;
+const VERSION: i32 = 8;
 
 /// The version of the first release. No program reads those of builds before it.
 const FIRST: i32 = 4;

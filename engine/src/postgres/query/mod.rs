@@ -70,6 +70,10 @@ pub(crate) async fn answer(
         Query::EntriesAfter { workspace, follow } => {
             QueryResult::EntriesAfter(follow::entries_after(session, workspace, follow).await?)
         }
+        Query::CurrentPlatform {} => {
+            shared.platform.refresh(session).await?;
+            QueryResult::CurrentPlatform(shared.platform.snapshot().platform)
+        }
         Query::JournalHead {} => {
             QueryResult::JournalHead(point::journal_head(session, &shared.platform).await?)
         }

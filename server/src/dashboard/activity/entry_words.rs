@@ -73,6 +73,18 @@ impl<'v> EntryWords<'v> {
             Actor::System => words.system.to_owned(),
             Actor::ApiKey(key) => (words.key)(&self.names.key(*key)),
             Actor::Member(member) => self.names.member(member).to_owned(),
+            Actor::Operator(act) => (words.operator)(act.operator.as_str()),
+        }
+    }
+
+    /// What it is about, and why an operator did it.
+    pub fn details_and_reason(&self, entry: &Entry) -> String {
+        let details = self.details(entry);
+        match &entry.actor {
+            Actor::Operator(act) if !details.contains(&*act.reason) => {
+                joined([Some(details), Some(act.reason.to_string())])
+            }
+            _ => details,
         }
     }
 

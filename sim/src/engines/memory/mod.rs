@@ -219,6 +219,7 @@ impl State {
                     | Command::SetLost { .. }
                     | Command::Payment(_)
                     | Command::RemoveWebhookEndpoint(_)
+                    | Command::Operator(_)
             ) =>
             {
                 Output::Done

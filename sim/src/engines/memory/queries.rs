@@ -160,6 +160,7 @@ impl State {
             Query::EntriesAfter { workspace, follow } => {
                 QueryResult::EntriesAfter(self.open(workspace).map(|stored| stored.entries_after(follow)))
             }
+            Query::CurrentPlatform {} => QueryResult::CurrentPlatform(Arc::clone(&self.platform)),
             Query::JournalHead {} => QueryResult::JournalHead(self.journal_head()),
             Query::Report { time } => QueryResult::Report(Box::new(self.report(*time))),
             Query::UsageReport { workspace, request } => {

@@ -28,6 +28,10 @@ pub struct ActivityWords {
     pub looked_until: fn(&str) -> String,
     pub platform: &'static str,
     pub system: &'static str,
+    /// All operators of the platform.
+    pub operators: &'static str,
+    /// One of them, by id.
+    pub operator: fn(&str) -> String,
     pub key: fn(&str) -> String,
     pub member: fn(&str) -> String,
     pub worker: fn(&str) -> String,
@@ -72,6 +76,8 @@ pub(in crate::dashboard::words) const ENGLISH: ActivityWords = ActivityWords {
     looked_until: |entry| format!("Looked back to entry {entry}. “Older” goes on from there."),
     platform: "The platform",
     system: "Automatic",
+    operators: "Operators of the platform",
+    operator: |id| format!("Operator {id}"),
     key: |name| format!("Key {name}"),
     member: |name| format!("for {name}"),
     worker: |name| format!("by {name}"),
@@ -120,6 +126,8 @@ pub(in crate::dashboard::words) const GERMAN: ActivityWords = ActivityWords {
     looked_until: |entry| format!("Gesucht bis zum Eintrag {entry}. „Ältere“ sucht von dort weiter."),
     platform: "Die Plattform",
     system: "Automatisch",
+    operators: "Operatoren der Plattform",
+    operator: |id| format!("Operator {id}"),
     key: |name| format!("Schlüssel {name}"),
     member: |name| format!("für {name}"),
     worker: |name| format!("von {name}"),

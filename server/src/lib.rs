@@ -47,6 +47,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use access::hash_password;
 pub use app::{App, Clock};
 pub use http::serve::answer;
 pub use notify::mail;

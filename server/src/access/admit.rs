@@ -4,7 +4,7 @@
 //! is the only one: setting a key also disables the one that the first start made. Otherwise the
 //! keys whose hashes are in the platform's journal are accepted. An API key opens what its scopes
 //! say, in its workspace. For any other workspace the answer is that of a workspace that does not
-//! exist. A cookie opens the dashboard and no route of the API. Secrets are compared by SHA-256.
+//! exist. A cookie opens the dashboard or the console, and no route of the API. Secrets are compared by SHA-256.
 //!
 //! An API key is checked twice if the route submits a command. Admission may use the cached team,
 //! because the ledger checks the key again when it decides. Another server may have revoked the key
@@ -25,14 +25,19 @@ use tollkeeper_ledger::{
 
 use super::caller::{Caller, KeyHolder, Rule};
 use super::denied::Denied;
+use super::operator::NO_OPERATOR;
 use super::rate::{MonotonicNanos, RateLimit, RateStatus};
-use super::secret::{self, Kind};
+use super::secret::{self, Kind, Secret};
 use super::session::NO_SESSION;
 use super::settings::AccessSettings;
 use super::team_cache::TeamCache;
 
 /// A platform key with fewer bytes is called short.
 const SHORT_KEY_BYTES: usize = 16;
+
+/// The attempts to sign in to the console that a server takes in a second, of all browsers
+/// together. Ten seconds' worth may come at once.
+const SIGN_INS_PER_SECOND: u32 = 1;
 
 /// The detail for a key that is unknown, revoked or expired.
 const UNKNOWN_KEY: &str =
@@ -49,6 +54,11 @@ pub struct Access {
     key_rate: Option<RateLimit<ApiKeyId>>,
     workspace_rate: Option<RateLimit<WorkspaceId>>,
     session_seconds: i64,
+    /// The hash of the password of operators.
+    pub(super) operator_password: Option<Secret>,
+    pub(super) operator_seconds: i64,
+    /// The limit of attempts to sign in to the console.
+    pub(super) operator_rate: Option<RateLimit<()>>,
     members_see_others_use: bool,
     /// The address of the server from outside; it decides whether cookies need HTTPS.
     pub(super) public_url: Option<String>,
@@ -93,6 +103,8 @@ impl Access {
             workspace_key_requests_per_second,
             workspace_requests_per_second,
             portal_session_hours,
+            operator_session_minutes,
+            operator_password_hash,
             members_see_others_use,
         } = settings;
         let clock = || Arc::clone(monotonic);
@@ -105,6 +117,9 @@ impl Access {
             key_rate: RateLimit::per_second("key", *workspace_key_requests_per_second, clock()),
             workspace_rate: RateLimit::per_second("workspace", *workspace_requests_per_second, clock()),
             session_seconds: i64::from(*portal_session_hours) * 3_600,
+            operator_password: operator_password_hash.clone(),
+            operator_seconds: i64::from(*operator_session_minutes) * 60,
+            operator_rate: RateLimit::per_second("sign-in", SIGN_INS_PER_SECOND, clock()),
             members_see_others_use: *members_see_others_use,
             public_url,
             recording_use: Mutex::default(),
@@ -146,6 +161,7 @@ impl Access {
         let scopes: &[Scope] = match admission.rule {
             Rule::Public => return Ok(Caller::Anonymous),
             Rule::SignedIn(role) => return self.signed_in(admission.headers, role, admission.now).await,
+            Rule::Operator => return self.operator(admission.headers, admission.now).await,
             Rule::Platform => &[],
             Rule::Workspace(scopes) | Rule::AnyWorkspace(scopes) => scopes,
         };
@@ -191,6 +207,13 @@ impl Access {
     pub async fn recheck(&self, caller: &Caller, now: Timestamp) -> Result<(), Denied> {
         let (is_valid, denied) = match caller {
             Caller::Anonymous | Caller::Platform => return Ok(()),
+            Caller::Operator(operator) => {
+                let is_valid = self.is_operator_valid(&operator.session.hash, now).await?;
+                (is_valid, NO_OPERATOR)
+            }
+            Caller::Member(signed_in) if signed_in.viewer.is_some() => {
+                (self.is_operator_valid(&signed_in.session.hash, now).await?, NO_SESSION)
+            }
             Caller::Key(holder) => {
                 let team = self.team(&holder.workspace).await?;
                 let key = team.as_deref().and_then(|team| team.key(holder.api_key().id));
@@ -285,7 +308,7 @@ impl Access {
         holder.has_any(scopes).then_some(holder)
     }
 
-    fn is_platform_key(&self, presented: &Hash) -> bool {
+    pub(super) fn is_platform_key(&self, presented: &Hash) -> bool {
         let is_any = |hashes: &[Hash]| {
             // Every hash is compared, so that the time does not tell which one is right.
             bool::from(hashes.iter().fold(Choice::from(0), |found, hash| found | hash.ct_eq(presented)))
@@ -314,7 +337,7 @@ impl Access {
                     (one, other) => one.or(other),
                 }
             }
-            Caller::Anonymous | Caller::Member(_) => None,
+            Caller::Anonymous | Caller::Member(_) | Caller::Operator(_) => None,
         }
     }
 

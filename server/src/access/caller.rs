@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Actor, ApiKey, Hash, Member, PortalSession, Role, Scope, Team, Timestamp, WorkspaceId,
+    Actor, ApiKey, Hash, Member, OperatorId, PortalSession, Role, Scope, Team, Timestamp, WorkspaceId,
 };
+
+use super::operator::SignedInOperator;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum Rule {
     AnyWorkspace(&'static [Scope]),
     /// A member who is signed in to the dashboard. [`Role::Member`] admits both roles.
     SignedIn(Role),
+    /// An operator of the platform who is signed in to the console.
+    Operator,
 }
 
 /// Who calls.
@@ -33,6 +37,8 @@ pub enum Caller {
     Key(KeyHolder),
     /// A member who is signed in to the dashboard.
     Member(Box<SignedIn>),
+    /// An operator who is signed in to the console.
+    Operator(Box<SignedInOperator>),
 }
 
 /// The holder of an API key of a workspace.
@@ -77,18 +83,24 @@ pub struct SignedIn {
     pub member: Member,
     /// The token that the forms of the session's pages carry.
     pub form_token: String,
+    /// The operator who looks at the pages as an admin of the workspace sees them; `None` for a
+    /// member.
+    pub viewer: Option<OperatorId>,
 }
 
 impl Caller {
     /// The actor that the journal records for the caller's commands; `None` for an anonymous
-    /// caller, who may submit no command.
+    /// caller, for an operator who only looks, and for one who gives no reason: they may submit no
+    /// command.
     #[must_use]
     pub fn actor(&self) -> Option<Actor> {
         match self {
             Caller::Anonymous => None,
             Caller::Platform => Some(Actor::Platform),
             Caller::Key(holder) => Some(Actor::ApiKey(holder.api_key().id)),
+            Caller::Member(signed_in) if signed_in.viewer.is_some() => None,
             Caller::Member(signed_in) => Some(Actor::Member(signed_in.member.id.clone())),
+            Caller::Operator(operator) => operator.actor(),
         }
     }
 
@@ -97,7 +109,7 @@ impl Caller {
     pub fn api_key(&self) -> Option<&ApiKey> {
         match self {
             Caller::Key(holder) => Some(holder.api_key()),
-            Caller::Anonymous | Caller::Platform | Caller::Member(_) => None,
+            Caller::Anonymous | Caller::Platform | Caller::Member(_) | Caller::Operator(_) => None,
         }
     }
 
@@ -107,7 +119,7 @@ impl Caller {
         match self {
             Caller::Key(holder) => Some(&holder.workspace),
             Caller::Member(signed_in) => Some(&signed_in.workspace),
-            Caller::Anonymous | Caller::Platform => None,
+            Caller::Anonymous | Caller::Platform | Caller::Operator(_) => None,
         }
     }
 
@@ -115,7 +127,7 @@ impl Caller {
     #[must_use]
     pub fn may_name(&self, workspace: &WorkspaceId) -> bool {
         match self {
-            Caller::Platform => true,
+            Caller::Platform | Caller::Operator(_) => true,
             Caller::Key(holder) => holder.workspace == *workspace,
             Caller::Anonymous | Caller::Member(_) => false,
         }

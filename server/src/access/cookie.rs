@@ -1,4 +1,4 @@
-//! The cookie of a session in the dashboard, and the token that its forms carry.
+//! The cookies of sessions in the dashboard and in the console, and the token that their forms carry.
 //!
 //! Scripts cannot read the cookie (`HttpOnly`), and other sites cannot send it with a form
 //! (`SameSite`). If the browser uses HTTPS, the cookie is sent over HTTPS only (`Secure`), and its
@@ -13,11 +13,43 @@ use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The name over plain HTTP, which is meant for development.
-const PLAIN: &str = "tollkeeper_session";
+/// What a cookie opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The dashboard, for members.
+    Portal,
+    /// The console, for operators.
+    Console,
+}
 
-/// The name over HTTPS.
-const SECURE: &str = "__Host-tollkeeper_session";
+impl Place {
+    /// The name over HTTPS, and the one over plain HTTP, which is meant for development.
+    const fn name(self, is_secure: bool) -> &'static str {
+        match (self, is_secure) {
+            (Place::Portal, true) => "__Host-tollkeeper_session",
+            (Place::Portal, false) => "tollkeeper_session",
+            (Place::Console, true) => "__Host-tollkeeper_console",
+            (Place::Console, false) => "tollkeeper_console",
+        }
+    }
+
+    /// The path to which the cookie is limited over plain HTTP.
+    const fn path(self) -> &'static str {
+        match self {
+            Place::Portal => "/portal",
+            Place::Console => "/console",
+        }
+    }
+
+    /// When browsers send the cookie with a request that another site causes: with a link to the
+    /// dashboard, and never to the console.
+    const fn same_site(self) -> &'static str {
+        match self {
+            Place::Portal => "Lax",
+            Place::Console => "Strict",
+        }
+    }
+}
 
 /// The form field that carries the token.
 const TOKEN_FIELD: &str = "token";
@@ -37,13 +69,9 @@ pub fn is_secure(public_url: Option<&str>, headers: &HeaderMap) -> bool {
     public_url.map_or_else(forwarded, |url| url.starts_with("https://"))
 }
 
-const fn name(is_secure: bool) -> &'static str {
-    if is_secure { SECURE } else { PLAIN }
-}
-
-/// The secrets of the session cookies of a request, at most [`COOKIES_MAX`].
-pub fn sessions(headers: &HeaderMap, is_secure: bool) -> impl Iterator<Item = &str> {
-    let name = name(is_secure).as_bytes();
+/// The secrets in the cookies of a request, at most [`COOKIES_MAX`].
+pub fn secrets(headers: &HeaderMap, place: Place, is_secure: bool) -> impl Iterator<Item = &str> {
+    let name = place.name(is_secure).as_bytes();
     // Other cookies in the same header need not be text, so the header is split as bytes.
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     let values = pairs.filter_map(move |pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="));
@@ -51,11 +79,12 @@ pub fn sessions(headers: &HeaderMap, is_secure: bool) -> impl Iterator<Item = &s
 }
 
 /// The `Set-Cookie` header that gives a browser a session for `seconds`; 0 removes the cookie.
-pub fn set(secret: &str, seconds: i64, is_secure: bool) -> HeaderValue {
-    let name = name(is_secure);
+pub fn set(place: Place, secret: &str, seconds: i64, is_secure: bool) -> HeaderValue {
+    let (name, same_site) = (place.name(is_secure), place.same_site());
     // Browsers accept the prefix `__Host-` only with the path `/`.
-    let (path, secure) = if is_secure { ("/", "; Secure") } else { ("/portal", "") };
-    let text = format!("{name}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let (path, secure) = if is_secure { ("/", "; Secure") } else { (place.path(), "") };
+    let text =
+        format!("{name}={secret}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}");
     HeaderValue::try_from(text).expect("a secret and numbers are ASCII")
 }
 

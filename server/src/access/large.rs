@@ -51,7 +51,7 @@ impl Tenant {
     pub fn of(caller: &Caller) -> Tenant {
         match caller {
             Caller::Anonymous => Tenant::Nobody,
-            Caller::Platform => Tenant::Platform,
+            Caller::Platform | Caller::Operator(_) => Tenant::Platform,
             Caller::Key(holder) => Tenant::Workspace(holder.workspace.clone()),
             Caller::Member(signed_in) => Tenant::Workspace(signed_in.workspace.clone()),
         }

@@ -6,6 +6,8 @@
 //! tk_workspace_HEX_WORKSPACE      an API key
 //! tk_link_HEX_WORKSPACE           a sign-in link of the dashboard
 //! tk_session_HEX_WORKSPACE        a session in the dashboard
+//! tk_operator_HEX                 a session of an operator in the console
+//! tk_view_HEX_WORKSPACE           the same session, to look at the pages of a workspace
 //! ```
 //! HEX is 256 random bits. The prefix lets a scanner find a leaked secret in code and logs. The
 //! workspace says which team has the hash, so that no table of all keys is needed; the hash covers
@@ -51,6 +53,10 @@ pub enum Kind {
     Link,
     /// A session of a member in the dashboard.
     Session,
+    /// A session of an operator in the console.
+    Operator,
+    /// A session of an operator who looks at the pages of a workspace.
+    View,
 }
 
 /// The number of hexadecimal digits in a secret.
@@ -63,6 +69,8 @@ impl Kind {
             Kind::ApiKey => "tk_workspace_",
             Kind::Link => "tk_link_",
             Kind::Session => "tk_session_",
+            Kind::Operator => "tk_operator_",
+            Kind::View => "tk_view_",
         }
     }
 }
@@ -77,27 +85,40 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     Ok(random)
 }
 
-/// Makes a secret. Every kind except a platform key has a workspace.
+/// Makes a secret. Every kind has a workspace, except a platform key and an operator's session.
 ///
 /// # Errors
 /// The operating system gives no random numbers.
 pub fn make(kind: Kind, workspace: Option<&WorkspaceId>) -> std::io::Result<String> {
     let random: [u8; DIGITS / 2] = random()?;
-    let mut text = kind.prefix().to_owned();
-    text.extend(random.iter().map(|byte| format!("{byte:02x}")));
-    if let Some(workspace) = workspace {
-        text.push('_');
-        text.push_str(workspace.as_str());
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(of_digits(kind, &digits, workspace))
+}
+
+/// The secret with these digits.
+#[must_use]
+pub fn of_digits(kind: Kind, digits: &str, workspace: Option<&WorkspaceId>) -> String {
+    match workspace {
+        Some(workspace) => format!("{}{digits}_{workspace}", kind.prefix()),
+        None => format!("{}{digits}", kind.prefix()),
     }
-    Ok(text)
+}
+
+/// The digits in the text of a secret; `None` if the text is not a secret of this kind.
+#[must_use]
+pub fn digits_of(kind: Kind, text: &str) -> Option<&str> {
+    let (digits, rest) = text.strip_prefix(kind.prefix())?.split_at_checked(DIGITS)?;
+    let are_digits = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let ends = rest.is_empty() || rest.starts_with('_');
+    (are_digits && ends).then_some(digits)
 }
 
 /// The workspace in the text of a secret; `None` if the text is not a secret of this kind.
 #[must_use]
 pub fn workspace_of(kind: Kind, text: &str) -> Option<WorkspaceId> {
-    let (digits, workspace) = text.strip_prefix(kind.prefix())?.split_at_checked(DIGITS)?;
-    let digits = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    WorkspaceId::new(workspace.strip_prefix('_')?).ok().filter(|_| digits)
+    let digits = digits_of(kind, text)?;
+    let (_, workspace) = text.split_at_checked(kind.prefix().len() + digits.len())?;
+    WorkspaceId::new(workspace.strip_prefix('_')?).ok()
 }
 
 /// The hash that is stored instead of a secret: its SHA-256.

@@ -1,5 +1,6 @@
-//! The settings of access: the platform key, rate limits, the length of a session.
+//! The settings of access: the platform key, rate limits, sessions, the password of operators.
 
+use super::password;
 use super::secret::Secret;
 
 /// Who may use the API and how often.
@@ -15,6 +16,11 @@ pub struct AccessSettings {
     pub workspace_requests_per_second: u32,
     /// How long a session in the dashboard lasts, in hours.
     pub portal_session_hours: u32,
+    /// How long a session in the console lasts, in minutes.
+    pub operator_session_minutes: u32,
+    /// The hash of the password with which operators sign in to the console. If it is not set, they
+    /// sign in with a platform key.
+    pub operator_password_hash: Option<Secret>,
     /// Whether members see the use of other members on the dashboard's pages.
     pub members_see_others_use: bool,
 }
@@ -27,6 +33,8 @@ impl Default for AccessSettings {
             workspace_key_requests_per_second: 1_000,
             workspace_requests_per_second: 2_000,
             portal_session_hours: 12,
+            operator_session_minutes: 60,
+            operator_password_hash: None,
             members_see_others_use: true,
         }
     }
@@ -44,6 +52,13 @@ impl AccessSettings {
             "workspace_requests_per_second" => self.workspace_requests_per_second = requests()?,
             "portal_session_hours" => {
                 self.portal_session_hours = value.parse().ok().filter(|hours| (1..=720).contains(hours))?;
+            }
+            "operator_session_minutes" => {
+                let minutes = value.parse().ok().filter(|minutes| (5..=1_440).contains(minutes))?;
+                self.operator_session_minutes = minutes;
+            }
+            "operator_password_hash" => {
+                self.operator_password_hash = password::is_hash(value).then(|| Some(Secret::new(value)))?;
             }
             "members_see_others_use" => self.members_see_others_use = value.parse().ok()?,
             _ => return None,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::{
-    Command, Micros, PaymentCommand, Payments, PlanId, Preview, Provider, Subscription, SubscriptionCommand,
-    SubscriptionId, SubscriptionStatus, WorkspaceId,
+    Command, IdempotencyKey, Micros, PaymentCommand, Payments, PlanId, Preview, Provider, Subscription,
+    SubscriptionCommand, SubscriptionId, SubscriptionStatus, WorkspaceId,
 };
 
 use super::cards::unavailable;
@@ -124,6 +124,22 @@ pub fn due(subscription: &Subscription) -> Micros {
 
 async fn payments(call: &Call, workspace: &WorkspaceId) -> Result<Arc<Payments>, Problem> {
     existing(workspace, call.app.engine().payments(workspace).await?)
+}
+
+/// Says that what is due was paid: the oldest period that was not, or the change that waits. The
+/// same key again pays for nothing more. Returns whether it was repeated.
+///
+/// # Errors
+/// There is no subscription, or nothing is due.
+pub async fn confirm(
+    call: &Call,
+    workspace: &WorkspaceId,
+    key: &IdempotencyKey,
+    change: bool,
+) -> Result<bool, Problem> {
+    // The payment has the name of the request, so that a repeated request pays for one period.
+    let payment = format!("manual:{}", key.as_str()).into();
+    run(call, workspace, SubscriptionCommand::Confirm { change, payment }).await
 }
 
 /// Runs a command on a subscription that is up to date. Returns whether it was repeated.

@@ -166,6 +166,7 @@ pub fn callers(rule: Rule) -> String {
         Rule::Workspace(scopes) => with_scopes(scopes, "the workspace"),
         Rule::AnyWorkspace(scopes) => with_scopes(scopes, "any workspace"),
         Rule::SignedIn(role) => format!("May be called by a signed-in {}.", role.as_str()),
+        Rule::Operator => "May be called by an operator who is signed in to the console.".to_owned(),
     }
 }
 

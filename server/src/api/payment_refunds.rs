@@ -1,23 +1,17 @@
 //! Payment refunds: money that goes back to the payer of a top-up. The credit is taken first, then
 //! the money is sent: by the platform itself, or by the provider that took it.
 
-use std::time::Duration;
-
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tollkeeper_engine::{Output, Reads};
-use tollkeeper_ledger::{
-    Command, Micros, PaymentCommand, PaymentRefund, PaymentRefundCommand, PaymentRefundId, TopUp, WorkspaceId,
-};
+use tollkeeper_ledger::{Micros, PaymentRefund, PaymentRefundId};
 use utoipa::ToSchema;
 
 use crate::access::Rule::Platform;
-use crate::http::call::{Call, existing, json, mark_replayed, wrong_output};
+use crate::actions::payment_refunds;
+use crate::http::call::{Call, json, mark_replayed};
 use crate::http::problem::{Code, Problem};
-use crate::http::refusal::top_up_not_found;
 use crate::http::route::{Route, of};
-use crate::payments::stripe::customer::Payer;
 use crate::wire::ReadError;
 use crate::wire::read::{Dollars, ShortText, maybe_word, word};
 use crate::wire::write::{Text, Usd};
@@ -46,9 +40,6 @@ pub const ROUTES: &[Route] = &[Route::new(
         "credits": 1000000}"#,
 )
 .problems(&[Code::NothingToRefund])];
-
-/// How long a request waits until the money is sent. The job goes on.
-const SEND_TIME: Duration = Duration::from_secs(5);
 
 /// The money to be sent back.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -104,42 +95,9 @@ async fn refund(mut call: Call) -> Result<Response, Problem> {
         amount.whole_cents().ok_or_else(|| ReadError::field("amount_usd", "must be a number of whole cents"))
     });
     let cents = cents.transpose()?;
-    let payments = existing(&workspace, call.app.engine().payments(&workspace).await?)?;
-    // Money that a provider took is sent back there.
-    let payment = payments.top_up(top_up).ok_or_else(top_up_not_found)?.payment.as_deref();
-    let by_hand = payment.is_none_or(|payment| TopUp::of_provider_payment(payment).is_none());
-    if !by_hand && call.app.stripe.is_none() {
-        let why = "was paid at Stripe, which does not take the payments of this server now";
-        return Err(Problem::field("top_up", why));
-    }
-    let command = PaymentRefundCommand::Request { top_up, cents, reason, by_hand };
-    let command = Command::Payment(PaymentCommand::Refund(command));
-    let answer = call.run(&workspace, Some(key), command).await?;
-    let Output::PaymentRefund(refund, _) = &answer.output else {
-        return Err(wrong_output("a payment refund"));
-    };
-    let present = if by_hand { None } else { send(&call, &workspace, refund.id).await? };
-    let refund = present.as_ref().unwrap_or(refund);
-    let mut response = json(StatusCode::CREATED, 128, &PaymentRefundJson::of(refund));
-    mark_replayed(&mut response, answer.replayed);
+    let (refund, is_replayed) =
+        payment_refunds::request(&call, &workspace, key, top_up, (cents, reason)).await?;
+    let mut response = json(StatusCode::CREATED, 128, &PaymentRefundJson::of(&refund));
+    mark_replayed(&mut response, is_replayed);
     Ok(response)
-}
-
-/// Sends the money of a refund, so that the answer mostly says what became of it. If it cannot be
-/// sent now, the job sends it later. Returns the refund as it is then.
-async fn send(
-    call: &Call,
-    workspace: &WorkspaceId,
-    id: PaymentRefundId,
-) -> Result<Option<PaymentRefund>, Problem> {
-    if let Some(stripe) = &call.app.stripe {
-        let sent = async { Payer::new(&call.app, stripe, workspace)?.send_back(id).await };
-        match tokio::time::timeout(SEND_TIME, sent).await {
-            Ok(Ok(())) => {}
-            Ok(Err(why)) => tracing::warn!(%workspace, refund = %id, %why, "a payment refund is sent later"),
-            Err(_) => tracing::warn!(%workspace, refund = %id, "a payment refund is not answered in time"),
-        }
-    }
-    let payments = existing(workspace, call.app.engine().payments(workspace).await?)?;
-    Ok(payments.back.refund(id).cloned())
 }

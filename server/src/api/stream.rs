@@ -399,6 +399,7 @@ impl Stream {
     /// stays as it was until the next check.
     async fn look_again(&mut self) {
         if let Caller::Member(signed_in) = &self.caller
+            && signed_in.viewer.is_none()
             && let Ok(Some(team)) = self.app.access.team(&self.workspace).await
             && let Some(member) = team.member(&signed_in.member.id)
         {

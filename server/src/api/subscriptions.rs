@@ -8,9 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Manage, Read};
-use tollkeeper_ledger::{
-    Micros, PlanId, Preview, Subscription, SubscriptionCommand, SubscriptionId, Upgrade, WorkspaceId,
-};
+use tollkeeper_ledger::{Micros, PlanId, Preview, Subscription, SubscriptionId, Upgrade, WorkspaceId};
 use utoipa::ToSchema;
 
 use crate::access::Rule::{Platform, Workspace};
@@ -323,10 +321,7 @@ async fn confirm(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let key = call.idempotency_key()?;
     let ConfirmIn { change } = call.optional_json().await?;
-    // The payment has the name of the request, so that a repeated request pays for one period.
-    let payment = format!("manual:{}", key.as_str()).into();
-    let confirm = SubscriptionCommand::Confirm { change, payment };
-    let is_replayed = subscriptions::run(&call, &workspace, confirm).await?;
+    let is_replayed = subscriptions::confirm(&call, &workspace, &key, change).await?;
     let mut response = show(&call, &workspace, None).await?;
     mark_replayed(&mut response, is_replayed);
     Ok(response)

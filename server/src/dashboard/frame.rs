@@ -88,6 +88,8 @@ pub struct Reader<'a> {
     pub form_token: &'a str,
     /// The page of the platform's product that the pages lead back to.
     pub return_url: Option<&'a str>,
+    /// Whether an operator looks at the pages, who changes nothing.
+    pub is_viewer: bool,
 }
 
 /// The language of a browser.
@@ -171,8 +173,7 @@ impl<'c> Visit<'c> {
         let engine = call.app.engine();
         let profile = existing(workspace, engine.workspace(workspace).await?)?;
         let balance = existing(workspace, engine.balance(workspace, None).await?)?.balance;
-        let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
-        let name = texts.get(&member.name).cloned();
+        let name = reader_name(call, signed_in).await?;
         let zone = zone(&profile.timezone);
         Ok(Visit {
             call,
@@ -212,7 +213,12 @@ impl<'c> Visit<'c> {
     /// The frame of a page.
     pub fn frame(&self, tab: Tab) -> Frame<'_> {
         let words = &self.words().frame;
-        let greet = if self.is_admin() { words.signed_in_as_admin } else { words.signed_in_as };
+        let is_viewer = self.signed_in.viewer.is_some();
+        let greet = match (is_viewer, self.is_admin()) {
+            (true, _) => words.viewer,
+            (false, true) => words.signed_in_as_admin,
+            (false, false) => words.signed_in_as,
+        };
         let available = self.balance.available;
         Frame {
             language: self.format.language,
@@ -227,6 +233,7 @@ impl<'c> Visit<'c> {
                 credits: self.format.number(available.get()),
                 form_token: &self.signed_in.form_token,
                 return_url: self.signed_in.session.return_url.as_deref(),
+                is_viewer,
             }),
             tab,
         }
@@ -244,6 +251,19 @@ impl<'c> Visit<'c> {
         let names: Vec<String> = named.take(ADMINS_NAMED).map(|name| name.to_string()).collect();
         Ok((self.words().frame.ask_admins)(&names))
     }
+}
+
+/// The name of the reader; `None` if it was erased, or an operator reads, of whom no text is stored.
+///
+/// # Errors
+/// The engine cannot read.
+pub async fn reader_name(call: &Call, signed_in: &SignedIn) -> Result<Option<Box<str>>, Problem> {
+    let SignedIn { workspace, member, viewer, .. } = signed_in;
+    if viewer.is_some() {
+        return Ok(None);
+    }
+    let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
+    Ok(texts.get(&member.name).cloned())
 }
 
 /// The most admins that a sentence names.

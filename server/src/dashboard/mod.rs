@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
-//! fields, confirm      the fields of forms; the page that asks once more
+//! fields, form_key     the fields of forms; the key with which a form acts once
+//! confirm              the page that asks once more
 //! amounts              what people type in forms
 //! commands             command lines to paste
 //! provider             pages around the payment provider
@@ -16,6 +17,7 @@
 //! chart                the chart of use
 //! words                all texts, in each language
 //! files                serves style, script and pictures (see `theme`)
+//! console              the pages of the platform's operators
 //! ```
 
 mod activity;
@@ -26,9 +28,11 @@ mod charges;
 mod chart;
 mod commands;
 mod confirm;
+mod console;
 mod credits;
 mod fields;
 mod files;
+mod form_key;
 mod frame;
 mod limits;
 mod links;
@@ -63,11 +67,18 @@ pub const ROUTES: &[&[Route]] = &[
     plan::ROUTES,
     plan::forms::ROUTES,
     mail_links::ROUTES,
+    console::workspaces::ROUTES,
+    console::sign_in::ROUTES,
+    console::workspace::ROUTES,
+    console::acts::ROUTES,
+    console::payments::ROUTES,
+    console::deliveries::ROUTES,
+    console::state::ROUTES,
 ];
 
 /// How the router shows problems under the dashboard's path.
 pub const PAGES: Pages = Pages {
-    root: page::ROOT,
+    roots: &[page::ROOT, page::CONSOLE],
     wants_page: page::wants_page,
     problem: page::problem_page,
     protect: page::protect,

@@ -19,6 +19,9 @@ use crate::http::refusal;
 /// The path of the dashboard. Over plain HTTP, the cookie of a session is limited to it.
 pub const ROOT: &str = "/portal";
 
+/// The path of the console, likewise.
+pub const CONSOLE: &str = "/console";
+
 /// Pages load the files of this server only, and their forms are sent to this server only. Style
 /// and script within a page do not run.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -36,8 +39,8 @@ pub struct Message<'a> {
     pub text: &'a str,
     /// What stands below, in small letters; empty for nothing.
     pub note: &'a str,
-    /// The page of the platform's product that a button leads back to.
-    pub return_url: Option<&'a str>,
+    /// A button: its address and its text.
+    pub link: Option<(&'a str, &'a str)>,
 }
 
 /// A response with a page.
@@ -53,7 +56,8 @@ pub fn page(status: StatusCode, template: &impl Template) -> Response {
 
 /// A redirection to a page of the dashboard, 303.
 pub fn see_other(path: &str) -> Response {
-    assert!(path.starts_with(ROOT), "a redirection stays in the dashboard");
+    let is_inside = path.starts_with(ROOT) || path.starts_with(CONSOLE);
+    assert!(is_inside, "a redirection must stay in the dashboard");
     let mut response = no_content();
     *response.status_mut() = StatusCode::SEE_OTHER;
     let location = HeaderValue::try_from(path).expect("paths of the dashboard are ASCII");
@@ -67,17 +71,20 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// A problem as a page. Problems of the server show no detail, because members cannot act on it.
-pub fn problem_page(app: &App, headers: &HeaderMap, problem: &Problem) -> Response {
+/// A problem as a page, for a request of this path. Problems of the server show no detail, because members cannot act on it.
+pub fn problem_page(app: &App, headers: &HeaderMap, path: &str, problem: &Problem) -> Response {
     let frame = Frame::public(app, headers);
     let words = frame.words;
+    let is_console = path.starts_with(CONSOLE);
     let (title, text) = match problem.code {
+        Code::Unauthenticated if is_console => (words.not_signed_in, words.console_session_ended),
         Code::Unauthenticated => (words.not_signed_in, words.session_ended),
         code if code.status() >= 500 => (code.title(), words.try_again),
         code => (code.title(), problem.detail.as_ref()),
     };
     let note = (words.code)(problem.code.as_str());
-    let message = Message { frame, title, text, note: &note, return_url: None };
+    let link = is_console.then_some((CONSOLE, words.console));
+    let message = Message { frame, title, text, note: &note, link };
     let mut response = page(problem.code.http_status(), &message);
     problem.write_headers(response.headers_mut());
     response

@@ -13,8 +13,9 @@ use tollkeeper_ledger::{
     Actor, Command, Hash, MemberId, PortalSession, Role, Submission, Team, TeamCommand, WorkspaceId,
 };
 
-use super::frame::{Frame, keep_language, language_of};
+use super::frame::{Frame, keep_language, language_of, reader_name};
 use super::page::{Message, ROOT, page, see_other, signed_in};
+use crate::access::cookie::Place;
 use crate::access::secret::{self, Kind};
 use crate::access::{Rule, SignedIn, cookie};
 use crate::http::call::{Call, json};
@@ -147,7 +148,7 @@ async fn sign_in(call: Call) -> Result<Response, Problem> {
     let result = call.app.engine().run(submission, call.now).await?;
     result.map_err(|refused| call.refused(&workspace, refused))?;
     let mut response = see_other(ROOT);
-    let cookie = cookie::set(&secret, valid_for_seconds, call.is_secure());
+    let cookie = cookie::set(Place::Portal, &secret, valid_for_seconds, call.is_secure());
     response.headers_mut().insert(SET_COOKIE, cookie);
     if let Some(language) = asked_language(&call) {
         response.headers_mut().append(SET_COOKIE, keep_language(language, call.is_secure()));
@@ -166,12 +167,13 @@ async fn choose_language(call: Call) -> Result<Response, Problem> {
 
 /// `GET /portal/session`.
 async fn session(call: Call) -> Result<Response, Problem> {
-    let SignedIn { workspace, session, member, form_token: _ } = signed_in(&call)?;
-    let texts = call.personal_texts(workspace, std::iter::once(member)).await?;
+    let reader = signed_in(&call)?;
+    let name = reader_name(&call, reader).await?;
+    let SignedIn { workspace, session, member, form_token: _, viewer: _ } = reader;
     let session = SessionJson {
         workspace: workspace.as_str(),
         member: member.id.as_str(),
-        name: texts.get(&member.name).map(|name| &**name),
+        name: name.as_deref(),
         role: member.role.as_str(),
         return_url: session.return_url.as_deref(),
         expires_at: Time(session.expires_at),
@@ -198,7 +200,8 @@ fn signed_out(call: &Call, return_url: Option<&str>) -> Response {
     let frame = Frame::public(&call.app, call.headers());
     let words = frame.words;
     let (title, text) = (words.signed_out, words.signed_out_text);
-    let mut response = page(StatusCode::OK, &Message { frame, title, text, note: "", return_url });
-    response.headers_mut().insert(SET_COOKIE, cookie::set("", 0, call.is_secure()));
+    let link = return_url.map(|url| (url, words.go_back));
+    let mut response = page(StatusCode::OK, &Message { frame, title, text, note: "", link });
+    response.headers_mut().insert(SET_COOKIE, cookie::set(Place::Portal, "", 0, call.is_secure()));
     response
 }

@@ -95,6 +95,15 @@ impl Call {
         }
     }
 
+    /// The same call of an operator who acts for this reason.
+    pub fn with_reason(self, reason: Box<str>) -> Call {
+        let caller = match self.caller {
+            Caller::Operator(operator) => Caller::Operator(Box::new(operator.with_reason(reason))),
+            other => other,
+        };
+        Call { caller, ..self }
+    }
+
     /// The query parameters.
     pub fn query(&self) -> &Query {
         &self.head.query
@@ -318,7 +327,8 @@ impl Call {
     /// A command in the caller's name.
     ///
     /// # Errors
-    /// The caller is anonymous. A public route must not submit commands: this is a bug (500).
+    /// The caller is anonymous, only looks, or gives no reason. Such a route must not submit
+    /// commands: this is a bug (500).
     pub fn submission(
         &self,
         workspace: WorkspaceId,
@@ -327,7 +337,7 @@ impl Call {
     ) -> Result<Submission, Problem> {
         match self.caller.actor() {
             Some(actor) => Ok(Submission { workspace, key, actor, command }),
-            None => Err(refusal::internal(&"a public route submitted a command for an anonymous caller")),
+            None => Err(refusal::internal(&"a route submitted a command for a caller who may submit none")),
         }
     }
 

@@ -243,7 +243,7 @@ impl Route {
 
     /// Whether it is a form of the dashboard: it changes something and carries the session's token.
     pub fn is_form(&self) -> bool {
-        matches!(self.rule, Rule::SignedIn(_)) && self.method != Method::GET
+        matches!(self.rule, Rule::SignedIn(_) | Rule::Operator) && self.method != Method::GET
     }
 
     /// The names of the parameters in the path.
@@ -260,7 +260,7 @@ impl Route {
                 codes.extend([Code::Unauthenticated, Code::Forbidden, Code::RateLimited]);
                 codes.extend([Code::Overloaded, Code::AccountUnavailable, Code::StoreUnavailable]);
             }
-            Rule::SignedIn(_) => {
+            Rule::SignedIn(_) | Rule::Operator => {
                 codes.extend([Code::Unauthenticated, Code::Forbidden, Code::StoreUnavailable]);
             }
         }
@@ -312,12 +312,12 @@ impl Resource {
 /// How problems look to people, and where the pages are.
 #[derive(Clone, Copy)]
 pub struct Pages {
-    /// The path under which all pages are, without a slash at the end.
-    pub root: &'static str,
+    /// The paths under which all pages are, without slashes at the end.
+    pub roots: &'static [&'static str],
     /// Whether a client with these headers wants a page instead of JSON.
     pub wants_page: fn(&HeaderMap) -> bool,
-    /// A problem as a page, for a request with these headers.
-    pub problem: fn(&App, &HeaderMap, &Problem) -> Response,
+    /// A problem as a page, for a request of this path with these headers.
+    pub problem: fn(&App, &HeaderMap, &str, &Problem) -> Response,
     /// Adds the headers that keep a response of the pages private.
     pub protect: fn(&mut HeaderMap),
 }

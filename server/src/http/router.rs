@@ -84,7 +84,11 @@ async fn handle_request(
             rate = problem.rate.as_deref().copied().or(rate);
             app.metrics.count_problem(problem.code as usize);
             note_problem(&mut span, problem.code);
-            if as_page { (pages.problem)(&app, &headers, &problem) } else { problem.into_response() }
+            if as_page {
+                (pages.problem)(&app, &headers, route.path, &problem)
+            } else {
+                problem.into_response()
+            }
         }
         Err(panic) => {
             app.metrics.count_problem(Code::InternalError as usize);
@@ -189,10 +193,11 @@ async fn handle(
 /// Answers a request that no route takes.
 async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Problem) -> Response {
     app.metrics.count_problem(problem.code as usize);
-    let is_private = request.uri().path().starts_with(pages.root);
+    let path = request.uri().path();
+    let is_private = pages.roots.iter().any(|root| path.starts_with(root));
     let as_page = is_private && (pages.wants_page)(request.headers());
     let mut response = match as_page {
-        true => (pages.problem)(&app, request.headers(), &problem),
+        true => (pages.problem)(&app, request.headers(), path, &problem),
         false => problem.into_response(),
     };
     if is_private {

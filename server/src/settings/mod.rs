@@ -174,6 +174,12 @@ pub const SETTINGS: &[Setting] = &[
         "who gets mails about the platform itself",
     ),
     setting("portal_session_hours", "a whole number, 1 to 720", "how long a dashboard session lasts"),
+    setting("operator_session_minutes", "a whole number, 5 to 1440", "how long a console session lasts"),
+    setting(
+        "operator_password_hash",
+        "a hash that `tollkeeper operator-password` prints",
+        "the password of the console; without it a platform key opens the console",
+    ),
     setting("members_see_others_use", FLAG, "whether members see the use of other members on pages"),
     setting("brand_name", "a text of 1 to 40 characters", "the name of your product on pages"),
     setting("brand_logo", "the path of an SVG or PNG file of at most 32 KiB", "your logo on pages"),
@@ -520,6 +526,7 @@ mod tests {
                 "smtps://h",
                 "ada@example.com",
                 "#1f5fd0",
+                "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzYWx0c2FsdA$59wFGUXK1esBE3rTYxE7Gn+df9oHYkIWvKcSm3T5Y9U",
                 concat!(env!("CARGO_MANIFEST_DIR"), "/assets/icon.svg"),
             ];
             let accepted =

@@ -27,11 +27,12 @@ enum Who {
     MemberSession,
     AdminSession,
     EndedSession,
+    OperatorSession,
 }
 
 use Who::*;
 
-const CREDENTIALS: [Who; 16] = [
+const CREDENTIALS: [Who; 17] = [
     NoCredential,
     WrongKey,
     WrongKeyOfTheWorkspace,
@@ -48,6 +49,7 @@ const CREDENTIALS: [Who; 16] = [
     EndedSession,
     MemberSession,
     AdminSession,
+    OperatorSession,
 ];
 
 /// What the rule of a route decides.
@@ -70,6 +72,8 @@ fn expected(rule: Rule, who: Who) -> Expected {
         }
         (Rule::SignedIn(Role::Admin), MemberSession) => FORBIDDEN,
         (Rule::SignedIn(_), _) => UNAUTHENTICATED,
+        (Rule::Operator, OperatorSession) => Expected::Admitted,
+        (Rule::Operator, _) => UNAUTHENTICATED,
         (_, Platform) => Expected::Admitted,
         (Rule::Platform, Key(_) | OtherWorkspaceKey) => FORBIDDEN,
         (Rule::Workspace(wanted) | Rule::AnyWorkspace(wanted), Key(has)) if !opened(wanted, has) => FORBIDDEN,
@@ -118,10 +122,12 @@ async fn ask(world: &World, team: &Team, route: &Route, workspace: &str, who: Wh
         MemberSession => cookie(&team.member_session),
         AdminSession => cookie(&team.admin_session),
         EndedSession => cookie(&team.ended_session),
+        OperatorSession => vec![("cookie", format!("tollkeeper_console={}", team.operator_session))],
     };
     let session = match who {
         MemberSession => team.member_session.as_str(),
         AdminSession => team.admin_session.as_str(),
+        OperatorSession => team.operator_session.as_str(),
         _ => "",
     };
     let (media_type, body) = match (route.is_form(), route.body) {

@@ -10,6 +10,7 @@ mod auto_top_ups;
 mod batch;
 mod charges;
 mod clock;
+mod console;
 mod conventions;
 mod credit;
 mod dashboard_charges;

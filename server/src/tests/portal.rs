@@ -299,7 +299,7 @@ async fn a_browser_gets_a_page_for_a_problem() {
 async fn the_page_of_a_server_problem_has_retry_after_and_no_technical_detail() {
     let world = world().await;
     let problem = Problem::new(Code::StoreUnavailable, "Ask again under the same key.");
-    let page = problem_page(&world.app, &HeaderMap::new(), &problem);
+    let page = problem_page(&world.app, &HeaderMap::new(), "/portal", &problem);
     assert_eq!((page.status().as_u16(), page.headers()["retry-after"].to_str().ok()), (503, Some("1")));
     let text = axum::body::to_bytes(page.into_body(), usize::MAX).now_or_never().and_then(Result::ok);
     let text = String::from_utf8(text.expect("a page is in memory").to_vec()).expect("a page is text");

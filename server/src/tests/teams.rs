@@ -28,6 +28,7 @@ pub(super) struct Team {
     pub member_session: String,
     pub admin_session: String,
     pub ended_session: String,
+    pub operator_session: String,
 }
 
 impl Team {
@@ -132,6 +133,7 @@ pub(super) async fn team(world: &World) -> Team {
     world.add_member("other", "eve", "admin").await;
     let (other_key_id, other_key) = world.make_key("other", &format!(r#"{{"name":"k",{every}}}"#)).await;
     let ended_session = world.sign_in("acme", "bob").await;
+    let operator_session = world.operator("olga", KEY).await;
     let ended = world.put("DELETE", "/v1/workspaces/acme/portal-sessions", "", "").await;
     assert_eq!(ended.status, 204, "{}", ended.text);
     Team {
@@ -150,6 +152,7 @@ pub(super) async fn team(world: &World) -> Team {
         member_session: world.sign_in("acme", "bob").await,
         admin_session: world.sign_in("acme", "ada").await,
         ended_session,
+        operator_session,
     }
 }
 

@@ -10,7 +10,7 @@
 mod charge;
 mod list;
 pub mod row;
-mod status;
+pub mod status;
 
 use axum::http::Method;
 use tollkeeper_ledger::Role;

@@ -128,7 +128,7 @@ pub fn payments(
 }
 
 /// The class of a status: colour is never alone, the words say the same.
-fn tone(status: TopUpStatus) -> &'static str {
+pub fn tone(status: TopUpStatus) -> &'static str {
     match status {
         TopUpStatus::Pending => "warn",
         TopUpStatus::Succeeded => "good",

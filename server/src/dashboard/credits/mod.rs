@@ -5,27 +5,27 @@
 //! the payment was confirmed (see `top_up`).
 
 pub mod automatic;
-mod history;
+pub mod history;
 pub mod top_up;
 
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use tollkeeper_engine::{Page, Reads};
-use tollkeeper_ledger::{IdempotencyKey, Micros, Role, TopUpBounds, TopUpId};
+use tollkeeper_ledger::{Micros, Role, TopUpBounds, TopUpId};
 
 use self::automatic::Automatic;
 use self::history::{GrantRow, List, PaymentRow};
 use super::amounts::read_cents;
 use super::fields::Field;
+use super::form_key;
 use super::frame::{Frame, Tab, Visit};
 use super::page::{page, see_other};
 use super::words::CreditsWords;
-use crate::access::{Rule, secret};
+use crate::access::Rule;
 use crate::actions::top_ups;
 use crate::http::call::{Call, existing};
 use crate::http::problem::{CURSOR_RULE, Code, Problem};
-use crate::http::refusal;
 use crate::http::route::Route;
 
 /// The path of the page.
@@ -52,9 +52,6 @@ const ROWS: usize = 50;
 
 /// The longest cursor.
 const CURSOR_MAX_BYTES: usize = 256;
-
-/// The number of digits of the key in a form.
-const KEY_DIGITS: usize = 32;
 
 #[derive(Template)]
 #[template(path = "dashboard/credits.html")]
@@ -166,7 +163,7 @@ impl Add {
             credits: format.micro_units(Micros::from_cents(cents)),
         });
         Ok(Add {
-            key: fresh_key()?,
+            key: form_key::fresh()?,
             presets: presets.collect(),
             amount,
             bounds: (words.bounds)(&format.cents(bounds.min_cents), &format.cents(bounds.max_cents)),
@@ -175,19 +172,6 @@ impl Add {
             button: if by_page { words.pay_button } else { words.add_button },
         })
     }
-}
-
-fn fresh_key() -> Result<String, Problem> {
-    let random: [u8; KEY_DIGITS / 2] = secret::random().map_err(|error| refusal::internal(&error))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The idempotency key of a form. Another amount is another top-up, also in a form that a browser
-/// kept.
-fn key_of(key: Option<&str>, cents: i64) -> Option<IdempotencyKey> {
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let key = key.filter(|key| key.len() == KEY_DIGITS && key.bytes().all(is_digit))?;
-    IdempotencyKey::new(format!("portal:{key}:{cents}")).ok()
 }
 
 /// `POST /portal/credits`.
@@ -202,7 +186,7 @@ async fn add(call: Call) -> Result<Response, Problem> {
         None => Err(words.not_an_amount.to_owned()),
     };
     let (error, problem) = match cents {
-        Ok(cents) => match key_of(call.form().get("key"), cents) {
+        Ok(cents) => match form_key::read(call.form().get("key"), &format!("portal:{cents}")) {
             Some(key) => {
                 let (opened, _) = top_ups::open(&call, visit.workspace(), key, cents).await?;
                 let next = if call.app.stripe.is_some() { "/pay" } else { "" };

@@ -40,6 +40,14 @@ pub struct FrameWords {
     pub signed_out_text: &'static str,
     pub not_signed_in: &'static str,
     pub session_ended: &'static str,
+    /// The console of the platform's operators.
+    pub console: &'static str,
+    pub console_session_ended: &'static str,
+    /// Above the pages of a workspace that an operator looks at.
+    pub viewed: &'static str,
+    pub viewed_back: &'static str,
+    /// Of an operator who looks: "Ada, operator".
+    pub viewer: fn(&str) -> String,
     pub try_again: &'static str,
     /// The code of a problem, for those who are asked about it.
     pub code: fn(&str) -> String,
@@ -79,6 +87,11 @@ pub(super) const ENGLISH: FrameWords = FrameWords {
     signed_out_text: "To come back, open the billing page from your product.",
     not_signed_in: "You are not signed in",
     session_ended: "You have no session, or it has ended. Open the billing page from your product again.",
+    console: "Console",
+    console_session_ended: "You have no session in the console, or it has ended. Sign in again.",
+    viewed: "You see this workspace as its admins do. Nothing can be changed here.",
+    viewed_back: "Back to the console",
+    viewer: |name| format!("Operator {name}"),
     try_again: "Please try again in a moment.",
     code: |code| format!("Code: {code}"),
     ask_admins: |names| match names {
@@ -119,6 +132,11 @@ pub(super) const GERMAN: FrameWords = FrameWords {
     signed_out_text: "Öffnen Sie die Abrechnung wieder aus Ihrem Produkt.",
     not_signed_in: "Sie sind nicht angemeldet",
     session_ended: "Sie sind nicht angemeldet, oder die Sitzung ist beendet. Öffnen Sie die Abrechnung wieder aus Ihrem Produkt.",
+    console: "Konsole",
+    console_session_ended: "Sie sind nicht an der Konsole angemeldet, oder die Sitzung ist beendet. Melden Sie sich neu an.",
+    viewed: "Sie sehen diesen Arbeitsbereich wie seine Admins. Hier lässt sich nichts ändern.",
+    viewed_back: "Zurück zur Konsole",
+    viewer: |name| format!("Operator {name}"),
     try_again: "Bitte versuchen Sie es gleich noch einmal.",
     code: |code| format!("Code: {code}"),
     ask_admins: |names| match names {

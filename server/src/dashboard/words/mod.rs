@@ -8,6 +8,7 @@ mod alerts;
 mod api_keys;
 mod charges;
 mod chart;
+mod console;
 mod credits;
 mod frame;
 mod limits;
@@ -21,6 +22,7 @@ pub use self::activity::ActivityWords;
 pub use self::alerts::AlertsWords;
 pub use self::api_keys::ApiKeysWords;
 pub use self::charges::ChargeWords;
+pub use self::console::ConsoleWords;
 pub use self::credits::CreditsWords;
 pub use self::frame::FrameWords;
 pub use self::limits::LimitsWords;
@@ -61,6 +63,8 @@ pub struct Words {
     pub top_up: TopUpWords,
     /// The page about the plan.
     pub plan: PlanWords,
+    /// The console of the platform's operators.
+    pub console: ConsoleWords,
 }
 
 const ENGLISH: Words = Words {
@@ -77,6 +81,7 @@ const ENGLISH: Words = Words {
     credits: credits::ENGLISH,
     top_up: top_up::ENGLISH,
     plan: plan::ENGLISH,
+    console: console::ENGLISH,
 };
 
 const GERMAN: Words = Words {
@@ -93,6 +98,7 @@ const GERMAN: Words = Words {
     credits: credits::GERMAN,
     top_up: top_up::GERMAN,
     plan: plan::GERMAN,
+    console: console::GERMAN,
 };
 
 impl Language {

@@ -5,8 +5,8 @@ use clap::CommandFactory;
 
 use crate::commands::{
     alerts, audit, auto_top_up, backup, balance, burn_rate, charge, clock, completions, entries, grant, key,
-    limits, mail, man, mark_restored, member, migrate, payment_method, plans, portal, prices, repair, report,
-    serve, settings, subscription, top_up, transfer, usage, webhooks, workspace,
+    limits, mail, man, mark_restored, member, migrate, operator_password, payment_method, plans, portal,
+    prices, repair, report, serve, settings, subscription, top_up, transfer, usage, webhooks, workspace,
 };
 use crate::terminal::failure::Failure;
 use crate::{bench, demo};
@@ -100,6 +100,7 @@ enum Command {
     Export(transfer::ExportArgs),
     Import(transfer::ImportArgs),
     Migrate(migrate::Args),
+    OperatorPassword(operator_password::Args),
     Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -142,6 +143,7 @@ impl Cli {
             Command::Export(args) => transfer::export(args),
             Command::Import(args) => transfer::import(args),
             Command::Migrate(args) => migrate::run(args),
+            Command::OperatorPassword(args) => operator_password::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Completions(args) => completions::run(args, Cli::command()),
             Command::Man(args) => man::run(args, Cli::command()),

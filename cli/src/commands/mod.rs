@@ -10,8 +10,8 @@
 //!                 import), migrate
 //!                 call the engine crate on a store, without the API
 //! server          serve
-//! mails           mail
-//!                 calls the server crate; needs neither a ledger nor a server
+//! mails, console  mail, operator_password
+//!                 call the server crate; need neither a ledger nor a server
 //! this program    completions, man
 //! ```
 //!
@@ -36,6 +36,7 @@ pub(crate) mod man;
 pub(crate) mod mark_restored;
 pub(crate) mod member;
 pub(crate) mod migrate;
+pub(crate) mod operator_password;
 pub(crate) mod payment_method;
 pub(crate) mod plans;
 pub(crate) mod portal;

@@ -122,6 +122,11 @@ impl Tour {
         for SignIn { role, id: _, name, link } in &self.sign_ins {
             writeln!(f, "# Sign in as {name}, {role}: {link}")?;
         }
+        let Tour { url, key, .. } = self;
+        writeln!(
+            f,
+            "# The console of the platform's operators, for any name and the key {key}: {url}/console"
+        )?;
         Ok(())
     }
 

@@ -114,6 +114,7 @@ pub const COMMANDS: [&[&str]; 111] = [
     &["export"],
     &["import"],
     &["migrate"],
+    &["operator-password"],
     &["report"],
     &["bench"],
     &["completions"],
@@ -141,7 +142,9 @@ fn no_subcommand_is_missing_from_the_list_above() {
         let text = printed(&run(&[args, &["--help"]].concat()));
         let after = text.split("Commands:\n").nth(1).unwrap_or_default();
         let lines = after.lines().take_while(|line| line.starts_with("  "));
-        lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+        // A description goes on in further lines, which begin with more blanks.
+        let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
     for first in listed(&[]).into_iter().filter(|name| name != "help") {
         assert!(COMMANDS.contains(&&[first.as_str()][..]), "{first}");

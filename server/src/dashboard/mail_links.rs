@@ -168,7 +168,7 @@ fn ask(call: &Call, title: &str, text: &str, button: &str) -> Result<Response, P
 /// The page that says what was done.
 fn say(call: &Call, title: &str, text: &str) -> Response {
     let frame = Frame::in_language(&call.app, Language::English);
-    page(StatusCode::OK, &Message { frame, title, text, note: "", return_url: None })
+    page(StatusCode::OK, &Message { frame, title, text, note: "", return_url: None, leads_inside: false })
 }
 
 /// `GET /mail/confirm/{workspace}/{recipient}`.

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::frame::Frame;
-use crate::access::{Caller, SignedIn};
+use crate::access::{Caller, SignedIn, cookie};
 use crate::app::App;
 use crate::http::call::{Call, no_content};
 use crate::http::problem::{Code, Problem};
@@ -38,6 +38,8 @@ pub struct Message<'a> {
     pub note: &'a str,
     /// The page of the platform's product that a button leads back to.
     pub return_url: Option<&'a str>,
+    /// Whether a button leads to the first page of the dashboard.
+    pub leads_inside: bool,
 }
 
 /// A response with a page.
@@ -73,11 +75,16 @@ pub fn problem_page(app: &App, headers: &HeaderMap, problem: &Problem) -> Respon
     let words = frame.words;
     let (title, text) = match problem.code {
         Code::Unauthenticated => (words.not_signed_in, words.session_ended),
+        Code::NotFound => (problem.code.title(), words.no_such_page),
         code if code.status() >= 500 => (code.title(), words.try_again),
         code => (code.title(), problem.detail.as_ref()),
     };
     let note = (words.code)(problem.code.as_str());
-    let message = Message { frame, title, text, note: &note, return_url: None };
+    // Who has a session can go on.
+    let is_secure = cookie::is_secure(app.public_url.as_deref(), headers);
+    let has_session = cookie::sessions(headers, is_secure).next().is_some();
+    let leads_inside = has_session && problem.code != Code::Unauthenticated;
+    let message = Message { frame, title, text, note: &note, return_url: None, leads_inside };
     let mut response = page(problem.code.http_status(), &message);
     problem.write_headers(response.headers_mut());
     response

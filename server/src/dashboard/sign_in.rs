@@ -198,7 +198,8 @@ fn signed_out(call: &Call, return_url: Option<&str>) -> Response {
     let frame = Frame::public(&call.app, call.headers());
     let words = frame.words;
     let (title, text) = (words.signed_out, words.signed_out_text);
-    let mut response = page(StatusCode::OK, &Message { frame, title, text, note: "", return_url });
+    let mut response =
+        page(StatusCode::OK, &Message { frame, title, text, note: "", return_url, leads_inside: false });
     response.headers_mut().insert(SET_COOKIE, cookie::set("", 0, call.is_secure()));
     response
 }

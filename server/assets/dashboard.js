@@ -1,5 +1,5 @@
-// What the pages of the dashboard add with script: the chart's cursor, the live balance, and the
-// credit that an amount buys. Every page works without it. All texts come from the page.
+// The chart's cursor, the live balance, what an amount buys, and the present tab in view. Pages work
+// without it, and have all texts.
 const one = (selector, root = document) => root.querySelector(selector);
 const each = (selector, act) => document.querySelectorAll(selector).forEach(act);
 const lang = document.documentElement.lang || "en";
@@ -10,7 +10,7 @@ const dollars = new Intl.NumberFormat(lang, {
   style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", maximumFractionDigits: 5,
 });
 
-// The chart is one tab stop. Arrows, Home, End and a pointer move by bar; the table has the texts.
+// The chart is one tab stop. Arrows, Home, End and a pointer move by bar; texts are in the table.
 const cursor = (chart) => {
   const [plot, now, mark, body] = ["plot", "now", "cursor", "rows"].map((part) => one(`[data-chart-${part}]`, chart));
   const picture = plot && one("svg", plot);
@@ -49,8 +49,8 @@ const cursor = (chart) => {
   plot.addEventListener("pointerdown", point);
 };
 
-// The balance follows the stream. One tab of the browser holds the lock and the connection, and
-// informs the others. A hidden tab has neither.
+// The balance follows the stream. One tab holds the lock and the connection, and informs the
+// others. A hidden tab has neither.
 const kinds = "balance charge.opened charge.settled charge.refunded grant.created grant.voided " +
   "claw_back.taken claw_back.repaid claw_back.restored";
 const live = (root) => {
@@ -75,7 +75,7 @@ const live = (root) => {
   };
   const take = (event) => {
     const data = JSON.parse(event.data);
-    // The session is of another workspace now.
+    // Another workspace's session.
     if (workspace && data.workspace && data.workspace !== workspace) return stop();
     show({ ...(data.balance || data), number: data.number, epoch: parseInt(event.lastEventId) });
     channel.postMessage(latest);
@@ -127,6 +127,7 @@ const preview = (input) => {
   show();
 };
 
+one(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 each("[data-chart]", cursor);
 [one("[data-stream]")].filter(Boolean).forEach(live);
 each("[data-preview-micros]", preview);

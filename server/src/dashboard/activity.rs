@@ -164,7 +164,7 @@ async fn activity(call: Call) -> Result<Response, Problem> {
 fn row(visit: &Visit<'_>, words: &EntryWords<'_>, EntryRecord { entry, hash }: &EntryRecord) -> Row {
     let short: String = hex(hash).chars().take(HASH_CHARS).collect();
     Row {
-        when: visit.format.time(entry.at),
+        when: visit.format.recent_time(entry.at, visit.now()),
         what: words.what(entry),
         details: words.details_and_reason(entry),
         who: words.who(&entry.actor),

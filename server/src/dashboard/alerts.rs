@@ -174,7 +174,7 @@ async fn show(
             let part = AdminPart { form_token, form, recipients_text, recipients, more_recipients, email };
             (Some(part), String::new())
         }
-        false => (None, visit.ask_admins().await?),
+        false => (None, visit.ask_to_change().await?),
     };
     let alerts = AlertsPage {
         frame: visit.frame(Tab::Alerts),

@@ -114,7 +114,7 @@ async fn show(
         rows: keys.iter().map(|key| row(visit, &names, key)).collect(),
         links,
         form: is_admin.then(|| entered.unwrap_or_else(|| CreateForm::empty(words))),
-        ask: if is_admin { String::new() } else { visit.ask_admins().await? },
+        ask: if is_admin { String::new() } else { visit.ask_to_change().await? },
     };
     Ok(page(status, &shown))
 }

@@ -239,17 +239,36 @@ impl<'c> Visit<'c> {
         }
     }
 
-    /// Whom a member asks for what only admins do: "Ask Ada or Lin."
+    /// The time zone of the workspace at an instant, as pages name it: `UTC`, or
+    /// `Asia/Kathmandu, UTC+05:45`.
+    pub fn zone(&self, at: Timestamp) -> String {
+        let (zone, offset) = (&*self.profile.timezone, self.format.offset(at));
+        if zone == "UTC" { zone.to_owned() } else { format!("{zone}, {offset}") }
+    }
+
+    /// Whom a member asks for what only admins do: "Ask Ada or Lin to change this."
     ///
     /// # Errors
     /// The engine cannot read.
-    pub async fn ask_admins(&self) -> Result<String, Problem> {
+    pub async fn ask_to_change(&self) -> Result<String, Problem> {
+        Ok((self.words().frame.ask_to_change)(&self.admins().await?))
+    }
+
+    /// Whom a member asks to add credits.
+    ///
+    /// # Errors
+    /// The engine cannot read.
+    pub async fn ask_for_credits(&self) -> Result<String, Problem> {
+        Ok((self.words().frame.ask_for_credits)(&self.admins().await?))
+    }
+
+    /// The names of some admins.
+    async fn admins(&self) -> Result<Vec<String>, Problem> {
         let team = self.call.team(self.workspace()).await?;
         let admins: Vec<_> = team.members.iter().filter(|member| member.role == Role::Admin).collect();
         let texts = self.call.personal_texts(self.workspace(), admins.iter().copied()).await?;
         let named = admins.iter().filter_map(|admin| texts.get(&admin.name));
-        let names: Vec<String> = named.take(ADMINS_NAMED).map(|name| name.to_string()).collect();
-        Ok((self.words().frame.ask_admins)(&names))
+        Ok(named.take(ADMINS_NAMED).map(|name| name.to_string()).collect())
     }
 }
 

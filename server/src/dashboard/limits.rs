@@ -135,7 +135,7 @@ async fn show(
             let form_token = visit.signed_in.form_token.clone();
             (Some(AdminPart { form_token, form, suggestions }), String::new())
         }
-        false => (None, visit.ask_admins().await?),
+        false => (None, visit.ask_to_change().await?),
     };
     let (listed, links) = page_of(listed, call, PATH);
     let rows = listed.into_iter().map(|limit| row(visit, &names, limit, &windows)).collect();

@@ -23,6 +23,7 @@ use crate::access::Rule;
 use crate::http::call::{Call, existing};
 use crate::http::problem::Problem;
 use crate::http::route::Route;
+use crate::language::Format;
 use crate::reports::burn_rate::BurnRateQuery;
 use crate::reports::changes::ChangesQuery;
 use crate::reports::usage::UsageQuery;
@@ -52,7 +53,7 @@ struct Overview<'a> {
     frame: Frame<'a>,
     words: &'static OverviewWords,
     is_admin: bool,
-    /// Whom a member asks to add credits; empty for an admin.
+    /// Whom a member asks to add credits; empty for an admin, and if a banner says it.
     ask: String,
     banners: Vec<Banner>,
     /// The available credit in dollars.
@@ -84,6 +85,7 @@ struct ChangeLine {
     operation: String,
     before: String,
     after: String,
+    difference: String,
 }
 
 /// `GET /portal`.
@@ -109,28 +111,32 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     let format = &visit.format;
     let words = &visit.words().overview;
     let charge_words = &visit.words().charges;
-    let positive = |amount: Micros| (amount > Micros::ZERO).then(|| format.both_units(amount));
+    let positive = |amount: Micros| (amount > Micros::ZERO).then(|| format.usd(amount));
     let is_first_run = charges.data.is_empty();
     let changed = changes.of_operations().take(CHANGES_SHOWN).map(|(operation, before, after)| ChangeLine {
         operation: operation.to_owned(),
         before: format.usd(before),
         after: format.usd(after),
+        difference: signed(after - before, format),
     });
     let first_charge = match is_first_run {
         true => commands::first_charge(&call, workspace, "\"Authorization: Bearer $KEY\""),
         false => None,
     };
+    let ask = if is_admin { String::new() } else { visit.ask_for_credits().await? };
+    let banners = parts::banners(&visit, &payments, &alerts, is_first_run, &ask);
+    let is_asked = banners.iter().any(|banner| !ask.is_empty() && banner.text.ends_with(&ask));
     let overview = Overview {
         frame: visit.frame(Tab::Overview),
         words,
         is_admin,
-        ask: if is_admin { String::new() } else { visit.ask_admins().await? },
-        banners: parts::banners(&visit, &payments, &alerts, is_first_run),
+        banners,
+        ask: if is_asked { String::new() } else { ask },
         usd: format.usd(visit.balance.available),
         credits: format.number(visit.balance.available.get()),
         pending: positive(visit.balance.pending),
         debt: positive(visit.balance.debt),
-        lasts: Lasts::of(&rate, format, words),
+        lasts: Lasts::of(&rate, visit.balance.available, format, words),
         changes: changed.collect(),
         drawn: draw(&visit, only).await?,
         rows: charges
@@ -145,6 +151,12 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         first_charge,
     };
     Ok(page(StatusCode::OK, &overview))
+}
+
+/// A difference in dollars with its sign.
+fn signed(difference: Micros, format: &Format) -> String {
+    let plus = if difference > Micros::ZERO { "+" } else { "" };
+    format!("{plus}{}", format.usd(difference))
 }
 
 /// The use of the last days: as a chart by operation, and small, beside figures.

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::frame::Frame;
+use crate::access::cookie::{self, Place};
 use crate::access::{Caller, SignedIn};
 use crate::app::App;
 use crate::http::call::{Call, no_content};
@@ -71,7 +72,8 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// A problem as a page, for a request of this path. Problems of the server show no detail, because members cannot act on it.
+/// A problem as a page, for a request of this path. Problems of the server show no detail, because
+/// members cannot act on it.
 pub fn problem_page(app: &App, headers: &HeaderMap, path: &str, problem: &Problem) -> Response {
     let frame = Frame::public(app, headers);
     let words = frame.words;
@@ -79,11 +81,19 @@ pub fn problem_page(app: &App, headers: &HeaderMap, path: &str, problem: &Proble
     let (title, text) = match problem.code {
         Code::Unauthenticated if is_console => (words.not_signed_in, words.console_session_ended),
         Code::Unauthenticated => (words.not_signed_in, words.session_ended),
+        Code::NotFound => (problem.code.title(), words.no_such_page),
         code if code.status() >= 500 => (code.title(), words.try_again),
         code => (code.title(), problem.detail.as_ref()),
     };
     let note = (words.code)(problem.code.as_str());
-    let link = is_console.then_some((CONSOLE, words.console));
+    // Who has a session can go on.
+    let is_secure = cookie::is_secure(app.public_url.as_deref(), headers);
+    let has_session = cookie::secrets(headers, Place::Portal, is_secure).next().is_some();
+    let leads_inside = has_session && problem.code != Code::Unauthenticated;
+    let link = match is_console {
+        true => Some((CONSOLE, words.console)),
+        false => leads_inside.then_some((ROOT, words.to_overview)),
+    };
     let message = Message { frame, title, text, note: &note, link };
     let mut response = page(problem.code.http_status(), &message);
     problem.write_headers(response.headers_mut());

@@ -22,10 +22,12 @@ async fn without_plans_of_the_platform_samples_stand_in() {
         "These plans are samples.",
         "$19.00 a month",
         "1,900,000 micro-units of credit every month",
-        "$19.00 now for 1,900,000 micro-units now",
+        "$19.00 now for 1,900,000 micro-units",
         "Choose Starter",
     ];
-    ada.sees(PAGE, &texts).await;
+    let page = ada.sees(PAGE, &texts).await;
+    let places = ["Choose Starter", "Choose Growth", "Choose Scale"].map(|button| page.find(button));
+    assert!(places.is_sorted() && places[0].is_some(), "the cheapest comes first: {places:?}");
     assert_eq!(world.put("PUT", "/v1/plans", "", r#"{"plans":[]}"#).await.status, 200);
     ada.sees(PAGE, &["No plan is offered at the moment."]).await;
 }

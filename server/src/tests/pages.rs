@@ -80,3 +80,28 @@ async fn a_page_has_the_language_of_the_link_of_a_choice_or_of_the_browser() {
         world.post(path, "", &body).await.problem(422, "invalid_field");
     }
 }
+
+#[tokio::test]
+async fn the_first_page_says_once_who_adds_credit_and_that_none_is_left() {
+    let world = world_with(40_000).await;
+    for (id, role) in [("ada", "admin"), ("bob", "member")] {
+        world.add_member("acme", id, role).await;
+    }
+    let page = async || {
+        let session = world.sign_in("acme", "bob").await;
+        world.browse("GET", "/portal", &session).await.text
+    };
+    let first_run = page().await;
+    assert!(!first_run.contains("What changed"), "nothing was used: {first_run}");
+    world.charge("one", r#"{"operation":"virtual_try_on"}"#).await;
+    world.pass_seconds(86_400);
+    let (used, asked) = (page().await, "Ask ada to add credits.");
+    assert!(used.contains("Runs out on") && !used.contains("used up"), "{used}");
+    assert_eq!(used.matches(asked).count(), 1, "{used}");
+    assert!(used.contains("What changed") && used.contains("+$0.20"), "{used}");
+    world.charge("two", r#"{"operation":"virtual_try_on"}"#).await;
+    let empty = page().await;
+    assert!(empty.contains("The credit is used up.") && !empty.contains("Runs out on"), "{empty}");
+    assert!(empty.contains(&format!("Operations do not run until credit is added. {asked}")), "{empty}");
+    assert_eq!(empty.matches(asked).count(), 1, "{empty}");
+}

@@ -306,3 +306,20 @@ async fn the_page_of_a_server_problem_has_retry_after_and_no_technical_detail() 
     assert!(text.contains("try again in a moment") && text.contains("store_unavailable"), "{text}");
     assert!(!text.contains("same key"), "{text}");
 }
+
+#[tokio::test]
+async fn the_page_of_a_problem_leads_back_who_is_signed_in() {
+    let world = world().await;
+    world.add_member("acme", "bob", "member").await;
+    let session = world.sign_in("acme", "bob").await;
+    let link = "href=\"/portal\">Go to the overview</a>";
+    for (path, status) in [("/portal/nothing", 404), ("/portal/credits", 403)] {
+        let page = world.browse("GET", path, &session).await;
+        assert_eq!((page.status, page.text.contains(link)), (status, true), "{}", page.text);
+        assert!(!page.text.contains("openapi"), "a person reads no list of paths: {}", page.text);
+    }
+    for session in ["", "ended"] {
+        let page = world.browse("GET", "/portal", session).await;
+        assert_eq!((page.status, page.text.contains(link)), (401, false), "{}", page.text);
+    }
+}

@@ -59,7 +59,7 @@ impl Assets {
         let accent = settings.brand_accent;
         let theme = format!(
             ":root{{--accent:{accent};--on-accent:#fff}}\
-             @media (prefers-color-scheme:dark){{:root{{--accent:{};--on-accent:#10141b}}}}\n",
+             @media screen and (prefers-color-scheme:dark){{:root{{--accent:{};--on-accent:#10141b}}}}\n",
             accent.for_dark_pages()
         );
         let logo = settings.brand_logo.as_ref().and_then(|path| {

@@ -38,10 +38,12 @@ function chromium() {
     return found;
 }
 
-// Starts the browser. `modules` is the folder in which playwright-core and axe-core are installed.
-export async function startBrowser(modules) {
+// Starts the browser. `modules` is the folder in which playwright-core and axe-core are installed,
+// `settings` are environment variables.
+export async function startBrowser(modules, settings = {}) {
     const require = createRequire(`${modules}/`);
-    const browser = await require("playwright-core").chromium.launch({ executablePath: chromium() });
+    const env = { ...process.env, ...settings };
+    const browser = await require("playwright-core").chromium.launch({ executablePath: chromium(), env });
     return { browser, axe: readFileSync(require.resolve("axe-core/axe.min.js"), "utf8") };
 }
 

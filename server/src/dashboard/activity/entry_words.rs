@@ -107,7 +107,7 @@ impl<'v> EntryWords<'v> {
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
                 let quantity = (details.quantity != 1)
-                    .then(|| format!("× {}", self.visit.format.number(details.quantity)));
+                    .then(|| format!("×\u{a0}{}", self.visit.format.number(details.quantity)));
                 let reference = details.reference.as_deref().map(str::to_owned);
                 self.of_spender(&details.spender, [quantity, reference])
             }

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tollkeeper_engine::{ChargeRecord, Reads};
-use tollkeeper_ledger::{Micros, Spender};
+use tollkeeper_ledger::Spender;
 
 use super::PATH;
 use super::status::{ShortStatus, in_full, in_short, outcome, refund_reason};
@@ -86,7 +86,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
         credits: format.micro_units(charge.details.amount),
         facts: facts(&record, &names, words, format),
         metadata: charge.details.metadata.as_deref(),
-        zone: (words.zone)(&visit.profile.timezone, &format.offset(charge.created_at)),
+        zone: (words.zone)(&visit.zone(charge.created_at)),
         events: events(&record, words, format),
         draws: draws(&record, format),
     };
@@ -148,7 +148,7 @@ fn draws(record: &ChargeRecord, format: &Format) -> Vec<DrawView> {
     let view = parts.map(|part| DrawView {
         grant: part.grant.to_string(),
         drawn: format.usd(part.drawn),
-        returned: if part.returned > Micros::ZERO { format.usd(part.returned) } else { String::new() },
+        returned: format.usd(part.returned),
     });
     view.collect()
 }

@@ -154,7 +154,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let template = ChargesPage {
         frame: visit.frame(Tab::Charges),
         words,
-        zone: (words.zone)(&visit.profile.timezone, &visit.format.offset(call.now)),
+        zone: (words.zone)(&visit.zone(call.now)),
         is_own,
         fields: fields(&call, words, is_own, wrong),
         statuses: statuses(query, words),

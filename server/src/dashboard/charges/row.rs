@@ -35,7 +35,7 @@ impl ChargeRow {
             href: format!("{}/{}", super::PATH, details.id),
             when: format.recent_time(charge.created_at, now),
             operation: details.spender.operation.to_string(),
-            quantity: (details.quantity != 1).then(|| format!("× {}", format.number(details.quantity))),
+            quantity: (details.quantity != 1).then(|| format!("×\u{a0}{}", format.number(details.quantity))),
             cost: format.usd(details.amount),
             who: names.who(&details.spender),
             status: in_short(charge, words, format),

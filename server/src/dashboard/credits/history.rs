@@ -96,7 +96,7 @@ fn grant_row(visit: &Visit<'_>, record: &GrantRecord) -> GrantRow {
     let is_given = matches!(source, Source::Promotional | Source::Adjustment);
     let reason = record.reason.as_deref().filter(|_| is_given).unwrap_or_default();
     GrantRow {
-        when: format.time(record.created_at),
+        when: format.recent_time(record.created_at, visit.now()),
         source: (words.source)(source),
         reason: reason.to_owned(),
         voided: voided_at.map(|at| (words.voided)(&format.time(at))).unwrap_or_default(),
@@ -142,7 +142,7 @@ fn top_up_row(visit: &Visit<'_>, payments: &Payments, top_up: &TopUp) -> Payment
     let failure = top_up.failure.map(|failure| (words.failure)(failure).to_owned());
     let back = top_up.payment.as_deref().map(|payment| money_back(visit, payments, payment));
     PaymentRow {
-        when: format.time(top_up.opened_at),
+        when: format.recent_time(top_up.opened_at, visit.now()),
         what: (words.way)(top_up.way).to_owned(),
         path: Some(path_of(top_up.id)),
         status: (words.status_of)(top_up.status),
@@ -157,8 +157,9 @@ fn period_row(visit: &Visit<'_>, payments: &Payments, payment: &SubscriptionPaym
     let (words, format) = (&visit.words().credits.history, &visit.format);
     let brought = payment.parts.iter().fold(Micros::ZERO, |sum, part| sum + part.credits);
     PaymentRow {
-        when: format.time(payment.start),
-        what: (words.period)(&format.date(format.date_at(payment.start))),
+        when: format.recent_time(payment.start, visit.now()),
+        // A date may have a line end within it: the column is narrow on a phone.
+        what: (words.period)(&format.date(format.date_at(payment.start)).replace('\u{a0}', " ")),
         path: None,
         status: (words.status_of)(TopUpStatus::Succeeded),
         tone: tone(TopUpStatus::Succeeded),

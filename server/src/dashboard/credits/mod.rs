@@ -131,7 +131,7 @@ async fn show(call: &Call, visit: &Visit<'_>, status: StatusCode, sent: Sent) ->
         },
         owed: (debt > Micros::ZERO).then(|| (words.owed)(&visit.format.both_units(debt))),
         is_empty: visit.balance.available == Micros::ZERO && !grants.data.is_empty(),
-        zone: format!("{}, {}", visit.profile.timezone, visit.format.offset(call.now)),
+        zone: visit.zone(call.now),
         add: Add::of(call, visit, amount)?,
         automatic: Automatic::of(call, visit, &payments, rule).await?,
         grants: history::grants(call, visit, &grants),
@@ -160,7 +160,8 @@ impl Add {
         let presets = PRESETS.into_iter().filter(|cents| bounds.allow(*cents)).map(|cents| Preset {
             value: Micros::from_cents(cents).usd().to_string(),
             label: (words.add_amount)(&format.cents(cents)),
-            credits: format.micro_units(Micros::from_cents(cents)),
+            // The unit may have a line of its own.
+            credits: format.micro_units(Micros::from_cents(cents)).replace('\u{a0}', " "),
         });
         Ok(Add {
             key: form_key::fresh()?,

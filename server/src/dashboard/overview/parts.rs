@@ -1,6 +1,6 @@
 //! The parts of the first page, as texts: banners, how long the credit lasts, the plan.
 
-use tollkeeper_ledger::{Alerts, Micros, Payments, Timestamp, TopUpStatus};
+use tollkeeper_ledger::{Alerts, MICROS_PER_USD, Micros, Payments, Timestamp, TopUpStatus};
 
 use crate::dashboard::frame::Visit;
 use crate::dashboard::words::OverviewWords;
@@ -14,6 +14,11 @@ const FAILED_SHOWN_SECONDS: i64 = 7 * 24 * 3_600;
 /// The operations that are named as those that use most.
 const TOP_SHOWN: usize = 3;
 
+/// Averages of a dollar or more are written to the cent.
+const ROUNDED_FROM: i64 = MICROS_PER_USD;
+
+const MICROS_PER_CENT: i64 = MICROS_PER_USD / 100;
+
 /// Stands where a figure is not known.
 const UNKNOWN: &str = "—";
 
@@ -26,7 +31,15 @@ pub struct Banner {
 }
 
 /// What a reader should know at once, the worst first.
-pub fn banners(visit: &Visit<'_>, payments: &Payments, alerts: &Alerts, is_first_run: bool) -> Vec<Banner> {
+///
+/// `ask`: whom a member asks to add credits; empty for an admin.
+pub fn banners(
+    visit: &Visit<'_>,
+    payments: &Payments,
+    alerts: &Alerts,
+    is_first_run: bool,
+    ask: &str,
+) -> Vec<Banner> {
     let (words, format) = (&visit.words().overview, &visit.format);
     let error = |title, text: String| Banner { class: "is-error", title, text };
     let warning = |title, text: String| Banner { class: "is-warning", title, text };
@@ -37,7 +50,7 @@ pub fn banners(visit: &Visit<'_>, payments: &Payments, alerts: &Alerts, is_first
     if visit.balance.debt > Micros::ZERO {
         banners.push(error(words.in_debt, (words.in_debt_text)(&format.both_units(visit.balance.debt))));
     } else if visit.balance.available == Micros::ZERO && !is_first_run {
-        banners.push(error(words.empty, words.empty_text.to_owned()));
+        banners.push(error(words.empty, format!("{} {ask}", words.empty_text).trim_end().to_owned()));
     }
     let refused_at = alerts.notices.as_ref().map_or(Timestamp::ZERO, |notices| notices.refused_at);
     if refused_at > Timestamp::ZERO && format.date_at(refused_at) == format.date_at(visit.now()) {
@@ -74,7 +87,8 @@ pub struct Lasts {
 }
 
 impl Lasts {
-    pub fn of(rate: &BurnRate, format: &Format, words: &OverviewWords) -> Lasts {
+    /// `available`: what is left.
+    pub fn of(rate: &BurnRate, available: Micros, format: &Format, words: &OverviewWords) -> Lasts {
         let (figure, text, plan) = match rate.runway() {
             Ok((days, on)) => {
                 let figure = (words.days)(&format.number(days.into()), days == 1);
@@ -82,7 +96,12 @@ impl Lasts {
                     let date = format.date(grant);
                     if on > grant { (words.plan_in_time)(&date) } else { (words.plan_too_late)(&date) }
                 });
-                (figure, (words.runs_out)(&format.date(on)), plan.unwrap_or_default())
+                if available == Micros::ZERO {
+                    let next = rate.next_grant_on().map(|grant| (words.next_credit)(&format.date(grant)));
+                    (figure, words.used_up.to_owned(), next.unwrap_or_default())
+                } else {
+                    (figure, (words.runs_out)(&format.date(on)), plan.unwrap_or_default())
+                }
             }
             Err(reason) => {
                 let text = match reason {
@@ -94,7 +113,8 @@ impl Lasts {
             }
         };
         // Without a complete day there is no average.
-        let average = |amount| if rate.days() == 0 { UNKNOWN.to_owned() } else { format.usd(amount) };
+        let average =
+            |amount| if rate.days() == 0 { UNKNOWN.to_owned() } else { format.usd(rounded(amount)) };
         let top = rate.operations().into_iter().take(TOP_SHOWN);
         Lasts {
             figure,
@@ -102,9 +122,19 @@ impl Lasts {
             plan,
             daily: average(rate.daily_average()),
             monthly: average(rate.monthly_average()),
-            top: top.map(|(name, daily)| (name, (words.a_day)(&format.usd(daily)))).collect(),
+            top: top.map(|(name, daily)| (name, (words.a_day)(&format.usd(rounded(daily))))).collect(),
         }
     }
+}
+
+/// An average to the nearest cent, half a cent up. Less than a dollar stays exact, because a cent is
+/// much of it.
+fn rounded(average: Micros) -> Micros {
+    if average.get() < ROUNDED_FROM {
+        return average;
+    }
+    let cents = average.get().saturating_add(MICROS_PER_CENT / 2) / MICROS_PER_CENT;
+    Micros::new(cents * MICROS_PER_CENT)
 }
 
 /// The plan in a few words.
@@ -125,6 +155,26 @@ impl PlanLine {
         PlanLine {
             text: (words.plan_brings)(&subscription.plan.name, &format.usd(subscription.plan.credits)),
             next: next.map(|date| (words.next_credit)(&date)).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averages_of_a_dollar_or_more_are_written_to_the_cent() {
+        for (average, written) in [
+            (0, 0),
+            (500, 500),
+            (99_999, 99_999),
+            (100_000, 100_000),
+            (975_334, 975_000),
+            (975_500, 976_000),
+            (2_234_600, 2_235_000),
+        ] {
+            assert_eq!(rounded(Micros::new(average)), Micros::new(written), "{average}");
         }
     }
 }

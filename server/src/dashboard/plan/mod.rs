@@ -85,7 +85,9 @@ async fn show(call: &Call, status: StatusCode, error: &str) -> Result<Response, 
     let is_looking = is_confirming && looks < LOOKS_MAX;
     let newest = call.app.engine().platform();
     let newest = newest.plans.newest();
-    let tiers = newest.plans.iter().map(|plan| {
+    let mut plans: Vec<&Plan> = newest.plans.iter().collect();
+    plans.sort_by_key(|plan| plan.price_cents);
+    let tiers = plans.into_iter().map(|plan| {
         let preview = subscriptions::preview_of(call, workspace, &payments, &plan.id);
         Tier::of(&visit, last, plan, preview)
     });

@@ -222,7 +222,7 @@ async fn show(call: Call) -> Result<Response, Problem> {
         title: (words.title)(reading.question.by.name()),
         label: (words.label)(reading.question.by.name()),
         range: reading.range(),
-        zone: (words.zone)(&visit.profile.timezone, &visit.format.offset(call.now)),
+        zone: (words.zone)(&visit.zone(call.now)),
         is_own: own_use(&visit).is_some(),
         spans: filters::spans(&reading.question, words),
         groupings: filters::groupings(&reading.question, words),

@@ -3,8 +3,8 @@
 /// The texts of the pages of charges.
 #[derive(Debug)]
 pub struct ChargeWords {
-    /// The time zone of times, and its offset.
-    pub zone: fn(&str, &str) -> String,
+    /// The time zone of times.
+    pub zone: fn(&str) -> String,
     pub filters: &'static str,
     pub operation: &'static str,
     pub worker: &'static str,
@@ -87,7 +87,7 @@ pub struct ChargeWords {
 }
 
 pub(super) const ENGLISH: ChargeWords = ChargeWords {
-    zone: |zone, offset| format!("Times in {zone}, {offset}"),
+    zone: |zone| format!("Times in {zone}"),
     filters: "Filters",
     operation: "Operation",
     worker: "Worker",
@@ -106,8 +106,8 @@ pub(super) const ENGLISH: ChargeWords = ChargeWords {
     cost: "Cost",
     who: "Who",
     nobody: "the charge names nobody",
-    none_so_far: "None of the newest charges fits. Older ones are not searched yet: go on with Older.",
-    none_fits: "No charge fits.",
+    none_so_far: "None of the newest charges matches the filters. Older ones are not searched yet: go on with Older.",
+    none_fits: "No charge matches these filters.",
     none_ever: "There are no charges yet. Each operation that your product charges for appears here.",
     day_wrong: "Enter a date, such as 2026-11-23.",
     name_wrong: "No charge can have this value. Enter another one.",
@@ -123,7 +123,7 @@ pub(super) const ENGLISH: ChargeWords = ChargeWords {
     waiting_until: |amount, deadline| {
         format!(
             "{amount} were deducted, and the operation runs. If no outcome is reported by {deadline}, all of it \
-             comes back by itself."
+             is refunded automatically."
         )
     },
     nothing_was_charged: "Nothing was charged.",
@@ -146,9 +146,9 @@ pub(super) const ENGLISH: ChargeWords = ChargeWords {
     outcome_reversed: "Taken back by the platform",
     units: "Units",
     units_used: |paid, used| format!("{paid}, of which {used} were used"),
-    unit_price: "Price of a unit",
+    unit_price: "Unit price",
     refunded_so_far: "Refunded",
-    price_version: "Version of the prices",
+    price_version: "Price version",
     api_key: "API key",
     id: "Charge",
     not_named: "the charge names none",
@@ -157,7 +157,7 @@ pub(super) const ENGLISH: ChargeWords = ChargeWords {
     metadata: "Data of your product",
     history: "What happened",
     was_deducted: |amount| format!("{amount} were deducted before the operation ran."),
-    deadline: "If no outcome is reported by then, the charge is refunded by itself.",
+    deadline: "If no outcome is reported by then, the charge is refunded automatically.",
     drawn_from: "Credit that it used",
     drawn_caption: "Grants that the charge drew from",
     grant: "Grant",
@@ -167,7 +167,7 @@ pub(super) const ENGLISH: ChargeWords = ChargeWords {
 };
 
 pub(super) const GERMAN: ChargeWords = ChargeWords {
-    zone: |zone, offset| format!("Zeiten in {zone}, {offset}"),
+    zone: |zone| format!("Zeiten in {zone}"),
     filters: "Filter",
     operation: "Vorgang",
     worker: "Worker",
@@ -187,7 +187,7 @@ pub(super) const GERMAN: ChargeWords = ChargeWords {
     who: "Wer",
     nobody: "die Buchung nennt niemanden",
     none_so_far: "Unter den neuesten Buchungen passt keine. Ältere sind noch nicht durchsucht: weiter mit Ältere.",
-    none_fits: "Keine Buchung passt.",
+    none_fits: "Keine Buchung passt zu diesen Filtern.",
     none_ever: "Es gibt noch keine Buchungen. Jeder Vorgang, für den Ihr Produkt abbucht, erscheint hier.",
     day_wrong: "Geben Sie ein Datum ein, etwa 2026-11-23.",
     name_wrong: "Keine Buchung kann diesen Wert haben. Geben Sie einen anderen ein.",
@@ -202,8 +202,8 @@ pub(super) const GERMAN: ChargeWords = ChargeWords {
     refunded_in_part: |amount| format!("Bezahlt, {amount} erstattet"),
     waiting_until: |amount, deadline| {
         format!(
-            "{amount} wurden abgebucht, und der Vorgang läuft. Wird bis {deadline} kein Ergebnis gemeldet, kommt \
-             alles von selbst zurück."
+            "{amount} wurden abgebucht, und der Vorgang läuft. Wird bis {deadline} kein Ergebnis gemeldet, wird \
+             alles automatisch erstattet."
         )
     },
     nothing_was_charged: "Es wurde nichts abgebucht.",
@@ -228,7 +228,7 @@ pub(super) const GERMAN: ChargeWords = ChargeWords {
     units_used: |paid, used| format!("{paid}, davon {used} genutzt"),
     unit_price: "Preis einer Einheit",
     refunded_so_far: "Erstattet",
-    price_version: "Version der Preise",
+    price_version: "Preisversion",
     api_key: "API-Schlüssel",
     id: "Buchung",
     not_named: "die Buchung nennt keinen Wert",
@@ -237,7 +237,7 @@ pub(super) const GERMAN: ChargeWords = ChargeWords {
     metadata: "Daten Ihres Produkts",
     history: "Was geschah",
     was_deducted: |amount| format!("{amount} wurden abgebucht, bevor der Vorgang lief."),
-    deadline: "Wird bis dahin kein Ergebnis gemeldet, wird die Buchung von selbst erstattet.",
+    deadline: "Wird bis dahin kein Ergebnis gemeldet, wird die Buchung automatisch erstattet.",
     drawn_from: "Verwendetes Guthaben",
     drawn_caption: "Gutschriften, aus denen abgebucht wurde",
     grant: "Gutschrift",

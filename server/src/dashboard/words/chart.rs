@@ -46,7 +46,7 @@ pub(super) const ENGLISH: ChartWords = ChartWords {
     open_table: "Show the numbers",
     caption: |title| format!("{title}, in US dollars"),
     role: "chart",
-    hint: "Point at a bar or use the arrow keys to read it.",
+    hint: "Point at or tap a bar, or use the arrow keys.",
 };
 
 pub(super) const GERMAN: ChartWords = ChartWords {
@@ -82,7 +82,7 @@ pub(super) const GERMAN: ChartWords = ChartWords {
     open_table: "Zahlen zeigen",
     caption: |title| format!("{title}, in US-Dollar"),
     role: "Diagramm",
-    hint: "Zeigen Sie auf einen Balken, oder lesen Sie ihn mit den Pfeiltasten.",
+    hint: "Zeigen oder tippen Sie auf einen Balken, oder nehmen Sie die Pfeiltasten.",
 };
 
 /// A period in a sentence or a table.

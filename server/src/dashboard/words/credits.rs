@@ -183,7 +183,7 @@ pub(super) const ENGLISH: CreditsWords = CreditsWords {
         },
         voided: |when| format!("Taken back on {when}"),
         way: |way| match way {
-            TopUpWay::Manual => "Top-up, confirmed by hand",
+            TopUpWay::Manual => "Manual top-up",
             TopUpWay::Checkout => "Top-up",
             TopUpWay::Automatic => "Automatic top-up",
         },
@@ -305,7 +305,7 @@ pub(super) const GERMAN: CreditsWords = CreditsWords {
         },
         voided: |when| format!("Zurückgenommen am {when}"),
         way: |way| match way {
-            TopUpWay::Manual => "Aufladung, von Hand bestätigt",
+            TopUpWay::Manual => "Manuelle Aufladung",
             TopUpWay::Checkout => "Aufladung",
             TopUpWay::Automatic => "Automatische Aufladung",
         },

@@ -51,8 +51,12 @@ pub struct FrameWords {
     pub try_again: &'static str,
     /// The code of a problem, for those who are asked about it.
     pub code: fn(&str) -> String,
-    /// Whom a member asks for what only admins do; names of admins.
-    pub ask_admins: fn(&[String]) -> String,
+    pub no_such_page: &'static str,
+    pub to_overview: &'static str,
+    /// Whom a member asks to change what only admins change; names of admins.
+    pub ask_to_change: fn(&[String]) -> String,
+    /// Whom a member asks to add credits; names of admins.
+    pub ask_for_credits: fn(&[String]) -> String,
 }
 
 pub(super) const ENGLISH: FrameWords = FrameWords {
@@ -94,9 +98,15 @@ pub(super) const ENGLISH: FrameWords = FrameWords {
     viewer: |name| format!("Operator {name}"),
     try_again: "Please try again in a moment.",
     code: |code| format!("Code: {code}"),
-    ask_admins: |names| match names {
-        [] => "Ask an admin of your workspace.".to_owned(),
-        names => format!("Ask {}.", one_of(names, "or")),
+    no_such_page: "There is no such page.",
+    to_overview: "Go to the overview",
+    ask_to_change: |names| match names {
+        [] => "Ask an admin of your workspace to change this.".to_owned(),
+        names => format!("Ask {} to change this.", one_of(names, "or")),
+    },
+    ask_for_credits: |names| match names {
+        [] => "Ask an admin of your workspace to add credits.".to_owned(),
+        names => format!("Ask {} to add credits.", one_of(names, "or")),
     },
 };
 
@@ -139,8 +149,14 @@ pub(super) const GERMAN: FrameWords = FrameWords {
     viewer: |name| format!("Operator {name}"),
     try_again: "Bitte versuchen Sie es gleich noch einmal.",
     code: |code| format!("Code: {code}"),
-    ask_admins: |names| match names {
-        [] => "Fragen Sie einen Admin Ihres Arbeitsbereichs.".to_owned(),
-        names => format!("Fragen Sie {}.", one_of(names, "oder")),
+    no_such_page: "Diese Seite gibt es nicht.",
+    to_overview: "Zur Übersicht",
+    ask_to_change: |names| match names {
+        [] => "Bitten Sie einen Admin Ihres Arbeitsbereichs, das zu ändern.".to_owned(),
+        names => format!("Bitten Sie {}, das zu ändern.", one_of(names, "oder")),
+    },
+    ask_for_credits: |names| match names {
+        [] => "Bitten Sie einen Admin Ihres Arbeitsbereichs, Guthaben aufzuladen.".to_owned(),
+        names => format!("Bitten Sie {}, Guthaben aufzuladen.", one_of(names, "oder")),
     },
 };

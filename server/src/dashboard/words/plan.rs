@@ -123,7 +123,7 @@ pub(super) const ENGLISH: PlanWords = PlanWords {
     sample: "Sample",
     samples_text: "These plans are samples. They stand here until the platform sets its own.",
     yours: "Your plan",
-    costs_now: |due, credits| format!("{due} now for {credits} now"),
+    costs_now: |due, credits| format!("{due} now for {credits}"),
     costs_later: |when| format!("Nothing now; begins on {when}"),
     other_interval: "It is paid by another interval. Cancel your plan, and start this one when it has ended.",
     free_differs: "Cancel your plan, and start this one when it has ended.",

@@ -11,8 +11,8 @@ pub struct UsageWords {
     pub from_to: fn(&str, &str) -> String,
     /// A range that has not ended.
     pub so_far: fn(&str) -> String,
-    /// The time zone of days, and its offset.
-    pub zone: fn(&str, &str) -> String,
+    /// The time zone of days.
+    pub zone: fn(&str) -> String,
     pub grouping: &'static str,
     /// A grouping: "By worker".
     pub by: fn(&str) -> &'static str,
@@ -58,7 +58,7 @@ pub(super) const ENGLISH: UsageWords = UsageWords {
     spans: ["Today", "7 days", "30 days", "90 days", "This month", "Last month"],
     from_to: |from, to| format!("{from} to {to}"),
     so_far: |range| format!("{range}, so far"),
-    zone: |zone, offset| format!("Days in {zone}, {offset}"),
+    zone: |zone| format!("days in {zone}"),
     grouping: "Grouping",
     by: |name| match name {
         "worker" => "By worker",
@@ -119,7 +119,7 @@ pub(super) const GERMAN: UsageWords = UsageWords {
     spans: ["Heute", "7 Tage", "30 Tage", "90 Tage", "Dieser Monat", "Letzter Monat"],
     from_to: |from, to| format!("{from} bis {to}"),
     so_far: |range| format!("{range}, bis jetzt"),
-    zone: |zone, offset| format!("Tage in {zone}, {offset}"),
+    zone: |zone| format!("Tage in {zone}"),
     grouping: "Gruppierung",
     by: |name| match name {
         "worker" => "Nach Worker",

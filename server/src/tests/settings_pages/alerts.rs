@@ -39,7 +39,7 @@ async fn an_admin_sets_thresholds_and_a_member_sees_them() {
     assert!(page.contains("role=\"status\">The warnings are saved."), "{page}");
     assert!(page.contains("below $20.00") && page.contains("fewer than 7 days"), "{page}");
     let page = pages.see(&pages.bob, PATH).await;
-    assert!(page.contains("below $20.00") && page.contains("Ask ada."), "{page}");
+    assert!(page.contains("below $20.00") && page.contains("Ask ada to change this."), "{page}");
     assert_eq!((forms(&page), page.contains("@example.com")), (0, false), "{page}");
     for path in ["thresholds", "recipients", "recipients/remove", "topics", "test"] {
         let denied = pages.submit(&pages.bob, &format!("{PATH}/{path}"), &form).await;

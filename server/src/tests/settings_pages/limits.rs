@@ -90,7 +90,10 @@ async fn a_member_sees_limits_and_no_form() {
         let page = pages.see(&pages.bob, PATH).await;
         assert_eq!(forms(&page), 0, "{page}");
         assert!(page.contains("The whole workspace") && page.contains("Member bob"), "{page}");
-        assert!(page.contains("Ask ada.") && !page.contains("/portal/limits/change"), "{page}");
+        assert!(
+            page.contains("Ask ada to change this.") && !page.contains("/portal/limits/change"),
+            "{page}"
+        );
         assert_eq!(page.contains("Member ada") && page.contains("Worker w-7"), sees_others, "{page}");
         for path in [PATH, "/portal/limits/remove"] {
             let denied = pages.submit(&pages.bob, path, &limit("workspace", "", "day", "2")).await;

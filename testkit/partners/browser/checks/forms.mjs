@@ -1,6 +1,7 @@
 // Sends the forms that a crawl has found: with wrong input, and with every field filled in. The
-// page that follows has every check. A refused form keeps the input, and says what is wrong beside
-// the field. A page that asks once more is answered. All by the keyboard.
+// page that follows has every check, or what `look` does with it. A refused form keeps the input,
+// and says what is wrong beside the field. A page that asks once more is answered. All by the
+// keyboard.
 
 import { shown } from "../harness.mjs";
 
@@ -10,20 +11,20 @@ const PERMITTED = [200, 402, 409, 422, 429];
 const ASKED_AGAIN_MAX = 2;
 
 // Returns how often something was sent.
-export async function sendForms(session, forms) {
+export async function sendForms(session, forms, look = (view) => view.check()) {
     let sent = 0;
     for (const form of forms) {
         // A check of pages reports a form without a button.
         if (!form.buttons.length) continue;
-        sent += await send(session, form, false, WHEN_WRONG);
-        sent += await send(session, form, true, WHEN_RIGHT);
+        sent += await send(session, form, false, WHEN_WRONG, look);
+        sent += await send(session, form, true, WHEN_RIGHT, look);
     }
     return sent;
 }
 
 // Sends a form, and what it asks for again. Returns how often something was sent.
-async function send(session, form, isRight, look) {
-    const view = await session.open(form.page, look);
+async function send(session, form, isRight, size, look) {
+    const view = await session.open(form.page, size);
     view.watch.problems.length = 0; // The crawl has reported them.
     let sent = 0;
     for (let index = await find(view, form); index >= 0 && sent <= ASKED_AGAIN_MAX; sent += 1) {
@@ -34,7 +35,7 @@ async function send(session, form, isRight, look) {
         view.name = `the answer of ${name}`;
         if (!PERMITTED.includes(status)) view.report(`status ${status}`);
         if (status === 422) for (const problem of await view.inPage("refusal")) view.report(problem);
-        await view.check();
+        await look(view);
         index = status === 200 ? await findConfirmation(view) : -1;
     }
     await view.close();

@@ -62,6 +62,43 @@ globalThis.tollkeeperChecks = (() => {
         return found;
     }
 
+    // A word that ends in one line and begins in another: letters only, so ids and long names may.
+    function brokenWords() {
+        const found = [];
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        const range = document.createRange();
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+            const parent = node.parentElement;
+            if (!node.data.trim() || !isVisible(parent) || isForReadersOnly(parent)) continue;
+            for (const { 0: word, index } of node.data.matchAll(/(?<!\S)[\p{L}_]{2,20}[.,:;!?)]*(?!\S)/gu)) {
+                range.setStart(node, index);
+                range.setEnd(node, index + word.length);
+                const lines = new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom)));
+                if (lines.size > 1) found.push(`a word is broken: ${word} in ${describe(parent)}`);
+            }
+        }
+        return found.slice(0, 5);
+    }
+
+    // A table that does not fit, besides the figures of charts, which have many columns.
+    function wideTables() {
+        const wide = [...document.querySelectorAll("table")].filter((table) => {
+            const scroller = scrollerOf(table);
+            return isVisible(table) && scroller && !table.closest("details") &&
+                scroller.scrollWidth > scroller.clientWidth + MARGIN;
+        });
+        return wide.map((table) => `on a phone, a table does not fit: ${describe(table)}`);
+    }
+
+    // The page that is shown, in a navigation that is wider than the window.
+    function hiddenTabs() {
+        const tabs = [...document.querySelectorAll("nav [aria-current=page]")].filter((tab) => {
+            const { left, right } = tab.getBoundingClientRect();
+            return isVisible(tab) && (left < 0 || right > document.documentElement.clientWidth);
+        });
+        return tabs.map((tab) => `the present page is out of sight in the navigation: ${describe(tab)}`);
+    }
+
     // From 0, black, to 255. A colour that lets the paper through is as light as paper.
     function lightness(colour) {
         const [red, green, blue, alpha = 1] = colour.match(/[\d.]+/g).map(Number);
@@ -79,6 +116,13 @@ globalThis.tollkeeperChecks = (() => {
         if (main && lightness(getComputedStyle(main).color) > 110) found.push("on paper, the text is pale");
         for (const nav of document.querySelectorAll("nav")) {
             if (isVisible(nav)) found.push(`on paper, there is ${describe(nav)}`);
+        }
+        for (const box of document.querySelectorAll("section, form, figure")) {
+            if (isVisible(box) && !text(box)) found.push(`on paper, there is an empty ${describe(box)}`);
+        }
+        for (const table of document.querySelectorAll("table")) {
+            if (!isVisible(table)) found.push(`on paper, rows are hidden: ${describe(table)}`);
+            else if (scrollerOf(table)) found.push(`on paper, a table is cut off: ${describe(table)}`);
         }
         return found;
     }
@@ -280,6 +324,6 @@ globalThis.tollkeeperChecks = (() => {
     }
 
     return {
-        overflow, printed, smallTargets, prepareTabbing, focused, links, forms, fillIn, refusal, source,
+        overflow, brokenWords, wideTables, hiddenTabs, printed, smallTargets, prepareTabbing, focused, links, forms, fillIn, refusal, source,
     };
 })();

@@ -25,6 +25,10 @@ header a, nav a, main > a, button { display: inline-flex; align-items: center; m
 .skip { position: absolute; inset-block-start: -9rem; }
 .skip:focus { inset-block-start: 0; }
 .wide { width: 700px; }
+.far { position: absolute; left: 380px; width: 100px; }
+.narrow { width: 30px; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+.scroll td { min-width: 500px; }
 .cut { width: 40px; overflow: hidden; white-space: nowrap; }
 main > a.small { display: inline-block; min-height: 0; min-width: 0; }
 .plain:focus { outline: none; }
@@ -48,10 +52,12 @@ const GOOD = `<!doctype html><html lang="en"><head><title>Good</title>${HEAD}</h
 
 const BAD = `<!doctype html><html><head><title></title>${HEAD}
 <script src="/throws.js"></script><script>let inline;</script></head><body>
-<nav class="always"><a href="/portal">One</a> <a href="http://other.example:1/">Two</a></nav>
+<nav class="always"><a href="/portal">One</a> <a href="http://other.example:1/">Two</a>
+<a class="far" href="/portal" aria-current="page">Far</a></nav>
 <main class="white"><h1>Bad</h1><h1>undefined</h1><p style="color: red">a</p>
 <img src="http://other.example:1/x"><img src="/missing">
-<p class="wide">wide</p><p class="cut">a text that is cut off</p><p class="pale">pale</p>
+<p class="narrow">broken</p><section></section><details><summary>More</summary><table><tr><td>a</table></details>
+<div class="scroll" tabindex="0"><table><tr><td>a<td>b</table></div><p class="wide">wide</p><p class="cut">a text that is cut off</p><p class="pale">pale</p>
 <a class="small" href="/portal">Small</a> <a class="plain" href="/portal">Plain</a>
 <a href="/portal" tabindex="1">Jumps</a> <a href="/figures.csv" download>Figures</a>
 <form method="post" action="/out"><input type="hidden" name="a" value="b"></form>
@@ -87,6 +93,12 @@ const EXPECTED = [
     "text is cut off: p.cut",
     "on paper, the text is pale",
     "on paper, there is nav",
+    "on paper, there is an empty section",
+    "on paper, rows are hidden: table",
+    "on paper, a table is cut off: table",
+    "the present page is out of sight in the navigation: a.far",
+    "a word is broken: broken in p.narrow",
+    "on a phone, a table does not fit: table",
     `a.small "Small" is`,
     "focus is not visible: a.plain",
     "focus is covered: a.under",

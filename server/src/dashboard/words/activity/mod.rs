@@ -35,6 +35,7 @@ pub struct ActivityWords {
     pub key: fn(&str) -> String,
     pub member: fn(&str) -> String,
     pub worker: fn(&str) -> String,
+    pub caption: &'static str,
     pub hash_hint: &'static str,
     /// What an entry says has happened.
     pub kind: fn(Kind) -> &'static str,
@@ -81,7 +82,8 @@ pub(in crate::dashboard::words) const ENGLISH: ActivityWords = ActivityWords {
     key: |name| format!("Key {name}"),
     member: |name| format!("for {name}"),
     worker: |name| format!("by {name}"),
-    hash_hint: "The first characters of the SHA-256 of the entry.",
+    caption: "Entries, newest first",
+    hash_hint: "The code beside the number of an entry is the beginning of its hash, a SHA-256.",
     kind: kinds::english,
     refund: |reason| match reason {
         RefundReason::FailedSystem => "the operation failed by a system error",
@@ -131,7 +133,8 @@ pub(in crate::dashboard::words) const GERMAN: ActivityWords = ActivityWords {
     key: |name| format!("Schlüssel {name}"),
     member: |name| format!("für {name}"),
     worker: |name| format!("von {name}"),
-    hash_hint: "Die ersten Zeichen des SHA-256 des Eintrags.",
+    caption: "Einträge, die neuesten zuerst",
+    hash_hint: "Der Code neben der Nummer eines Eintrags ist der Anfang seines Hashs, eines SHA-256.",
     kind: kinds::german,
     refund: |reason| match reason {
         RefundReason::FailedSystem => "der Vorgang scheiterte an einem Systemfehler",

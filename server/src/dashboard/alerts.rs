@@ -254,7 +254,7 @@ async fn test(call: Call) -> Result<Response, Problem> {
         Err(problem) if problem.code == Code::MailNotSetUp => {
             (problem.code.http_status(), Notice::error(words.no_relay))
         }
-        Err(problem) => (problem.code.http_status(), Notice::of_form(problem)?),
+        Err(problem) => (problem.code.http_status(), Notice::of_form(problem, visit.words())?),
     };
     show(&call, &visit, status, Entered { notice: Some(notice), ..Entered::default() }).await
 }

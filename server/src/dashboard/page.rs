@@ -70,14 +70,15 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 /// A problem as a page. Problems of the server show no detail, because members cannot act on it.
 pub fn problem_page(app: &App, headers: &HeaderMap, problem: &Problem) -> Response {
     let frame = Frame::public(app, headers);
-    let words = frame.words;
+    let (words, refusals) = (frame.words, &frame.language.words().refusals);
+    let title = (refusals.title)(problem.code);
     let (title, text) = match problem.code {
-        Code::Unauthenticated => (words.not_signed_in, words.session_ended),
-        code if code.status() >= 500 => (code.title(), words.try_again),
-        code => (code.title(), problem.detail.as_ref()),
+        Code::Unauthenticated => (words.not_signed_in, words.session_ended.to_owned()),
+        code if code.status() >= 500 => (title, words.try_again.to_owned()),
+        _ => (title, (refusals.text)(problem)),
     };
     let note = (words.code)(problem.code.as_str());
-    let message = Message { frame, title, text, note: &note, return_url: None };
+    let message = Message { frame, title, text: &text, note: &note, return_url: None };
     let mut response = page(problem.code.http_status(), &message);
     problem.write_headers(response.headers_mut());
     response

@@ -180,7 +180,7 @@ pub(super) async fn set(call: Call) -> Result<Response, Problem> {
         Some(wrong) => Notice::error(wrong),
         None => match alerts::set(&call, visit.workspace(), lines, Some(hours)).await {
             Ok(()) => return Ok(see_other(&format!("{PATH}?done=thresholds"))),
-            Err(problem) => Notice::of_form(problem)?,
+            Err(problem) => Notice::of_form(problem, visit.words())?,
         },
     };
     let entered = Entered { form: Some(form), notice: Some(notice), ..Entered::default() };

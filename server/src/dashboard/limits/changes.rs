@@ -195,7 +195,7 @@ pub(super) async fn set(call: Call) -> Result<Response, Problem> {
             all.push((subject, period, amount));
             match limits::replace(&call, visit.workspace(), all).await {
                 Ok(()) => return Ok(see_other(&format!("{PATH}?done=saved"))),
-                Err(problem) => Notice::of_form(problem)?,
+                Err(problem) => Notice::of_form(problem, visit.words())?,
             }
         }
         (Err(error), _) => Notice::error(error),

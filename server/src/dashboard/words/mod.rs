@@ -13,6 +13,7 @@ mod frame;
 mod limits;
 mod overview;
 mod plan;
+mod refusals;
 mod team;
 mod top_up;
 mod usage;
@@ -26,6 +27,7 @@ pub use self::frame::FrameWords;
 pub use self::limits::LimitsWords;
 pub use self::overview::OverviewWords;
 pub use self::plan::PlanWords;
+pub use self::refusals::RefusalWords;
 pub use self::team::TeamWords;
 pub use self::top_up::TopUpWords;
 pub use self::usage::UsageWords;
@@ -61,6 +63,8 @@ pub struct Words {
     pub top_up: TopUpWords,
     /// The page about the plan.
     pub plan: PlanWords,
+    /// Why something was not done.
+    pub refusals: RefusalWords,
 }
 
 const ENGLISH: Words = Words {
@@ -77,6 +81,7 @@ const ENGLISH: Words = Words {
     credits: credits::ENGLISH,
     top_up: top_up::ENGLISH,
     plan: plan::ENGLISH,
+    refusals: refusals::ENGLISH,
 };
 
 const GERMAN: Words = Words {
@@ -93,6 +98,7 @@ const GERMAN: Words = Words {
     credits: credits::GERMAN,
     top_up: top_up::GERMAN,
     plan: plan::GERMAN,
+    refusals: refusals::GERMAN,
 };
 
 impl Language {

@@ -74,6 +74,25 @@ async fn a_wrong_threshold_is_shown_again_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_in_the_language_of_its_reader() {
+    let pages = pages().await;
+    let emails: Vec<String> = (0..20).map(|n| format!("r{n}@example.com")).collect();
+    let body = serde_json::json!({ "emails": emails }).to_string();
+    assert_eq!(pages.world.put("PUT", "/v1/workspaces/acme/alerts", "", &body).await.status, 200);
+    for (language, text) in [("en", "`emails` are 20 already"), ("de", "Es gibt schon 20 Empfänger")] {
+        let cookie = format!("tollkeeper_session={}; tollkeeper_language={language}", pages.ada);
+        let media = "application/x-www-form-urlencoded";
+        let headers = [("cookie", cookie.as_str()), ("accept", "text/html"), ("content-type", media)];
+        let form = format!("token={}&email=one-more@example.com", form_token(&pages.ada));
+        let refused = pages.world.ask("POST", "/portal/alerts/recipients", &headers, form).await;
+        assert!(refused.status == 422 && refused.text.contains(text), "{}", refused.text);
+        let missing = pages.world.ask("GET", "/portal/charges/x", &headers, Body::empty()).await;
+        let text = if language == "de" { "keine solche Buchung" } else { "no such charge" };
+        assert!(missing.status == 404 && missing.text.contains(text), "{}", missing.text);
+    }
+}
+
+#[tokio::test]
 async fn recipients_are_added_muted_and_removed() {
     let pages = pages().await;
     let page = pages.see(&pages.ada, PATH).await;

@@ -8,6 +8,7 @@
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
 //! fields, confirm      the fields of forms; the page that asks once more
+//! seen                 what a form showed, so that no change of another is overwritten
 //! amounts              what people type in forms
 //! commands             command lines to paste
 //! provider             pages around the payment provider
@@ -38,6 +39,7 @@ mod overview;
 mod page;
 mod plan;
 mod provider;
+mod seen;
 mod sign_in;
 mod team;
 mod usage;

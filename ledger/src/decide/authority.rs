@@ -31,7 +31,8 @@ const GRANTS_SETTLE: &str = "Only the platform may create a key with the scope `
 /// or worker.
 ///
 /// # Errors
-/// `WorkspaceNotFound`, `Unauthenticated`, `Forbidden`, and `InvalidField` for an operator's reason.
+/// `WorkspaceNotFound`, `Unauthenticated`, `Forbidden`, and `InvalidField` for an
+/// operator's reason.
 pub(super) fn check(view: &View, actor: &Actor, command: &Command, clocks: Clocks) -> Result<(), Refusal> {
     match actor {
         Actor::Platform | Actor::System => Ok(()),

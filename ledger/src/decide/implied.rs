@@ -16,12 +16,12 @@ use crate::{
     Account, Alert, ApiKey, ApiKeyRequest, AutoTopUpChange, AutoTopUpCommand, CardChange, CardCommand,
     Charge, ChargeCommand, ChargeDetails, ChargeRequest, ChargeState, CollectedCommand, Command, Entry,
     EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, MailTopic, Member, MemberChanges,
-    MemberRequest, Micros, OperationPrice, OperatorCommand, Outcome, PaymentChange, PaymentCommand,
-    PaymentRefundChange, PersonalText, PlanId, PortalSession, PriceVersion, Profile, Provider,
-    ProviderChange, ProviderCommand, ReachedLimit, RecipientChange, RecipientCommand, RecipientRequest,
-    Refund, RefundReason, Settlement, Source, Spender, Submission, Subscription, SubscriptionChange,
-    SubscriptionCommand, Team, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp, TopUpBounds,
-    TopUpWay, WorkspaceChanges,
+    MemberRequest, Micros, OperationPrice, OperatorCommand, OperatorSession, Outcome, PaymentChange,
+    PaymentCommand, PaymentRefundChange, PersonalText, PlanId, PortalSession, PriceVersion, Profile,
+    Provider, ProviderChange, ProviderCommand, ReachedLimit, RecipientChange, RecipientCommand,
+    RecipientRequest, Refund, RefundReason, Settlement, Source, Spender, Submission, Subscription,
+    SubscriptionChange, SubscriptionCommand, Team, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp,
+    TopUpBounds, TopUpWay, WorkspaceChanges,
 };
 
 /// A command that would write an entry, and what its decision depends on besides the view.
@@ -154,12 +154,7 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
         EntryBody::LedgerRestored { .. } => Command::MarkRestored,
         EntryBody::WebhookEndpointSet(endpoint) => Command::SetWebhookEndpoint(endpoint.clone()),
         EntryBody::WebhookEndpointRemoved(id) => Command::RemoveWebhookEndpoint(*id),
-        EntryBody::OperatorSignedIn(session) => Command::Operator(OperatorCommand::SignIn {
-            operator: session.operator.clone(),
-            session: session.hash,
-            valid_for_seconds: whole_seconds(session.created_at, session.expires_at)
-                .ok_or(Violation("no command gives an operator's session such a time"))?,
-        }),
+        EntryBody::OperatorSignedIn(session) => Command::Operator(operator_sign_in(session)?),
         EntryBody::OperatorSignedOut(ended) => Command::Operator(OperatorCommand::SignOut(*ended)),
         EntryBody::Team(change) => Command::Team(team(change, account)?),
         EntryBody::ClawedBack { .. } | EntryBody::ClawBackRestored { .. } => {
@@ -357,6 +352,13 @@ fn changes(profile: &Profile) -> WorkspaceChanges {
         metadata: Some(metadata.clone()),
         suspended: Some(*suspended),
     }
+}
+
+fn operator_sign_in(session: &OperatorSession) -> Result<OperatorCommand, Violation> {
+    let seconds = whole_seconds(session.created_at, session.expires_at);
+    let valid_for_seconds = seconds.ok_or(Violation("no command gives an operator's session such a time"))?;
+    let (operator, session) = (session.operator.clone(), session.hash);
+    Ok(OperatorCommand::SignIn { operator, session, valid_for_seconds })
 }
 
 /// The fields in which a profile differs from the one before.

@@ -192,16 +192,23 @@ fn write_body(w: &mut Writer, body: &EntryBody) {
         EntryBody::WebhookEndpointSet(endpoint) => endpoint.write(w),
         EntryBody::WebhookEndpointRemoved(id) => w.id(id.0),
         EntryBody::OperatorSignedIn(session) => session.write(w),
-        EntryBody::OperatorSignedOut(ended) => {
-            w.flag(ended.is_some());
-            if let Some(id) = ended {
-                w.id(id.0);
-            }
-        }
+        EntryBody::OperatorSignedOut(ended) => write_signed_out(w, *ended),
         EntryBody::Team(change) => write_team_change(w, change),
         EntryBody::Payment(change) => payment_codec::write(w, change),
         EntryBody::PaymentUnmatched(payment) => payment.write(w),
     }
+}
+
+fn write_signed_out(w: &mut Writer, ended: Option<OperatorSessionId>) {
+    w.flag(ended.is_some());
+    if let Some(id) = ended {
+        w.id(id.0);
+    }
+}
+
+fn read_signed_out(r: &mut Reader) -> Result<Option<OperatorSessionId>, Malformed> {
+    let is_one = r.flag("whether one session was ended")?;
+    Ok(if is_one { Some(OperatorSessionId(r.id("an operator's session")?)) } else { None })
 }
 
 fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed> {
@@ -247,11 +254,7 @@ fn read_body(r: &mut Reader, kind: Kind, n: u64) -> Result<EntryBody, Malformed>
             EntryBody::WebhookEndpointRemoved(WebhookEndpointId(r.id("an endpoint")?))
         }
         Kind::OperatorSignedIn => EntryBody::OperatorSignedIn(Box::new(OperatorSession::read(r)?)),
-        Kind::OperatorSignedOut => {
-            let is_one = r.flag("whether one session was ended")?;
-            let ended = if is_one { Some(OperatorSessionId(r.id("an operator's session")?)) } else { None };
-            EntryBody::OperatorSignedOut(ended)
-        }
+        Kind::OperatorSignedOut => EntryBody::OperatorSignedOut(read_signed_out(r)?),
         Kind::MemberAdded
         | Kind::MemberChanged
         | Kind::MemberRemoved

@@ -1,6 +1,6 @@
 //! What concerns no single workspace: the price book, the plans, the settings that decide money,
-//! the hashes of the platform keys, the epoch, payments that fit nothing, webhook endpoints, and the
-//! sessions of operators.
+//! the hashes of the platform keys, the epoch, payments that fit nothing, webhook endpoints, and
+//! the sessions of operators.
 //!
 //! The platform has a journal of its own (that of
 //! [`WorkspaceId::platform`](crate::WorkspaceId::platform)). This is the state that its entries add

@@ -34,7 +34,7 @@
 //!
 //! `cN`, `gN`, `kN`, `lN`, `rN` and `tN` are the charges, grants, keys, links, payment refunds and
 //! top-ups in the order in which they were made; a session has the name of its link. Digits may be
-//! grouped by `_`. Any command may have `by=kN`, `by=NAME` or `by=op:NAME [why=REASON]`, the caller;
+//! grouped by `_`. Any command may have `by=kN`, `by=NAME` or `by=op:NAME [why=]`, the caller;
 //! without it the platform is the caller.
 
 mod alerts;

@@ -4,7 +4,8 @@
 //! is the only one: setting a key also disables the one that the first start made. Otherwise the
 //! keys whose hashes are in the platform's journal are accepted. An API key opens what its scopes
 //! say, in its workspace. For any other workspace the answer is that of a workspace that does not
-//! exist. A cookie opens the dashboard or the console, and no route of the API. Secrets are compared by SHA-256.
+//! exist. A cookie opens the dashboard or the console, and no route of the API. Secrets are
+//! compared by SHA-256.
 //!
 //! An API key is checked twice if the route submits a command. Admission may use the cached team,
 //! because the ledger checks the key again when it decides. Another server may have revoked the key

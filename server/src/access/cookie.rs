@@ -1,4 +1,5 @@
-//! The cookies of sessions in the dashboard and in the console, and the token that their forms carry.
+//! The cookies of sessions in the dashboard and in the console, and the token that their forms
+//! carry.
 //!
 //! Scripts cannot read the cookie (`HttpOnly`), and other sites cannot send it with a form
 //! (`SameSite`). If the browser uses HTTPS, the cookie is sent over HTTPS only (`Secure`), and its

@@ -77,8 +77,8 @@ impl Access {
 /// something in the dashboard is such a form.
 ///
 /// # Errors
-/// The form has no token, or another one: another site may have sent it (403). An operator who looks
-/// at the pages of a workspace changes nothing there (403).
+/// The form has no token, or another one: another site may have sent it (403). An operator
+/// who looks at the pages of a workspace changes nothing there (403).
 pub fn check_form_token(caller: &Caller, form: &[u8]) -> Result<(), Denied> {
     match caller {
         Caller::Member(signed_in) if signed_in.viewer.is_some() => Err(Denied::Forbidden(VIEWER.into())),

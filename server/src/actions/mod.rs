@@ -1,6 +1,6 @@
 //! What both the API and the pages do for a caller, one file a subject: open a top-up, change the
-//! plan, set thresholds, choose recipients, replace limits, create a key, send a test mail, send money
-//! back.
+//! plan, set thresholds, choose recipients, replace limits, create a key, send a test mail, send
+//! money back.
 //!
 //! An action takes a call, a workspace and domain values, runs commands in the caller's name, and
 //! returns domain values or the problem that the caller is answered with. JSON is in `api`, forms

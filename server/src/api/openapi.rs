@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use tollkeeper_ledger::{Scope, bounds};
 
@@ -13,7 +14,7 @@ use crate::access::Rule;
 use crate::http::body::BODY_MAX_BYTES;
 use crate::http::problem::ProblemJson;
 use crate::http::route::{Content, Resource, Route, Shape, of};
-use crate::wire::write::grouped;
+use crate::language::{Format, Language};
 
 /// The whole document. `public_url` is the address of the server from outside.
 pub fn document(public_url: Option<&str>) -> Value {
@@ -54,6 +55,8 @@ pub fn document(public_url: Option<&str>) -> Value {
 
 /// What a new user of the API needs to know before the first request.
 pub fn introduction() -> String {
+    let english = Format { language: Language::English, zone: TimeZone::UTC };
+    let count = |number: usize| english.number(i64::try_from(number).unwrap_or(i64::MAX));
     format!(
         "Prepaid credit for products that sell AI operations. A workspace owns credit; every run of an operation is \
          charged before it runs, or refused with 402.\n\n\
@@ -69,18 +72,18 @@ pub fn introduction() -> String {
          **Bounds.** A body has at most {} bytes, a batch {} charges, a page {} rows (default {}), an id {} \
          characters, a text {} characters, an idempotency key {} characters, metadata {} bytes. A quantity is 1 to {}, a unit \
          price at most {} micro-units. A price book has at most {} operations. A balance is at most {} micro-units.",
-        grouped(BODY_MAX_BYTES),
-        grouped(bounds::BATCH_MAX),
+        count(BODY_MAX_BYTES),
+        count(bounds::BATCH_MAX),
         bounds::PAGE_MAX,
         bounds::PAGE_DEFAULT,
         bounds::NAME_MAX_BYTES,
         bounds::TEXT_MAX_CHARS,
         bounds::IDEMPOTENCY_KEY_MAX_BYTES,
-        grouped(bounds::METADATA_MAX_BYTES),
-        grouped(bounds::QUANTITY_MAX),
-        grouped(bounds::UNIT_PRICE_MAX_MICROS),
-        grouped(bounds::OPERATIONS_MAX),
-        grouped(bounds::BALANCE_MAX_MICROS),
+        count(bounds::METADATA_MAX_BYTES),
+        english.number(bounds::QUANTITY_MAX),
+        english.number(bounds::UNIT_PRICE_MAX_MICROS),
+        count(bounds::OPERATIONS_MAX),
+        english.number(bounds::BALANCE_MAX_MICROS),
     )
 }
 

@@ -16,6 +16,7 @@ use super::activity::EntryWords;
 use super::fields::{Field, Notice};
 use super::frame::{Frame, Tab, Visit};
 use super::page::page;
+use super::seen;
 use super::words::AlertsWords;
 use crate::access::Rule;
 use crate::actions::{alerts, test_mail};
@@ -114,6 +115,8 @@ struct AlertsPage<'a> {
 /// The forms of an admin.
 struct AdminPart {
     form_token: String,
+    /// The fingerprint of the thresholds.
+    seen: String,
     form: ThresholdForm,
     recipients_text: &'static str,
     recipients: Vec<RecipientRow>,
@@ -171,7 +174,9 @@ async fn show(
             let form_token = visit.signed_in.form_token.clone();
             let recipients::Listed { text: recipients_text, rows: recipients, more: more_recipients } =
                 listed;
-            let part = AdminPart { form_token, form, recipients_text, recipients, more_recipients, email };
+            let seen = seen::of_alerts(&found);
+            let part =
+                AdminPart { form_token, seen, form, recipients_text, recipients, more_recipients, email };
             (Some(part), String::new())
         }
         false => (None, visit.ask_to_change().await?),
@@ -254,7 +259,7 @@ async fn test(call: Call) -> Result<Response, Problem> {
         Err(problem) if problem.code == Code::MailNotSetUp => {
             (problem.code.http_status(), Notice::error(words.no_relay))
         }
-        Err(problem) => (problem.code.http_status(), Notice::of_form(problem)?),
+        Err(problem) => (problem.code.http_status(), Notice::of_form(problem, visit.words())?),
     };
     show(&call, &visit, status, Entered { notice: Some(notice), ..Entered::default() }).await
 }

@@ -1,5 +1,6 @@
 //! What forms share: a field with its hint and its error, and the sentence above a form.
 
+use super::words::Words;
 use crate::http::problem::Problem;
 
 /// A field of a form that takes one line.
@@ -78,9 +79,9 @@ impl Notice {
     ///
     /// # Errors
     /// The problem is not about what was entered: it has a page of its own.
-    pub fn of_form(problem: Problem) -> Result<Notice, Problem> {
+    pub fn of_form(problem: Problem, words: &Words) -> Result<Notice, Problem> {
         match problem.code.status() {
-            404 | 409 | 422 | 429 => Ok(Notice::error(problem.detail)),
+            404 | 409 | 422 | 429 => Ok(Notice::error((words.refusals.text)(&problem))),
             _ => Err(problem),
         }
     }

@@ -272,7 +272,8 @@ impl<'c> Visit<'c> {
     }
 }
 
-/// The name of the reader; `None` if it was erased, or an operator reads, of whom no text is stored.
+/// The name of the reader; `None` if it was erased, or an operator reads, of whom no text is
+/// stored.
 ///
 /// # Errors
 /// The engine cannot read.

@@ -14,6 +14,7 @@ use super::frame::{Frame, Tab, Visit};
 use super::links::{PageLinks, page_of};
 use super::names::Names;
 use super::page::page;
+use super::seen;
 use super::words::LimitsWords;
 use crate::access::Rule;
 use crate::actions::limits;
@@ -76,6 +77,8 @@ struct LimitsPage<'a> {
 /// What only admins see.
 struct AdminPart {
     form_token: String,
+    /// The fingerprint of all limits.
+    seen: String,
     form: AddForm,
     suggestions: Vec<(String, String)>,
 }
@@ -133,7 +136,8 @@ async fn show(
             let form = entered.unwrap_or_else(|| AddForm::empty(words));
             let suggestions = suggestions(call, &team, &names);
             let form_token = visit.signed_in.form_token.clone();
-            (Some(AdminPart { form_token, form, suggestions }), String::new())
+            let seen = seen::of_limits(&limits.0);
+            (Some(AdminPart { form_token, seen, form, suggestions }), String::new())
         }
         false => (None, visit.ask_to_change().await?),
     };

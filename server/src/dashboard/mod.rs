@@ -8,6 +8,7 @@
 //! ```text
 //! one file a page      reads what it shows, from the same functions as the API
 //! fields, form_key     the fields of forms; the key with which a form acts once
+//! seen                 what a form showed, so that no change of another is overwritten
 //! confirm              the page that asks once more
 //! amounts              what people type in forms
 //! commands             command lines to paste
@@ -42,6 +43,7 @@ mod overview;
 mod page;
 mod plan;
 mod provider;
+mod seen;
 mod sign_in;
 mod team;
 mod usage;

@@ -76,14 +76,15 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 /// members cannot act on it.
 pub fn problem_page(app: &App, headers: &HeaderMap, path: &str, problem: &Problem) -> Response {
     let frame = Frame::public(app, headers);
-    let words = frame.words;
+    let (words, refusals) = (frame.words, &frame.language.words().refusals);
     let is_console = path.starts_with(CONSOLE);
+    let title = (refusals.title)(problem.code);
     let (title, text) = match problem.code {
-        Code::Unauthenticated if is_console => (words.not_signed_in, words.console_session_ended),
-        Code::Unauthenticated => (words.not_signed_in, words.session_ended),
-        Code::NotFound => (problem.code.title(), words.no_such_page),
-        code if code.status() >= 500 => (code.title(), words.try_again),
-        code => (code.title(), problem.detail.as_ref()),
+        Code::Unauthenticated if is_console => (words.not_signed_in, words.console_session_ended.to_owned()),
+        Code::Unauthenticated => (words.not_signed_in, words.session_ended.to_owned()),
+        Code::NotFound => (title, words.no_such_page.to_owned()),
+        code if code.status() >= 500 => (title, words.try_again.to_owned()),
+        _ => (title, (refusals.text)(problem)),
     };
     let note = (words.code)(problem.code.as_str());
     // Who has a session can go on.
@@ -94,7 +95,7 @@ pub fn problem_page(app: &App, headers: &HeaderMap, path: &str, problem: &Proble
         true => Some((CONSOLE, words.console)),
         false => leads_inside.then_some((ROOT, words.to_overview)),
     };
-    let message = Message { frame, title, text, note: &note, link };
+    let message = Message { frame, title, text: &text, note: &note, link };
     let mut response = page(problem.code.http_status(), &message);
     problem.write_headers(response.headers_mut());
     response

@@ -245,6 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_exact_and_no_positive_one_is_shown_as_zero() {
+        let mut state = 7_u64;
+        let large = (1..=53).flat_map(|bits| [(1_i64 << bits) - 1, 1 << bits, (1 << bits) + 1]);
+        let random = (0..20_000).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from(state >> (11 + state % 43)).unwrap_or(1)
+        });
+        for micros in
+            (1..=2_000).chain(large).chain(random).filter(|micros| (1..=Micros::MAX.get()).contains(micros))
+        {
+            for language in Language::ALL {
+                let text = of(language, "UTC").usd(Micros::new(micros));
+                let (group, point) = of(language, "UTC").marks();
+                let plain = text.replace(['$', '\u{a0}', group], "").replace(point, ".");
+                assert_eq!(Micros::from_usd(&plain).ok(), Some(Micros::new(micros)), "{text}");
+                assert!(text.contains(|c: char| ('1'..='9').contains(&c)), "{text} looks like zero");
+            }
+        }
+    }
+
+    #[test]
     fn times_are_those_of_the_zone() {
         let at = Timestamp::from_millis(1_795_961_100_000);
         assert_eq!(of(Language::English, "Asia/Kathmandu").time(at), "29\u{a0}Nov 2026, 19:50");

@@ -1,5 +1,5 @@
 //! The languages of pages: which one a reader gets, and how numbers, amounts and dates are written
-//! in it. The sentences are with the pages.
+//! in it, on pages and in mails. The sentences are with the pages and mails.
 
 mod format;
 

@@ -51,18 +51,6 @@ pub fn days_after(date: Date, days: u32) -> Date {
     date.saturating_add(i64::from(days).days())
 }
 
-/// A date for people, such as `29 November 2026`.
-pub fn long_date(date: Date) -> String {
-    date.strftime("%-d %B %Y").to_string()
-}
-
-/// An instant for people with its zone, such as `29 November 2026, 14:05 (Europe/Berlin)`.
-pub fn long_time(zone_name: &str, at: Timestamp) -> String {
-    let zone = zone(zone_name);
-    let time = zone.to_datetime(instant(at));
-    format!("{}, {} ({zone_name})", long_date(time.date()), time.strftime("%H:%M"))
-}
-
 /// Reads a date such as `2026-11-23`, of the years 0000 to 9999.
 pub fn read_date(text: &str) -> Option<Date> {
     let is_form = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');

@@ -7,6 +7,7 @@
 //! burn_rate      the average use, and how long the credit lasts (P12)
 //! forecast       the use of each day to come, from the use of the days before
 //! draws          what a charge drew from grants and what came back
+//! settling       when a charge was settled
 //! journal_page   a page of the journal, newest first or further on, with a filter
 //! journal_group  the groups of kinds of entries
 //! journal_sight  what a signed-in member may see of the journal
@@ -24,4 +25,5 @@ pub mod journal_group;
 pub mod journal_page;
 pub mod journal_sight;
 pub mod local_time;
+pub mod settling;
 pub mod usage;

@@ -156,6 +156,7 @@ async fn a_charge_says_in_a_sentence_what_became_of_it() {
     let partly = world.charge_page(&charges[3], &admin).await;
     assert!(partly.contains("20, of which 15 were used") && partly.contains("$0.05</td>"), "{partly}");
     assert!(partly.contains("— <span class=\"soft\">(the charge names none)</span>"), "unknown has a reason");
+    assert!(!partly.contains("The outcome was reported"), "its refund has the time: {partly}");
     let list = world.browse("GET", "/portal/charges", &member).await.text;
     for status in [
         "Waits for its outcome",
@@ -165,6 +166,43 @@ async fn a_charge_says_in_a_sentence_what_became_of_it() {
     ] {
         assert!(list.contains(&format!("{status}</td>")), "{status}: {list}");
     }
+}
+
+#[tokio::test]
+async fn a_charge_shows_when_its_outcome_was_reported() {
+    let (world, [_, member]) = people(&settings()).await;
+    world.grant("acme", "start", 10_000_000).await;
+    let mut charges = Vec::new();
+    for n in 0..40 {
+        let waits = r#"{"operation":"smart_pricing","timeout_seconds":900}"#;
+        charges.push(world.opened(&format!("k{n}"), waits).await);
+        world.pass_seconds(1);
+    }
+    world.pass_seconds(120);
+    for (n, charge) in charges.iter().enumerate().filter(|(n, _)| n % 2 == 0) {
+        let fails = r#"{"result":"failed","fault":"user","detail":"no picture"}"#;
+        world.report_outcome(charge, if n == 20 { fails } else { r#"{"result":"succeeded"}"# }).await;
+        world.pass_seconds(60);
+    }
+    // The 38 charges before it took 38 seconds; ten outcomes were reported before that of number
+    // 20.
+    let page = world.charge_page(&charges[20], &member).await;
+    let event = "<span class=\"soft number\">23\u{a0}Nov 2026, 15:16</span><span>The outcome was reported: Failed \
+                 by a fault of the user.</span><span class=\"soft\">no picture</span>";
+    assert!(page.contains(event), "{page}");
+    let waits = world.charge_page(&charges[21], &member).await;
+    assert!(!waits.contains("The outcome was reported"), "{waits}");
+    let refund = format!("/v1/workspaces/acme/charges/{}/refund", charges[38]);
+    assert_eq!(world.post(&refund, "r", r#"{"reason":"late"}"#).await.status, 200);
+    let refunded = world.charge_page(&charges[38], &member).await;
+    let reported = refunded.find("The outcome was reported: Succeeded.").expect("it was reported");
+    assert!(
+        refunded.find(": the platform gave it back.</span>").is_some_and(|at| at > reported),
+        "{refunded}"
+    );
+    let at_once = world.opened("once", r#"{"operation":"smart_pricing"}"#).await;
+    let at_once = world.charge_page(&at_once, &member).await;
+    assert!(!at_once.contains("The outcome was reported"), "{at_once}");
 }
 
 #[tokio::test]

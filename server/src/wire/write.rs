@@ -26,28 +26,6 @@ impl Serialize for Usd {
     }
 }
 
-/// A number of zero or more with a comma between groups of three digits: `1,234,567`.
-pub fn grouped(number: impl fmt::Display) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// An amount in dollars with a comma between groups of three digits: `12,345.67`.
-pub fn grouped_usd(amount: Micros) -> String {
-    let text = Usd(amount).to_string();
-    match text.split_once('.') {
-        Some((whole, rest)) => format!("{}.{rest}", grouped(whole)),
-        None => text,
-    }
-}
-
 /// A value that JSON writes as the text of its `Display`, such as an id.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<T>(pub T);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 111] = [
+pub const COMMANDS: [&[&str]; 112] = [
     &["serve"],
     &["demo"],
     &["workspace"],

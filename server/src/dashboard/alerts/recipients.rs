@@ -128,7 +128,7 @@ pub(super) async fn add(call: Call) -> Result<Response, Problem> {
     let (error, notice) = match Email::read(text) {
         Ok(Email(email)) => match recipients::add(&call, visit.workspace(), &email).await {
             Ok(()) => return Ok(see_other(&format!("{PATH}?done=recipients"))),
-            Err(problem) => ("", Notice::of_form(problem)?),
+            Err(problem) => ("", Notice::of_form(problem, visit.words())?),
         },
         Err(_) => (words.email_wrong, Notice::error(words.email_wrong)),
     };

@@ -10,6 +10,7 @@ use crate::dashboard::amounts::{read_usd, typed_usd};
 use crate::dashboard::fields::{Field, Notice};
 use crate::dashboard::frame::Visit;
 use crate::dashboard::page::see_other;
+use crate::dashboard::seen;
 use crate::dashboard::words::AlertsWords;
 use crate::http::call::Call;
 use crate::http::problem::Problem;
@@ -174,13 +175,19 @@ pub(super) async fn set(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
     let words = &visit.words().alerts;
     let (form, lines, hours) = ThresholdForm::read(&call, words, &visit.format);
+    let present = alerts::read(&call, visit.workspace()).await?;
+    if !seen::is_current(call.form().get(seen::FIELD), &[seen::of_alerts(&present)]) {
+        let notice = Some(Notice::error(words.changed_meanwhile));
+        let entered = Entered { form: Some(form), notice, ..Entered::default() };
+        return show(&call, &visit, StatusCode::CONFLICT, entered).await;
+    }
     let wrong = form.first_error().map(str::to_owned);
     let wrong = wrong.or_else(|| (lines.len() > bounds::THRESHOLDS_MAX).then(|| words.too_many.to_owned()));
     let notice = match wrong {
         Some(wrong) => Notice::error(wrong),
         None => match alerts::set(&call, visit.workspace(), lines, Some(hours)).await {
             Ok(()) => return Ok(see_other(&format!("{PATH}?done=thresholds"))),
-            Err(problem) => Notice::of_form(problem)?,
+            Err(problem) => Notice::of_form(problem, visit.words())?,
         },
     };
     let entered = Entered { form: Some(form), notice: Some(notice), ..Entered::default() };

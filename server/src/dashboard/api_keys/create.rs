@@ -154,7 +154,7 @@ pub(super) async fn create(call: Call) -> Result<Response, Problem> {
         }
         Ok(new) => match api_keys::create(&call, visit.workspace(), new).await {
             Ok((key, secret)) => return Ok(show_secret(&call, &visit, &key, &secret)),
-            Err(problem) => (Notice::of_form(problem)?, CreateForm::empty(words)),
+            Err(problem) => (Notice::of_form(problem, visit.words())?, CreateForm::empty(words)),
         },
     };
     show(&call, &visit, StatusCode::UNPROCESSABLE_ENTITY, Some(notice), Some(form)).await

@@ -1,13 +1,13 @@
 //! One charge: its status in a sentence, what it cost, who used it, what happened to it, and the
 //! grants that it drew from.
 //!
-//! The times of refunds are known; when a charge was settled is in the journal only.
+//! The times of refunds are known; when a charge was settled is found in the journal.
 
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tollkeeper_engine::{ChargeRecord, Reads};
-use tollkeeper_ledger::Spender;
+use tollkeeper_ledger::{Outcome, RefundReason, Spender, Timestamp};
 
 use super::PATH;
 use super::status::{ShortStatus, in_full, in_short, outcome, refund_reason};
@@ -21,6 +21,7 @@ use crate::http::problem::Problem;
 use crate::http::refusal;
 use crate::language::Format;
 use crate::reports::draws::{GrantIds, drawn_parts};
+use crate::reports::settling::{self, Settling};
 
 #[derive(Template)]
 #[template(path = "dashboard/charge.html")]
@@ -40,6 +41,9 @@ struct ChargePage<'a> {
     events: Vec<Event>,
     draws: Vec<DrawView>,
 }
+
+/// Stands where a time is not known.
+const UNKNOWN: &str = "—";
 
 /// A line of facts; a value that is absent has a reason.
 struct Fact {
@@ -75,6 +79,10 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let member = record.charge.details.spender.member.iter().cloned().collect();
     let names = Names::of(&call, workspace, member).await?;
     let (charge, format) = (&record.charge, &visit.format);
+    let settled = match may_be_settled_later(&record) {
+        true => settling::find(&call, workspace, charge).await?,
+        false => None,
+    };
     let template = ChargePage {
         frame: visit.frame(Tab::Charges),
         words,
@@ -87,7 +95,7 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
         facts: facts(&record, &names, words, format),
         metadata: charge.details.metadata.as_deref(),
         zone: (words.zone)(&visit.zone(charge.created_at)),
-        events: events(&record, words, format),
+        events: events(&record, settled, words, format),
         draws: draws(&record, format),
     };
     Ok(page(StatusCode::OK, &template))
@@ -118,28 +126,41 @@ fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &For
     facts.into_iter().map(|(label, value)| Fact { label, value }).collect()
 }
 
+/// Whether an entry of its own may have settled the charge. A use in part is a refund.
+fn may_be_settled_later(record: &ChargeRecord) -> bool {
+    let is_refund = record.refunds.iter().any(|record| record.refund.reason == RefundReason::PartlyUsed);
+    let outcome = record.charge.state.outcome;
+    !is_refund && matches!(outcome, Some(Outcome::Succeeded | Outcome::FailedUser | Outcome::Reversed))
+}
+
 /// What happened to a charge, the oldest first.
-fn events(record: &ChargeRecord, words: &ChargeWords, format: &Format) -> Vec<Event> {
+fn events(
+    record: &ChargeRecord,
+    settled: Option<Settling>,
+    words: &ChargeWords,
+    format: &Format,
+) -> Vec<Event> {
     let charge = &record.charge;
-    let opened = Event {
-        at: format.time(charge.created_at),
-        text: (words.was_deducted)(&format.both_units(charge.details.amount)),
-        detail: None,
+    let event = |at: Timestamp, text: String, detail: Option<&str>| {
+        (at, Event { at: format.time(at), text, detail: detail.map(str::to_owned) })
     };
-    let refunds = record.refunds.iter().map(|record| Event {
-        at: format.time(record.at),
-        text: (words.refunded_because)(
-            &format.both_units(record.refund.amount),
-            refund_reason(record.refund.reason, words),
-        ),
-        detail: record.refund.detail.as_deref().map(str::to_owned),
-    });
-    let deadline = charge.state.deadline.map(|deadline| Event {
-        at: format.time(deadline),
-        text: words.deadline.to_owned(),
-        detail: None,
-    });
-    std::iter::once(opened).chain(refunds).chain(deadline).collect()
+    let opened = (words.was_deducted)(&format.both_units(charge.details.amount));
+    let mut events = vec![event(charge.created_at, opened, None)];
+    let reported = |of| (words.reported)(outcome(of, words));
+    if let Some(Settling { at, outcome, detail }) = settled {
+        events.push(event(at, reported(outcome), detail.as_deref()));
+    } else if may_be_settled_later(record) && charge.state.outcome != Some(Outcome::Reversed) {
+        let (text, detail) = (reported(charge.state.outcome), Some(words.time_unknown.to_owned()));
+        events.push((charge.created_at, Event { at: UNKNOWN.to_owned(), text, detail }));
+    }
+    events.extend(record.refunds.iter().map(|record| {
+        let reason = refund_reason(record.refund.reason, words);
+        let text = (words.refunded_because)(&format.both_units(record.refund.amount), reason);
+        event(record.at, text, record.refund.detail.as_deref())
+    }));
+    events.extend(charge.state.deadline.map(|deadline| event(deadline, words.deadline.to_owned(), None)));
+    events.sort_by_key(|(at, _)| *at);
+    events.into_iter().map(|(_, event)| event).collect()
 }
 
 /// The grants that a charge drew from.

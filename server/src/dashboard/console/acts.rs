@@ -194,7 +194,7 @@ async fn act(call: Call) -> Result<Response, Problem> {
         return Ok(see_other(&format!("{}?done={}", path_of(&asked.workspace), asked.kind.name())));
     };
     let status = problem.code.http_status();
-    let notice = Notice::of_form(problem)?;
+    let notice = Notice::of_form(problem, visit.words())?;
     let amount_error = if asked.kind.has_amount() { notice.text.clone() } else { String::new() };
     again(status, notice, &amount_error, "")
 }

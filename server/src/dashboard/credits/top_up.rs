@@ -120,12 +120,18 @@ fn of<'a>(call: &'a Call, visit: &'a Visit<'_>, payments: &Payments, known: Know
 
 fn facts(visit: &Visit<'_>, top_up: &TopUp) -> Vec<(&'static str, String)> {
     let (words, format) = (&visit.words().top_up, &visit.format);
-    let mut facts = vec![
-        (words.amount, format.cents(top_up.cents)),
+    let mut facts = vec![(words.amount, format.cents(top_up.cents))];
+    // Entries of earlier versions have no tax, so zero may be unknown and is not shown.
+    let tax = top_up.at_provider.tax_cents;
+    if tax > 0 {
+        facts.push((words.tax, format.cents(tax)));
+        facts.push((words.with_tax, format.cents(top_up.cents.saturating_add(tax))));
+    }
+    facts.extend([
         (words.credits, format.micro_units(top_up.credits())),
         (words.way, (visit.words().credits.history.way)(top_up.way).to_owned()),
         (words.opened, format.time(top_up.opened_at)),
-    ];
+    ]);
     if top_up.status == TopUpStatus::Succeeded {
         facts.extend(top_up.ended_at.map(|at| (words.paid, format.time(at))));
     }

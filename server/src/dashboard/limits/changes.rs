@@ -3,7 +3,9 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tollkeeper_ledger::{ApiKeyId, MemberId, OperationId, Period, Subject, Team, WorkerId, bounds};
+use tollkeeper_ledger::{
+    ApiKeyId, Limit, Limits, MemberId, OperationId, Period, Subject, Team, WorkerId, bounds,
+};
 
 use super::{PATH, cap_words, show, subject_words};
 use crate::actions::limits;
@@ -12,6 +14,7 @@ use crate::dashboard::fields::{Field, Notice};
 use crate::dashboard::frame::{Frame, Tab, Visit};
 use crate::dashboard::names::Names;
 use crate::dashboard::page::{page, see_other};
+use crate::dashboard::seen;
 use crate::dashboard::words::LimitsWords;
 use crate::http::call::Call;
 use crate::http::problem::Problem;
@@ -128,6 +131,8 @@ struct LimitPage<'a> {
     frame: Frame<'a>,
     words: &'static LimitsWords,
     form_token: &'a str,
+    /// The fingerprint of the limit.
+    seen: String,
     title: String,
     kind: &'a str,
     id: &'a str,
@@ -155,6 +160,7 @@ pub(super) async fn show_one(call: Call) -> Result<Response, Problem> {
         frame: visit.frame(Tab::Limits),
         words,
         form_token: &visit.signed_in.form_token,
+        seen: seen::of_limits([limit]),
         kind: named.kind,
         id: named.id,
         period: named.period.as_str(),
@@ -164,6 +170,12 @@ pub(super) async fn show_one(call: Call) -> Result<Response, Problem> {
         title: whole,
     };
     Ok(page(StatusCode::OK, &limit))
+}
+
+/// Whether a form showed all limits, or the one that it changes, as they are.
+fn is_current(call: &Call, present: &Limits, one: Option<&Limit>) -> bool {
+    let fingerprints = [seen::of_limits(&present.0), seen::of_limits(one)];
+    seen::is_current(call.form().get(seen::FIELD), &fingerprints)
 }
 
 /// `POST /portal/limits`. It adds a limit, or replaces the one for the same subject and period.
@@ -186,6 +198,11 @@ pub(super) async fn set(call: Call) -> Result<Response, Problem> {
     if amount.is_none() {
         words.amount_wrong.clone_into(&mut form.amount.error);
     }
+    let one = known.as_ref().and_then(|subject| present.find(subject, period));
+    if !is_current(&call, &present, one) {
+        let notice = Notice::error(words.changed_meanwhile);
+        return show(&call, &visit, StatusCode::CONFLICT, Some(notice), Some(form)).await;
+    }
     let notice = match (subject, amount) {
         (Ok(_), Some(_)) if is_new && present.0.len() >= bounds::LIMITS_MAX => Notice::error(words.too_many),
         (Ok(subject), Some(amount)) => {
@@ -195,7 +212,7 @@ pub(super) async fn set(call: Call) -> Result<Response, Problem> {
             all.push((subject, period, amount));
             match limits::replace(&call, visit.workspace(), all).await {
                 Ok(()) => return Ok(see_other(&format!("{PATH}?done=saved"))),
-                Err(problem) => Notice::of_form(problem)?,
+                Err(problem) => Notice::of_form(problem, visit.words())?,
             }
         }
         (Err(error), _) => Notice::error(error),
@@ -216,6 +233,10 @@ pub(super) async fn remove(call: Call) -> Result<Response, Problem> {
     let Some(subject) = subject.filter(|subject| present.find(subject, period).is_some()) else {
         return Ok(see_other(&format!("{PATH}?done=gone")));
     };
+    if !is_current(&call, &present, present.find(&subject, period)) {
+        let notice = Notice::error(words.changed_meanwhile);
+        return show(&call, &visit, StatusCode::CONFLICT, Some(notice), None).await;
+    }
     let others = present.0.iter().filter(|limit| limit.subject != subject || limit.period != period);
     let all = others.map(|limit| (limit.subject.clone(), limit.period, limit.amount)).collect();
     limits::replace(&call, visit.workspace(), all).await?;

@@ -127,8 +127,8 @@ impl Lasts {
     }
 }
 
-/// An average to the nearest cent, half a cent up. Less than a dollar stays exact, because a cent is
-/// much of it.
+/// An average to the nearest cent, half a cent up. Less than a dollar stays exact, because a cent
+/// is much of it.
 fn rounded(average: Micros) -> Micros {
     if average.get() < ROUNDED_FROM {
         return average;

@@ -34,6 +34,7 @@ pub struct AlertsWords {
     pub cooldown_hint: &'static str,
     pub cooldown_wrong: &'static str,
     pub too_many: &'static str,
+    pub changed_meanwhile: &'static str,
     pub save_thresholds: &'static str,
     pub recipients: &'static str,
     pub recipients_are_admins: &'static str,
@@ -103,6 +104,8 @@ pub(super) const ENGLISH: AlertsWords = AlertsWords {
     cooldown_hint: "After a warning, the same one is not sent again for this time. 0 to 8784.",
     cooldown_wrong: "Enter 0 to 8784 hours.",
     too_many: "Set at most 10 warnings.",
+    changed_meanwhile: "Somebody changed the warnings meanwhile. Nothing of yours was saved. Look at them above, and \
+                        send it again.",
     save_thresholds: "Save warnings",
     recipients: "Who gets the e-mails",
     recipients_are_admins: "Nobody is chosen, so all admins get the e-mails. Once you add somebody, only those you chose get them.",
@@ -171,6 +174,8 @@ pub(super) const GERMAN: AlertsWords = AlertsWords {
     cooldown_hint: "So lange wird dieselbe Warnung nicht noch einmal gesendet. 0 bis 8784.",
     cooldown_wrong: "Geben Sie 0 bis 8784 Stunden ein.",
     too_many: "Stellen Sie höchstens 10 Warnungen ein.",
+    changed_meanwhile: "Jemand hat die Warnungen inzwischen geändert. Von Ihnen wurde nichts gespeichert. Sehen Sie \
+                        sie oben an, und senden Sie es noch einmal.",
     save_thresholds: "Warnungen speichern",
     recipients: "Wer die E-Mails erhält",
     recipients_are_admins: "Es ist niemand ausgewählt, deshalb erhalten alle Admins die E-Mails. Sobald Sie jemanden hinzufügen, erhalten nur noch die Ausgewählten sie.",

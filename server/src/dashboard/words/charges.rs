@@ -78,6 +78,9 @@ pub struct ChargeWords {
     /// The amount.
     pub was_deducted: fn(&str) -> String,
     pub deadline: &'static str,
+    /// The outcome that was reported.
+    pub reported: fn(&str) -> String,
+    pub time_unknown: &'static str,
     pub drawn_from: &'static str,
     pub drawn_caption: &'static str,
     pub grant: &'static str,
@@ -158,6 +161,8 @@ pub(super) const ENGLISH: ChargeWords = ChargeWords {
     history: "What happened",
     was_deducted: |amount| format!("{amount} were deducted before the operation ran."),
     deadline: "If no outcome is reported by then, the charge is refunded automatically.",
+    reported: |outcome| format!("The outcome was reported: {outcome}."),
+    time_unknown: "When is in the activity of the workspace, too far back to be searched here.",
     drawn_from: "Credit that it used",
     drawn_caption: "Grants that the charge drew from",
     grant: "Grant",
@@ -238,6 +243,8 @@ pub(super) const GERMAN: ChargeWords = ChargeWords {
     history: "Was geschah",
     was_deducted: |amount| format!("{amount} wurden abgebucht, bevor der Vorgang lief."),
     deadline: "Wird bis dahin kein Ergebnis gemeldet, wird die Buchung automatisch erstattet.",
+    reported: |outcome| format!("Das Ergebnis wurde gemeldet: {outcome}."),
+    time_unknown: "Wann, steht im Verlauf des Arbeitsbereichs, zu weit zurück für die Suche von hier.",
     drawn_from: "Verwendetes Guthaben",
     drawn_caption: "Gutschriften, aus denen abgebucht wurde",
     grant: "Gutschrift",

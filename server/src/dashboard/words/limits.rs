@@ -49,6 +49,7 @@ pub struct LimitsWords {
     pub saved: &'static str,
     pub removed: &'static str,
     pub gone: &'static str,
+    pub changed_meanwhile: &'static str,
 }
 
 pub(super) const ENGLISH: LimitsWords = LimitsWords {
@@ -96,6 +97,8 @@ pub(super) const ENGLISH: LimitsWords = LimitsWords {
     saved: "The limit is set. It counts from now on.",
     removed: "The limit is removed.",
     gone: "This limit is not set any longer. Nothing was changed.",
+    changed_meanwhile: "Somebody changed the limits meanwhile. Nothing of yours was saved. Look at them, and send it \
+                        again.",
 };
 
 pub(super) const GERMAN: LimitsWords = LimitsWords {
@@ -143,4 +146,6 @@ pub(super) const GERMAN: LimitsWords = LimitsWords {
     saved: "Die Grenze ist gesetzt. Sie gilt ab jetzt.",
     removed: "Die Grenze ist entfernt.",
     gone: "Diese Grenze ist nicht mehr gesetzt. Es wurde nichts geändert.",
+    changed_meanwhile: "Jemand hat die Grenzen inzwischen geändert. Von Ihnen wurde nichts gespeichert. Sehen Sie sie \
+                        an, und senden Sie es noch einmal.",
 };

@@ -14,6 +14,7 @@ mod frame;
 mod limits;
 mod overview;
 mod plan;
+mod refusals;
 mod team;
 mod top_up;
 mod usage;
@@ -28,6 +29,7 @@ pub use self::frame::FrameWords;
 pub use self::limits::LimitsWords;
 pub use self::overview::OverviewWords;
 pub use self::plan::PlanWords;
+pub use self::refusals::RefusalWords;
 pub use self::team::TeamWords;
 pub use self::top_up::TopUpWords;
 pub use self::usage::UsageWords;
@@ -65,6 +67,8 @@ pub struct Words {
     pub plan: PlanWords,
     /// The console of the platform's operators.
     pub console: ConsoleWords,
+    /// Why something was not done.
+    pub refusals: RefusalWords,
 }
 
 const ENGLISH: Words = Words {
@@ -82,6 +86,7 @@ const ENGLISH: Words = Words {
     top_up: top_up::ENGLISH,
     plan: plan::ENGLISH,
     console: console::ENGLISH,
+    refusals: refusals::ENGLISH,
 };
 
 const GERMAN: Words = Words {
@@ -99,6 +104,7 @@ const GERMAN: Words = Words {
     top_up: top_up::GERMAN,
     plan: plan::GERMAN,
     console: console::GERMAN,
+    refusals: refusals::GERMAN,
 };
 
 impl Language {

@@ -10,10 +10,9 @@ use super::about::{About, Line};
 use super::context::{Burn, Context, WhyYou, WorkspaceFacts};
 use super::letter::one_line;
 use super::page::{Link, Page};
-use super::words::{
-    address_fault, and, both_units, cents, counted, endpoint_fault, failure, line, period, stop, subject, usd,
-};
-use crate::reports::local_time::{long_date, long_time};
+use super::words::{address_fault, and, counted, endpoint_fault, failure, line, period, stop, subject, time};
+use crate::language::{Format, Language};
+use crate::reports::local_time::zone;
 
 /// The most characters of a name that a mail shows.
 const NAME_MAX_CHARS: usize = 100;
@@ -40,8 +39,9 @@ pub struct Composed {
 pub fn compose(about: &About, context: &Context) -> Composed {
     let name = context.workspace.as_ref().map(|workspace| name_of(&workspace.name, workspace.id.as_str()));
     let place = name.as_deref().unwrap_or("the platform");
-    let zone = context.workspace.as_ref().map_or("UTC", |workspace| &*workspace.timezone);
-    let (title, paragraphs) = event(about, place, zone);
+    let zone = zone(context.workspace.as_ref().map_or("UTC", |workspace| &*workspace.timezone));
+    let format = &Format { language: Language::English, zone };
+    let (title, paragraphs) = event(about, place, format);
     let shows_credit = shows_credit(about);
     let workspace = context.workspace.as_ref().filter(|_| shows_credit);
     let page = Page {
@@ -49,13 +49,16 @@ pub fn compose(about: &About, context: &Context) -> Composed {
         title: title.to_owned(),
         severity: about.severity(),
         paragraphs,
-        figures: workspace.map(figures).unwrap_or_default(),
-        top: workspace.and_then(|workspace| workspace.burn.as_ref()).map(top).unwrap_or_default(),
+        figures: workspace.map(|facts| figures(facts, format)).unwrap_or_default(),
+        top: workspace
+            .and_then(|workspace| workspace.burn.as_ref())
+            .map(|burn| top(burn, format))
+            .unwrap_or_default(),
         button: button(about, context),
         why: why(context.why_you, name.as_deref()),
         links: links(context),
     };
-    let amount = in_subject(about).filter(|_| context.amount_in_subject);
+    let amount = in_subject(about, format).filter(|_| context.amount_in_subject);
     let subject = match amount {
         Some(amount) => format!("{title} ({amount}): {place}"),
         None => format!("{title}: {place}"),
@@ -74,31 +77,31 @@ fn name_of(name: &str, id: &str) -> String {
 }
 
 /// The amount that a subject may have.
-fn in_subject(about: &About) -> Option<String> {
+fn in_subject(about: &About, format: &Format) -> Option<String> {
     match about {
         About::Low { available, .. } if *available > Micros::ZERO => {
-            Some(format!("{} left", usd(*available)))
+            Some(format!("{} left", format.usd(*available)))
         }
-        About::Recovered { available, .. } => Some(format!("{} available", usd(*available))),
+        About::Recovered { available, .. } => Some(format!("{} available", format.usd(*available))),
         About::Refused { required, available, .. } => {
-            Some(format!("{} missing", usd(*required - *available)))
+            Some(format!("{} missing", format.usd(*required - *available)))
         }
-        About::Limit { amount, .. } => Some(usd(*amount)),
+        About::Limit { amount, .. } => Some(format.usd(*amount)),
         About::TopUpSucceeded { cents: paid, .. }
         | About::TopUpFailed { cents: paid, .. }
         | About::TopUpRefunded { cents: paid }
-        | About::Dispute { cents: paid, .. } => Some(cents(*paid)),
-        About::SubscriptionRenewed { credits, .. } => Some(usd(*credits)),
-        About::Debt { owed } => Some(usd(*owed)),
+        | About::Dispute { cents: paid, .. } => Some(format.cents(*paid)),
+        About::SubscriptionRenewed { credits, .. } => Some(format.usd(*credits)),
+        About::Debt { owed } => Some(format.usd(*owed)),
         _ => None,
     }
 }
 
 /// The title and what happened.
-fn event(about: &About, place: &str, zone: &str) -> (&'static str, Vec<String>) {
+fn event(about: &About, place: &str, format: &Format) -> (&'static str, Vec<String>) {
     match about {
         About::Low { .. } | About::Recovered { .. } | About::Refused { .. } | About::Limit { .. } => {
-            of_balance(about, place, zone)
+            of_balance(about, place, format)
         }
         About::TopUpSucceeded { .. }
         | About::TopUpFailed { .. }
@@ -106,13 +109,13 @@ fn event(about: &About, place: &str, zone: &str) -> (&'static str, Vec<String>) 
         | About::AutoTopUpPaused { .. }
         | About::AutoTopUpStopped { .. }
         | About::Dispute { .. }
-        | About::Debt { .. } => of_payments(about, place, zone),
+        | About::Debt { .. } => of_payments(about, place, format),
         About::SubscriptionRenewed { plan, credits } => (
             "Credit of your plan was added",
             vec![format!(
                 "A new month of the plan {} has begun. It brought {}.",
                 one_line(plan),
-                both_units(*credits)
+                format.both_units(*credits)
             )],
         ),
         About::SubscriptionPastDue { plan } => (
@@ -133,12 +136,12 @@ fn event(about: &About, place: &str, zone: &str) -> (&'static str, Vec<String>) 
         | About::AddressRefused { .. }
         | About::EndpointDisabled { .. }
         | About::EndpointFailing { .. }
-        | About::Test => of_delivery(about, place),
+        | About::Test => of_delivery(about, place, format),
     }
 }
 
 /// What happened to the balance.
-fn of_balance(about: &About, place: &str, zone: &str) -> (&'static str, Vec<String>) {
+fn of_balance(about: &About, place: &str, format: &Format) -> (&'static str, Vec<String>) {
     match about {
         About::Low { available, .. } if *available <= Micros::ZERO => (
             "Credit is used up",
@@ -147,9 +150,10 @@ fn of_balance(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Stri
                  None of them runs without being paid, so no debt arises."
             )],
         ),
-        About::Low { lines, available } => ("Credit is low", low(lines, *available, place)),
+        About::Low { lines, available } => ("Credit is low", low(lines, *available, place, format)),
         About::Recovered { lines, .. } => {
-            let lines: Vec<String> = lines.iter().take(OTHER_LINES_MAX).map(line).collect();
+            let lines: Vec<String> =
+                lines.iter().take(OTHER_LINES_MAX).map(|one| line(format, one)).collect();
             let what = if lines.is_empty() { "its alert line".to_owned() } else { and(&lines) };
             ("Credit has recovered", vec![format!("The available credit of {place} is above {what} again.")])
         }
@@ -158,15 +162,15 @@ fn of_balance(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Stri
                 0 | 1 => "An operation was refused because the credit did not cover it.".to_owned(),
                 _ => format!(
                     "{} were refused because the credit did not cover them.",
-                    counted(*refusals, "operation")
+                    counted(format, *refusals, "operation")
                 ),
             };
             let which = if *refusals > 1 { "The last one" } else { "It" };
             let prices = format!(
                 "{which} was {}. It needed {}, and {} was available.",
                 one_line(operation),
-                both_units(*required),
-                both_units(*available)
+                format.both_units(*required),
+                format.both_units(*available)
             );
             ("Operations are refused", vec![format!("{first} {prices}")])
         }
@@ -175,22 +179,23 @@ fn of_balance(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Stri
             vec![format!(
                 "The {} limit of {} for {} has refused a charge. It counts from zero again on {}.",
                 period(*per),
-                both_units(*amount),
+                format.both_units(*amount),
                 subject(whose),
-                long_time(zone, *resets_at)
+                time(format, *resets_at)
             )],
         ),
         _ => unreachable!("`event` hands over what is about the balance"),
     }
 }
 
-fn low(lines: &[Line], available: Micros, place: &str) -> Vec<String> {
-    let below = lines.first().map_or_else(|| "its alert line".to_owned(), line);
+fn low(lines: &[Line], available: Micros, place: &str, format: &Format) -> Vec<String> {
+    let below = lines.first().map_or_else(|| "its alert line".to_owned(), |first| line(format, first));
     let mut paragraphs = vec![format!(
         "The available credit of {place} fell below {below}. It was {} then.",
-        both_units(available)
+        format.both_units(available)
     )];
-    let others: Vec<String> = lines.iter().skip(1).take(OTHER_LINES_MAX).map(line).collect();
+    let others: Vec<String> =
+        lines.iter().skip(1).take(OTHER_LINES_MAX).map(|one| line(format, one)).collect();
     if !others.is_empty() {
         paragraphs.push(format!("It fell below {} at the same time.", and(&others)));
     }
@@ -199,15 +204,15 @@ fn low(lines: &[Line], available: Micros, place: &str) -> Vec<String> {
 }
 
 /// What happened to payments.
-fn of_payments(about: &About, place: &str, zone: &str) -> (&'static str, Vec<String>) {
+fn of_payments(about: &About, place: &str, format: &Format) -> (&'static str, Vec<String>) {
     let top_up = |is_automatic: bool| if is_automatic { "automatic top-up" } else { "top-up" };
     match about {
         About::TopUpSucceeded { cents: paid, credits, is_automatic } => {
             let begin = if *is_automatic { "An automatic" } else { "A" };
             let text = format!(
                 "{begin} top-up of {} was paid. It added {} to {place}.",
-                cents(*paid),
-                both_units(*credits)
+                format.cents(*paid),
+                format.both_units(*credits)
             );
             ("Credit was added", vec![text])
         }
@@ -216,7 +221,7 @@ fn of_payments(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Str
             let text = format!(
                 "{article} {} of {} was not paid. {}",
                 top_up(*is_automatic),
-                cents(*paid),
+                format.cents(*paid),
                 failure(*why)
             );
             ("A payment failed", vec![text])
@@ -225,14 +230,14 @@ fn of_payments(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Str
             "A payment was sent back",
             vec![format!(
                 "{} of a top-up of {place} went back to the payer. Its credit was taken back.",
-                cents(*back)
+                format.cents(*back)
             )],
         ),
         About::AutoTopUpPaused { until } => (
             "Automatic top-ups are paused",
             vec![format!(
                 "The last automatic top-up of {place} failed. The next one is tried after {}.",
-                long_time(zone, *until)
+                time(format, *until)
             )],
         ),
         About::AutoTopUpStopped { why } => (
@@ -246,7 +251,7 @@ fn of_payments(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Str
             let what = if *is_disputed { "is disputed" } else { "was sent back by the payment provider" };
             let text = format!(
                 "A payment of {place} {what}: {}. The credit that it brought is taken back.",
-                cents(*lost)
+                format.cents(*lost)
             );
             let title = if *is_disputed { "A payment is disputed" } else { "A payment was taken back" };
             (title, vec![text])
@@ -256,7 +261,7 @@ fn of_payments(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Str
             vec![format!(
                 "More credit of {place} was taken back than was left. It owes {}. \
                  Operations are refused until that is paid. Credit that is added pays it first.",
-                both_units(*owed)
+                format.both_units(*owed)
             )],
         ),
         _ => unreachable!("`event` hands over what is about payments"),
@@ -264,7 +269,7 @@ fn of_payments(about: &About, place: &str, zone: &str) -> (&'static str, Vec<Str
 }
 
 /// What happened to mails and webhooks.
-fn of_delivery(about: &About, place: &str) -> (&'static str, Vec<String>) {
+fn of_delivery(about: &About, place: &str, format: &Format) -> (&'static str, Vec<String>) {
     match about {
         About::ConfirmAddress { .. } => (
             "Confirm this address",
@@ -301,7 +306,7 @@ fn of_delivery(about: &About, place: &str) -> (&'static str, Vec<String>) {
                 format!(
                     "The webhook endpoint {} has accepted no message for {}. The last attempt: {}.",
                     one_line(url),
-                    counted((*hours).into(), "hour"),
+                    counted(format, (*hours).into(), "hour"),
                     one_line(last_outcome)
                 ),
                 "It is tried again, and nothing is lost. After five days it is disabled.".to_owned(),
@@ -328,37 +333,37 @@ const fn shows_credit(about: &About) -> bool {
 }
 
 /// The figures of the workspace, as they are when the mail is composed.
-fn figures(workspace: &WorkspaceFacts) -> Vec<(String, String)> {
+fn figures(workspace: &WorkspaceFacts, format: &Format) -> Vec<(String, String)> {
     let WorkspaceFacts { balance, burn, next_grant_on, .. } = workspace;
-    let mut figures = vec![("Available now", both_units(balance.available))];
+    let mut figures = vec![("Available now", format.both_units(balance.available))];
     if balance.pending > Micros::ZERO {
-        figures.push(("In pending operations", both_units(balance.pending)));
+        figures.push(("In pending operations", format.both_units(balance.pending)));
     }
     if balance.debt > Micros::ZERO {
-        figures.push(("Owed", both_units(balance.debt)));
+        figures.push(("Owed", format.both_units(balance.debt)));
     }
     if let Some(Burn { daily_average, runway_days, depletes_on, top: _ }) = burn {
         if *daily_average > Micros::ZERO {
-            figures.push(("Used a day", both_units(*daily_average)));
+            figures.push(("Used a day", format.both_units(*daily_average)));
         }
         if let Some(date) = depletes_on {
             let days = runway_days.map(|days| match days {
                 0 => " (today)".to_owned(),
-                days => format!(" (in {})", counted(days.into(), "day")),
+                days => format!(" (in {})", counted(format, days.into(), "day")),
             });
-            figures.push(("Used up on", format!("{}{}", long_date(*date), days.unwrap_or_default())));
+            figures.push(("Used up on", format!("{}{}", format.date(*date), days.unwrap_or_default())));
         }
     }
     if let Some(date) = next_grant_on {
-        figures.push(("Next credit of the plan", long_date(*date)));
+        figures.push(("Next credit of the plan", format.date(*date)));
     }
     figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
 }
 
 /// The operations that use the most.
-fn top(burn: &Burn) -> Vec<(String, String)> {
+fn top(burn: &Burn, format: &Format) -> Vec<(String, String)> {
     let used = burn.top.iter().filter(|(_, daily)| *daily > Micros::ZERO).take(TOP_MAX);
-    used.map(|(operation, daily)| (one_line(operation), format!("{} a day", usd(*daily)))).collect()
+    used.map(|(operation, daily)| (one_line(operation), format!("{} a day", format.usd(*daily)))).collect()
 }
 
 /// The one thing to do.

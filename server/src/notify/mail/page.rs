@@ -11,6 +11,9 @@ use super::about::Severity;
 /// The columns of a line of plain text. A word that is longer stands alone.
 const COLUMNS: usize = 72;
 
+/// A blank at which no line of HTML ends. Plain text has ordinary blanks.
+const NO_BREAK: char = '\u{a0}';
+
 /// The content of a mail.
 #[derive(Debug)]
 pub struct Page {
@@ -70,7 +73,8 @@ impl Page {
 
     /// The page in plain text.
     pub fn text(&self) -> String {
-        Text { page: self }.render().expect("the templates are written to a String")
+        let text = Text { page: self }.render().expect("the templates are written to a String");
+        text.replace(NO_BREAK, " ")
     }
 }
 

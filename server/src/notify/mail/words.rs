@@ -1,43 +1,31 @@
-//! Figures and codes as words: amounts in both units, thresholds, reasons.
+//! Counts, times and codes as words: thresholds, periods, reasons. Amounts and dates are written by
+//! the same formatter as on pages.
 
 use tollkeeper_ledger::{
-    AlertLine, EndpointFault, MailFault, Micros, Period, StopReason, Subject, TopUpFailure,
+    AlertLine, EndpointFault, MailFault, Period, StopReason, Subject, Timestamp, TopUpFailure,
 };
 
 use super::about::Line;
-use crate::wire::write::{grouped, grouped_usd};
-
-/// An amount in dollars: `12.30 USD`.
-pub fn usd(amount: Micros) -> String {
-    format!("{} USD", grouped_usd(amount))
-}
-
-/// An amount of money: `20.00 USD`.
-pub fn cents(cents: i64) -> String {
-    usd(Micros::from_cents(cents))
-}
-
-/// An amount of credit in both units: `12.30 USD (1,230,000 micro-units)`.
-pub fn both_units(amount: Micros) -> String {
-    format!("{} ({})", usd(amount), micro_units(amount))
-}
-
-/// An amount of credit in micro-units: `1,230,000 micro-units`.
-pub fn micro_units(amount: Micros) -> String {
-    format!("{} micro-units", grouped(amount))
-}
+use crate::language::Format;
 
 /// A number with its noun: `1 day`, `2 days`.
-pub fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+pub fn counted(format: &Format, number: u64, noun: &str) -> String {
+    let written = format.number(i64::try_from(number).unwrap_or(i64::MAX));
+    format!("{written} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// An instant with its time zone: `29 Nov 2026, 14:05 (Europe/Berlin)`.
+pub fn time(format: &Format, at: Timestamp) -> String {
+    format!("{} ({})", format.time(at), format.zone.iana_name().unwrap_or("UTC"))
 }
 
 /// What a threshold watches, to follow "below".
-pub fn line(line: &Line) -> String {
+pub fn line(format: &Format, line: &Line) -> String {
     match line.watched {
-        AlertLine::Amount(amount) => usd(amount),
+        AlertLine::Amount(amount) => format.usd(amount),
         AlertLine::RunwayDays(days) => {
-            format!("the expected use of {} ({})", counted(days.into(), "day"), usd(line.amount))
+            let days = counted(format, days.into(), "day");
+            format!("the expected use of {days} ({})", format.usd(line.amount))
         }
     }
 }

@@ -74,6 +74,55 @@ async fn a_wrong_threshold_is_shown_again_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn thresholds_that_somebody_else_set_are_not_overwritten() {
+    let pages = pages().await;
+    let path = "/portal/alerts/thresholds";
+    let page = pages.see(&pages.ada, PATH).await;
+    let seen = |page: &str| {
+        let rest = page.split("name=\"seen\" value=\"").nth(1).expect("the form has a fingerprint");
+        rest.split('"').next().unwrap_or_default().to_owned()
+    };
+    let first = seen(&page);
+    pages.accepted(path, &[("amount", "20"), ("cooldown", "24"), ("seen", &first)]).await;
+    let form = |seen| [("amount", "7.50"), ("cooldown", "12"), ("seen", seen)];
+    let stale = pages.submit(&pages.ada, path, &form(&first)).await;
+    assert_eq!(stale.status, 409, "{}", stale.text);
+    assert!(stale.text.contains("role=\"alert\">Somebody changed the warnings meanwhile."), "{}", stale.text);
+    assert!(
+        stale.text.contains("value=\"7.50\"") && stale.text.contains("value=\"12\""),
+        "it keeps the input"
+    );
+    assert!(stale.text.contains("below $20.00"), "it shows what is set now: {}", stale.text);
+    let set = pages.world.get("/v1/workspaces/acme/alerts").await.json();
+    assert_eq!(set["thresholds"][0]["amount"], 2_000_000);
+    let shown_now = seen(&stale.text);
+    pages.accepted(path, &form(&shown_now)).await;
+    // The state of a threshold is no change of it.
+    let now = seen(&pages.see(&pages.ada, PATH).await);
+    pages.charge_for("low", "virtual_try_on", "bob").await;
+    pages.accepted(path, &form(&now)).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_in_the_language_of_its_reader() {
+    let pages = pages().await;
+    let emails: Vec<String> = (0..20).map(|n| format!("r{n}@example.com")).collect();
+    let body = serde_json::json!({ "emails": emails }).to_string();
+    assert_eq!(pages.world.put("PUT", "/v1/workspaces/acme/alerts", "", &body).await.status, 200);
+    for (language, text) in [("en", "`emails` are 20 already"), ("de", "Es gibt schon 20 Empfänger")] {
+        let cookie = format!("tollkeeper_session={}; tollkeeper_language={language}", pages.ada);
+        let media = "application/x-www-form-urlencoded";
+        let headers = [("cookie", cookie.as_str()), ("accept", "text/html"), ("content-type", media)];
+        let form = format!("token={}&email=one-more@example.com", form_token(&pages.ada));
+        let refused = pages.world.ask("POST", "/portal/alerts/recipients", &headers, form).await;
+        assert!(refused.status == 422 && refused.text.contains(text), "{}", refused.text);
+        let missing = pages.world.ask("GET", "/portal/charges/x", &headers, Body::empty()).await;
+        let text = if language == "de" { "keine solche Buchung" } else { "no such charge" };
+        assert!(missing.status == 404 && missing.text.contains(text), "{}", missing.text);
+    }
+}
+
+#[tokio::test]
 async fn recipients_are_added_muted_and_removed() {
     let pages = pages().await;
     let page = pages.see(&pages.ada, PATH).await;

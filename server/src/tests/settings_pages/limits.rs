@@ -78,6 +78,59 @@ async fn a_wrong_limit_is_shown_again_with_what_is_wrong() {
     assert_eq!(pages.world.get("/v1/workspaces/acme/limits").await.json()["limits"], serde_json::json!([]));
 }
 
+/// What a form of a page showed.
+fn seen(page: &str) -> &str {
+    let rest = page.split("name=\"seen\" value=\"").nth(1).expect("the form has a fingerprint");
+    rest.split('"').next().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn two_admins_do_not_overwrite_each_other() {
+    let pages = pages().await;
+    pages.accepted(PATH, &limit("worker", "w-7", "day", "1")).await;
+    pages.accepted(PATH, &limit("worker", "w-8", "day", "1")).await;
+    let list = pages.see(&pages.ada, PATH).await;
+    let change = "/portal/limits/change?kind=worker&id=w-7&period=day";
+    let one = pages.see(&pages.ada, change).await;
+    let with = |form: [(&'static str, &'static str); 4], seen: &str| {
+        let fields = form.into_iter().chain([("seen", seen)]).map(|(name, value)| (name, value.to_owned()));
+        fields.collect::<Vec<_>>()
+    };
+    let submit = async |path: &str, form: Vec<(&str, String)>| {
+        let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        pages.submit(&pages.ada, path, &form).await
+    };
+    // Another limit was changed: the page of this one is still true, that of all limits is not.
+    pages.accepted(PATH, &limit("worker", "w-8", "day", "2")).await;
+    let added = submit(PATH, with(limit("worker", "w-9", "day", "3.50"), seen(&list))).await;
+    assert_eq!(added.status, 409, "{}", added.text);
+    assert!(added.text.contains("role=\"alert\">Somebody changed the limits meanwhile."), "{}", added.text);
+    assert!(
+        added.text.contains("value=\"w-9\"") && added.text.contains("value=\"3.50\""),
+        "it keeps the input"
+    );
+    assert!(added.text.contains("$2.00 a day"), "it shows what is set now");
+    let again = submit(PATH, with(limit("worker", "w-9", "day", "3.50"), seen(&added.text))).await;
+    assert_eq!(again.status, 303, "{}", again.text);
+    let changed = submit(PATH, with(limit("worker", "w-7", "day", "4"), seen(&one))).await;
+    assert_eq!(changed.status, 303, "{}", changed.text);
+    // The limit itself was changed, and then removed.
+    for path in [PATH, "/portal/limits/remove"] {
+        let stale = submit(path, with(limit("worker", "w-7", "day", "5"), seen(&one))).await;
+        assert_eq!(stale.status, 409, "{path}: {}", stale.text);
+    }
+    let removed = submit("/portal/limits/remove", with(limit("worker", "w-8", "day", ""), "0")).await;
+    assert_eq!(removed.status, 409, "{}", removed.text);
+    let set = pages.world.get("/v1/workspaces/acme/limits").await.json();
+    let rows = set["limits"].as_array().expect("rows");
+    let mut found: Vec<_> = rows.iter().map(|row| (row["id"].as_str(), row["amount"].as_i64())).collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [(Some("w-7"), Some(400_000)), (Some("w-8"), Some(200_000)), (Some("w-9"), Some(350_000))]
+    );
+}
+
 #[tokio::test]
 async fn a_member_sees_limits_and_no_form() {
     let mut settings = settings();

@@ -70,6 +70,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "wire tls language",
             "settings/value settings/store",
             "access/secret",
+            "access/password",
             "theme access/settings http/settings jobs/settings observe/settings payments notify/settings notify/secret \
              notify/address notify/schedule notify/sender notify/envelope notify/webhooks notify/outlet notify/mail_link \
              notify/mail/address notify/mail/settings notify/mail/letter notify/mail/relay notify/mailer/state",

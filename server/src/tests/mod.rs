@@ -27,6 +27,7 @@ mod mailer;
 mod mails;
 mod matrix;
 mod outcomes;
+mod page_figures;
 mod pages;
 mod payment_refunds;
 mod plans;

@@ -215,9 +215,13 @@ async fn a_wrong_field_is_named_and_keeps_its_text() {
         assert!(input.contains("aria-invalid=\"true\" aria-describedby=\"wrong\""), "{query}: {}", page.text);
         assert!(page.text.contains(sentence) && page.text.contains("role=\"alert\""), "{query}");
         assert!(!page.text.contains("<b>\""), "{query}: {}", page.text);
+        let marked = page.text.matches(" aria-current=\"true\"").count();
+        assert_eq!(marked, 1, "{query}: the grouping is marked, and no range");
         let csv = world.browse("GET", &format!("/portal/usage.csv?{query}"), &admin).await;
         assert_eq!(csv.status, 400, "{query}");
     }
+    let page = world.usage_page("/portal/usage", &admin).await;
+    assert_eq!(page.matches(" aria-current=\"true\"").count(), 2, "the range is marked, too");
     let kept = world.browse("GET", "/portal/usage?from=2026-11-02&to=2026-11-01&by=worker", &admin).await;
     assert!(kept.text.contains("value=\"2026-11-02\"") && kept.text.contains("name=\"by\" value=\"worker\""));
 }

@@ -274,7 +274,7 @@ async fn a_page_with_very_many_names_is_short() {
     let session = world.sign_in("acme", "ada").await;
     let page = world.usage_page("/portal/usage?by=worker&range=90", &session).await;
     assert!(page.len() < 80_000, "the page has {} bytes", page.len());
-    assert_eq!(row(&page, "Other (50)"), ["Other (50)", "50", "50", "$0.25", "$0.00", "$0.25"]);
+    assert_eq!(row(&page, "Other (100)"), ["Other (100)", "100", "100", "$0.50", "$0.00", "$0.50"]);
     assert_eq!(row(&page, "Total").last(), Some(&"$0.75"));
     assert!(page.contains("list=\"worker-list\""), "a field with suggestions instead of a long list");
     let csv = world.browse("GET", "/portal/usage.csv?by=worker&range=90", &session).await.text;

@@ -18,6 +18,7 @@ mod dashboard_plan;
 mod dashboard_usage;
 mod deliveries;
 mod description;
+mod every_page;
 mod examples;
 mod follow;
 mod isolation;

@@ -311,6 +311,7 @@ async fn go_to_pay(paid: &Paid, ada: &Browser<'_>) -> String {
 #[tokio::test]
 async fn credits_are_paid_at_stripe_and_the_page_becomes_the_receipt_by_itself() {
     let paid = paid_world().await;
+    paid.stripe.set_tax_basis_points(1_900);
     let ada = Browser::of(&paid.world, "ada", "admin").await;
     let texts = ["Continue to payment", "on a page of the payment provider", "Save a card"];
     ada.sees(PAGE, &texts).await;
@@ -327,7 +328,8 @@ async fn credits_are_paid_at_stripe_and_the_page_becomes_the_receipt_by_itself()
 
     paid.stripe.pay_checkout(&paid.page(), Card::Good).expect("the card is good");
     paid.pass_seconds(5);
-    let receipt = ada.sees(&path, &["Receipt", "2,500,000 micro-units", "$25.00"]).await;
+    let tax = ["<dt>Tax</dt><dd>$4.75</dd>", "<dt>Paid in all</dt><dd>$29.75</dd>"];
+    let receipt = ada.sees(&path, &["Receipt", "2,500,000 micro-units", "$25.00", tax[0], tax[1]]).await;
     assert!(receipt.contains(r#"data-live="available">2,500,000<"#), "{receipt}");
     assert_eq!(paid.world.balance().await, (2_500_000, 0));
     paid.pass_seconds(5);

@@ -212,9 +212,13 @@ async fn a_wrong_field_is_named_and_keeps_its_text() {
         assert!(input.contains("aria-invalid=\"true\" aria-describedby=\"wrong\""), "{query}: {}", page.text);
         assert!(page.text.contains(sentence) && page.text.contains("role=\"alert\""), "{query}");
         assert!(!page.text.contains("<b>\""), "{query}: {}", page.text);
+        let marked = page.text.matches(" aria-current=\"true\"").count();
+        assert_eq!(marked, 1, "{query}: the grouping is marked, and no range");
         let csv = world.browse("GET", &format!("/portal/usage.csv?{query}"), &admin).await;
         assert_eq!(csv.status, 400, "{query}");
     }
+    let page = world.usage_page("/portal/usage", &admin).await;
+    assert_eq!(page.matches(" aria-current=\"true\"").count(), 2, "the range is marked, too");
     let kept = world.browse("GET", "/portal/usage?from=2026-11-02&to=2026-11-01&by=worker", &admin).await;
     assert!(kept.text.contains("value=\"2026-11-02\"") && kept.text.contains("name=\"by\" value=\"worker\""));
 }
@@ -267,7 +271,7 @@ async fn a_page_with_very_many_names_is_short() {
     let session = world.sign_in("acme", "ada").await;
     let page = world.usage_page("/portal/usage?by=worker&range=90", &session).await;
     assert!(page.len() < 80_000, "the page has {} bytes", page.len());
-    assert_eq!(row(&page, "Other (50)"), ["Other (50)", "50", "50", "$0.25", "$0.00", "$0.25"]);
+    assert_eq!(row(&page, "Other (100)"), ["Other (100)", "100", "100", "$0.50", "$0.00", "$0.50"]);
     assert_eq!(row(&page, "Total").last(), Some(&"$0.75"));
     assert!(page.contains("list=\"worker-list\""), "a field with suggestions instead of a long list");
     let csv = world.browse("GET", "/portal/usage.csv?by=worker&range=90", &session).await.text;

@@ -25,7 +25,7 @@ impl World {
     }
 
     /// The link in a mail to a typed address, or the one that mutes a topic for a recipient.
-    async fn mail_link(&self, id: &str, topic: Option<MailTopic>) -> String {
+    pub(super) async fn mail_link(&self, id: &str, topic: Option<MailTopic>) -> String {
         let acme = WorkspaceId::new("acme").expect("a name");
         let team = self.app.access.team(&acme).await.expect("the engine reads").expect("it exists");
         let subject: RecipientSubject = id.parse().expect("an id");

@@ -175,7 +175,7 @@ async fn a_client_that_connects_again_sees_every_entry_once() {
 }
 
 /// A server on a database that others use too.
-async fn server_on(url: &str) -> World {
+pub(super) async fn server_on(url: &str) -> World {
     let options = PostgresOptions { readers: Some(2), ..PostgresOptions::default() };
     let engine = Postgres::open(url, options).await.expect("a database of its own opens");
     let clock = Arc::new(AtomicI64::new(NOW));

@@ -58,12 +58,13 @@ pub struct FieldOption {
     pub is_chosen: bool,
 }
 
-/// The ranges that move with the day.
-pub fn spans(question: &Question, words: &UsageWords) -> Vec<Choice> {
+/// The ranges that move with the day. `is_shown`: whether the use of one is shown; else none is
+/// marked.
+pub fn spans(question: &Question, words: &UsageWords, is_shown: bool) -> Vec<Choice> {
     let choice = |(span, text): (Span, &&'static str)| Choice {
         href: Question { span, ..question.clone() }.address(super::PATH),
         text: (*text).to_owned(),
-        is_current: span == question.span,
+        is_current: is_shown && span == question.span,
     };
     Span::MOVING.into_iter().zip(words.spans.iter()).map(choice).collect()
 }

@@ -224,7 +224,7 @@ async fn show(call: Call) -> Result<Response, Problem> {
         range: reading.range(),
         zone: (words.zone)(&visit.zone(call.now)),
         is_own: own_use(&visit).is_some(),
-        spans: filters::spans(&reading.question, words),
+        spans: filters::spans(&reading.question, words, fault.is_none()),
         groupings: filters::groupings(&reading.question, words),
         filters: Filters::of(
             call.query(),

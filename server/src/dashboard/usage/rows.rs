@@ -11,7 +11,7 @@ use crate::reports::usage::UsageTable;
 use crate::reports::usage::series::net;
 
 /// The most rows with a name of their own. The comma-separated values have all.
-const ROWS_MAX: usize = 100;
+const ROWS_MAX: usize = 50;
 
 /// The table.
 pub struct Rows {

@@ -58,6 +58,8 @@ struct Full {
     world: World,
     ada: String,
     bob: String,
+    /// The session of an operator in the console.
+    operator: String,
     texts: Texts,
     key: String,
     /// One with everything, one that failed, one that was refunded.
@@ -139,7 +141,8 @@ async fn full(base: &'static str) -> Full {
     let confirm = world.mail_link(&address, None).await;
     let stop = world.mail_link("member:ada", Some(MailTopic::Low)).await;
     let [ada, bob] = [world.sign_in_with_way_back("ada").await, world.sign_in_with_way_back("bob").await];
-    Full { world, ada, bob, texts, key, charges, top_up, address, confirm, stop }
+    let operator = world.operator("olga", KEY).await;
+    Full { world, ada, bob, operator, texts, key, charges, top_up, address, confirm, stop }
 }
 
 /// Three charges: one with every text, one whose outcome has a text, one that was refunded with one.
@@ -183,9 +186,12 @@ fn routes(method: &str) -> impl Iterator<Item = &'static Route> {
 }
 
 impl Full {
-    /// What a reader gets.
+    /// What a reader gets. Beside the session of the member, the browser has that of an operator.
     async fn ask_as(&self, session: &str, language: &str, path: &str) -> Reply {
-        let cookie = format!("tollkeeper_session={session}; tollkeeper_language={language}");
+        let cookie = format!(
+            "tollkeeper_session={session}; tollkeeper_console={}; tollkeeper_language={language}",
+            self.operator
+        );
         self.world.ask("GET", path, &[("cookie", &cookie), ("accept", "text/html,*/*")], Body::empty()).await
     }
 
@@ -225,6 +231,20 @@ impl Full {
             "/portal/sign-in/{link}" => vec![path.replace("{link}", "tk_link_x")],
             "/mail/confirm/{workspace}/{recipient}" => vec![self.confirm.clone()],
             "/mail/unsubscribe/{workspace}/{recipient}/{topic}" => vec![self.stop.clone()],
+            "/console" => with(&["", "?q=acme", "?only=debt"]),
+            "/console/workspaces/{workspace}" => {
+                ["", "?done=grant"].map(|query| format!("/console/workspaces/acme{query}")).to_vec()
+            }
+            "/console/workspaces/{workspace}/acts" => [
+                "act=grant".to_owned(),
+                "act=suspend".to_owned(),
+                format!("act=refund&target={}", self.charges[0]),
+                format!("act=refund_payment&target={}", self.top_up),
+                "act=confirm_period".to_owned(),
+            ]
+            .map(|query| format!("/console/workspaces/acme/acts?{query}"))
+            .to_vec(),
+            "/console/payments" | "/console/deliveries" | "/console/state" => with(&[""]),
             unknown => panic!("no test opens {unknown}: say here which addresses it has"),
         }
     }
@@ -294,10 +314,19 @@ impl Full {
 
 /// The forms of signed-in members, those that end their session last.
 fn forms() -> Vec<&'static Route> {
-    let mut forms: Vec<_> = routes("POST").filter(|route| route.is_form()).collect();
+    let of_members = |route: &&Route| matches!(route.rule, crate::access::Rule::SignedIn(_));
+    let mut forms: Vec<_> = routes("POST").filter(|route| route.is_form()).filter(of_members).collect();
     forms.sort_by_key(|route| route.path.contains("sign-out"));
     assert!(forms.len() > 15, "{} forms", forms.len());
     forms
+}
+
+/// The forms of operators, as paths in the workspace `acme`.
+fn forms_of_operators() -> Vec<String> {
+    let of_operators = routes("POST").filter(|route| route.rule == crate::access::Rule::Operator);
+    let paths: Vec<_> = of_operators.map(|route| route.path.replace("{workspace}", "acme")).collect();
+    assert!(paths.len() > 4, "{paths:?}");
+    paths
 }
 
 /// Whether a reply is a page.

@@ -38,6 +38,27 @@ async fn every_form_needs_the_token_of_its_own_session() {
 }
 
 #[tokio::test]
+async fn every_form_of_the_console_needs_the_token_of_its_own_session() {
+    let full = full("text ").await;
+    let other = full.world.operator("lin", KEY).await;
+    let before = entries(&full.world).await;
+    let (media, cookie) =
+        ("application/x-www-form-urlencoded", format!("tollkeeper_console={}", full.operator));
+    for path in forms_of_operators() {
+        for token in [String::new(), form_token(&other), form_token(&full.ada)] {
+            let form = format!("token={token}&act=suspend&reason=x&confirmed=yes&key={}", "0".repeat(32));
+            let headers = [("accept", "text/html"), ("content-type", media), ("cookie", &*cookie)];
+            let refused = full.world.ask("POST", &path, &headers, form).await;
+            assert_eq!(refused.status, 403, "{path} with the token {token}");
+        }
+        let own = format!("token={}", form_token(&full.operator));
+        let anonymous = full.world.ask("POST", &path, &[("content-type", media)], own).await;
+        assert_eq!(anonymous.status, 401, "{path} without a session");
+    }
+    assert_eq!(entries(&full.world).await, before, "nothing was changed");
+}
+
+#[tokio::test]
 async fn no_page_can_be_framed_stored_or_run_what_it_does_not_name() {
     let full = full("text ").await;
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \

@@ -45,7 +45,8 @@ async fn year(dir: &Path) -> Full {
     let full = lists(world).await;
     let ada = full.world.sign_in_with_way_back("ada").await;
     let bob = full.world.sign_in_with_way_back("bob").await;
-    Full { ada, bob, ..full }
+    let operator = full.world.operator("olga", KEY).await;
+    Full { ada, bob, operator, ..full }
 }
 
 /// Fills the lists of a workspace.
@@ -96,7 +97,19 @@ async fn lists(world: World) -> Full {
     let confirm = world.mail_link(&address, None).await;
     let stop = world.mail_link("member:ada", Some(MailTopic::Low)).await;
     let none = String::new;
-    Full { world, ada: none(), bob: none(), texts, key, charges, top_up, address, confirm, stop }
+    Full {
+        world,
+        ada: none(),
+        bob: none(),
+        operator: none(),
+        texts,
+        key,
+        charges,
+        top_up,
+        address,
+        confirm,
+        stop,
+    }
 }
 
 /// The files that a page names.

@@ -184,7 +184,7 @@ async fn a_charge_shows_when_its_outcome_was_reported() {
         world.report_outcome(charge, if n == 20 { fails } else { r#"{"result":"succeeded"}"# }).await;
         world.pass_seconds(60);
     }
-    // The 38 charges before it took 38 seconds; ten outcomes were reported before that of number 20.
+    // 40 seconds, two minutes, and a minute for each of the ten outcomes before it.
     let page = world.charge_page(&charges[20], &member).await;
     let event = "<span class=\"soft number\">23\u{a0}Nov 2026, 15:16</span><span>The outcome was reported: Failed \
                  by a fault of the user.</span><span class=\"soft\">no picture</span>";

@@ -3,21 +3,26 @@
 //! One workspace gets its charges evenly over twelve simulated months, from 200 combinations of
 //! operation, worker and member. Then the use by day and operation of the whole time is asked for,
 //! many times, and what an overview shows: balance, burn rate by operation, the use of the last 30
-//! days, the newest entries. The clock of the engine is the benchmark's, so the year takes as long
+//! days, the newest entries. Then the first page of the dashboard is loaded as a browser of an
+//! admin does, over a socket. The clock of the engine is the benchmark's, so the year takes as long
 //! as its charges.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use serde_json::json;
 use tollkeeper_engine::{Engine, GroupBy, Reads, TimeStep, UsageFilter, UsageReport, UsageRequest};
 use tollkeeper_ledger::{MemberId, Submission, Timestamp, WorkerId};
 use tollkeeper_server::settings::{AccessSettings, Secret};
 use tollkeeper_server::{App, Settings};
+use tower::ServiceExt;
 
+use super::connection::Connection;
 use super::credentials::PLATFORM_KEY;
 use super::failure::{engine_failed, failed};
 use super::hostile::call;
+use super::http::serve;
 use super::options::Args;
 use super::stats::{percentile, sorted};
 use super::workload::{PlannedCharge, Workload, workspace_id};
@@ -25,6 +30,7 @@ use super::{library, now};
 use crate::terminal::failure::Failure;
 use crate::terminal::output;
 use crate::transport::request::{Request, path};
+use crate::transport::{local, problem};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -68,7 +74,9 @@ pub async fn run(args: &Args, shared: Arc<dyn Engine>) -> Result<(), Failure> {
     if of_rows.rows != of_days.rows || of_rows.total != of_days.total {
         return Err(failed("a report of closed days differs from one of hours"));
     }
-    let overview = measure_overview(&shared).await?;
+    let app = server(&shared).await?;
+    let overview = measure_overview(&app).await?;
+    let (page, page_bytes) = measure_page(&app).await?;
     engine.close().await.map_err(|error| engine_failed(&error))?;
     let object = json!({
         "engine": args.engine().name(),
@@ -83,6 +91,9 @@ pub async fn run(args: &Args, shared: Arc<dyn Engine>) -> Result<(), Failure> {
         "by_days_p99_ms": percentile(&closed, 99),
         "overview_p50_ms": percentile(&overview, 50),
         "overview_p99_ms": percentile(&overview, 99),
+        "page_p50_ms": percentile(&page, 50),
+        "page_p99_ms": percentile(&page, 99),
+        "page_bytes": page_bytes,
     });
     if args.json {
         return line(&object.to_string());
@@ -94,7 +105,8 @@ pub async fn run(args: &Args, shared: Arc<dyn Engine>) -> Result<(), Failure> {
     line(&format!("{days} days closed in {} ms", closing.as_millis()))?;
     line(&of("use by day and operation, from hours       ", &open))?;
     line(&of("use by day and operation, from closed days ", &closed))?;
-    line(&of("all that an overview shows                 ", &overview))
+    line(&of("all that an overview shows                 ", &overview))?;
+    line(&of("the first page of the dashboard, over HTTP ", &page))
 }
 
 fn line(text: &str) -> Result<(), Failure> {
@@ -165,21 +177,76 @@ async fn measure(
     Ok((sorted(durations.iter()), report))
 }
 
-/// Asks for all that an overview shows, through the API without sockets; returns how long all of it
-/// took each time, sorted.
-async fn measure_overview(engine: &Arc<dyn Engine>) -> Result<Vec<Duration>, Failure> {
-    let access =
-        AccessSettings { platform_key: Some(Secret::new(PLATFORM_KEY)), ..AccessSettings::default() };
+/// A server on the engine, without rate limits.
+async fn server(engine: &Arc<dyn Engine>) -> Result<Arc<App>, Failure> {
+    let access = AccessSettings {
+        platform_key: Some(Secret::new(PLATFORM_KEY)),
+        platform_key_requests_per_second: 0,
+        workspace_key_requests_per_second: 0,
+        workspace_requests_per_second: 0,
+        ..AccessSettings::default()
+    };
     let app = App::new(Arc::clone(engine), &Settings { access, ..Settings::default() });
     tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
+    Ok(app)
+}
+
+/// Asks for all that an overview shows, through the API without sockets; returns how long all of it
+/// took each time, sorted.
+async fn measure_overview(app: &Arc<App>) -> Result<Vec<Duration>, Failure> {
     let workspace = path(&["v1", "workspaces", workspace_id(0).as_str()]);
     let mut durations = Vec::with_capacity(REPORTS);
     for _ in 0..REPORTS {
         let start = Instant::now();
         for part in ["balance", "burn-rate?group_by=operation", "usage?group_by=day", "entries?limit=20"] {
-            call(&app, PLATFORM_KEY, Request::get(format!("{workspace}/{part}"))).await?;
+            call(app, PLATFORM_KEY, Request::get(format!("{workspace}/{part}"))).await?;
         }
         durations.push(start.elapsed());
     }
     Ok(sorted(durations.iter()))
+}
+
+/// The admin whose browser loads the page.
+const ADMIN: &str = "bench-admin";
+
+/// Loads the first page of the dashboard over one connection; returns how long each took, sorted,
+/// and the size of the page.
+async fn measure_page(app: &Arc<App>) -> Result<(Vec<Duration>, usize), Failure> {
+    let cookie = sign_in(app).await?;
+    let address = serve(tollkeeper_server::router(Arc::clone(app))).await?;
+    let mut connection = Connection::connect(address).await?;
+    let head = format!("GET /portal HTTP/1.1\r\naccept: text/html\r\ncookie: {cookie}\r\n");
+    let (mut durations, mut bytes) = (Vec::with_capacity(REPORTS), 0);
+    for _ in 0..REPORTS {
+        let start = Instant::now();
+        let answer = connection.send(&head, b"").await?;
+        durations.push(start.elapsed());
+        bytes = answer.body.len();
+        if answer.status != 200 {
+            return Err(failed(format!("the page was answered {}", answer.status)));
+        }
+    }
+    Ok((sorted(durations.iter()), bytes))
+}
+
+/// Signs in an admin; returns the cookie.
+async fn sign_in(app: &Arc<App>) -> Result<String, Failure> {
+    let workspace = path(&["v1", "workspaces", workspace_id(0).as_str()]);
+    let member = json!({"id": ADMIN, "email": "admin@example.com", "name": "Ada", "role": "admin"});
+    let added = Request::write("POST", format!("{workspace}/members"), member);
+    let added = local::call(Arc::clone(app), PLATFORM_KEY, added).await?;
+    if !matches!(added.status, 201 | 409) {
+        return Err(problem::failure(&added));
+    }
+    let session = Request::write("POST", format!("{workspace}/portal-sessions"), json!({"member": ADMIN}));
+    let session = call(app, PLATFORM_KEY, session).await?;
+    let url = session["url"].as_str().unwrap_or_default();
+    let at = url.find("/portal/").ok_or_else(|| failed("there is no link to sign in"))?;
+    let link = axum::http::Request::post(&url[at..]).body(Body::empty());
+    let link = link.map_err(|error| failed(error.to_string()))?;
+    let response = tollkeeper_server::router(Arc::clone(app)).oneshot(link).await;
+    let response = response.unwrap_or_else(|never| match never {});
+    let cookie = response.headers().get("set-cookie").and_then(|cookie| cookie.to_str().ok());
+    let pair = cookie.and_then(|cookie| cookie.split(';').next());
+    pair.map(str::to_owned).ok_or_else(|| failed("the link gave no session"))
 }

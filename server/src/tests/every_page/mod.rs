@@ -145,7 +145,8 @@ async fn full(base: &'static str) -> Full {
     Full { world, ada, bob, operator, texts, key, charges, top_up, address, confirm, stop }
 }
 
-/// Three charges: one with every text, one whose outcome has a text, one that was refunded with one.
+/// Three charges: one with every text, one whose outcome has a text, and one that was refunded with
+/// one.
 async fn charges(world: &World, texts: Texts, secret: &str) -> [String; 3] {
     let whole = serde_json::json!({"operation": "@SUM:1", "member": "bob", "worker": "-1:1",
         "reference": texts.text("reference"), "metadata": {texts.text("field"): texts.text("metadata")}});
@@ -343,7 +344,7 @@ fn served_by(path: &str, method: &str) -> Option<&'static Route> {
             && own.zip(parts).all(|(own, part)| own == part || (own.starts_with('{') && !part.is_empty()))
             && route.method.as_str() == method
     };
-    // A path without parameters goes before one with them.
+    // A path without parameters is preferred to one with them.
     let found = site().routes.into_iter().filter(matches);
     found.min_by_key(|route| route.path.matches('{').count())
 }

@@ -1,5 +1,6 @@
-//! Paths that documents and comments name: each must exist.
+//! Paths that documents and comments name: each must exist. Pictures of a document must be small.
 
+use std::fs;
 use std::path::Path;
 
 use super::{comment, complain, root, sources};
@@ -60,6 +61,35 @@ fn comments_name_what_exists() {
                     complaints.push(format!("{name} names {path}, which does not exist"));
                 }
             }
+        }
+    }
+    complain(complaints);
+}
+
+/// The most bytes of the pictures of a document together. A repository page loads all of them.
+const PICTURES_BYTES_MAX: u64 = 200_000;
+
+/// The paths of pictures in a document, as it writes them.
+fn pictures(text: &str) -> Vec<&str> {
+    let parts = text.split(['"', '(', ')']);
+    parts.filter(|part| part.ends_with(".png") && !part.contains(char::is_whitespace)).collect()
+}
+
+#[test]
+fn pictures_exist_and_are_small() {
+    let mut complaints = Vec::new();
+    for (name, text) in sources(".md") {
+        let document = root().join(&name);
+        let directory = document.parent().expect("a file lies in a directory");
+        let mut bytes = 0;
+        for picture in pictures(&text) {
+            match fs::metadata(directory.join(picture)) {
+                Ok(file) => bytes += file.len(),
+                Err(_) => complaints.push(format!("{name} shows {picture}, which does not exist")),
+            }
+        }
+        if bytes > PICTURES_BYTES_MAX {
+            complaints.push(format!("the pictures of {name} have {bytes} bytes, not {PICTURES_BYTES_MAX}"));
         }
     }
     complain(complaints);

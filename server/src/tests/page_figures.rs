@@ -20,7 +20,7 @@ const AMOUNTS: [i64; 8] = [1, 7, 499, 1_001, 20_000, 1_234_567, 99_999_999, 8_00
 fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -111,7 +111,7 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     let format = &visit.format;
     let words = &visit.words().overview;
     let charge_words = &visit.words().charges;
-    let positive = |amount: Micros| (amount > Micros::ZERO).then(|| format.usd(amount));
+    let positive = |amount: Micros| (amount > Micros::ZERO).then(|| format.both_units(amount));
     let is_first_run = charges.data.is_empty();
     let changed = changes.of_operations().take(CHANGES_SHOWN).map(|(operation, before, after)| ChangeLine {
         operation: operation.to_owned(),

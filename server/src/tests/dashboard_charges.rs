@@ -36,7 +36,7 @@ impl World {
 
 /// The ids of the charges in a page, in order.
 fn listed(page: &str) -> Vec<&str> {
-    let links = page.split("<td class=\"number\"><a href=\"/portal/charges/").skip(1);
+    let links = page.split("<td class=\"when number\"><a href=\"/portal/charges/").skip(1);
     links.filter_map(|rest| rest.split('"').next()).collect()
 }
 
@@ -106,7 +106,7 @@ async fn filters_hold_together() {
     ] {
         let page = world.browse("GET", &format!("/portal/charges?{query}"), &admin).await;
         assert_eq!((page.status, listed(&page.text)), (200, expected.to_vec()), "{query}");
-        assert_eq!(page.text.contains("No charge fits."), expected.is_empty(), "{query}");
+        assert_eq!(page.text.contains("No charge matches these filters."), expected.is_empty(), "{query}");
     }
     for (query, field) in [("operation=a%20b", "operation"), ("from=now", "from"), ("to=2026-02-30", "to")] {
         let page = world.browse("GET", &format!("/portal/charges?{query}"), &admin).await;
@@ -137,7 +137,7 @@ async fn a_charge_says_in_a_sentence_what_became_of_it() {
     assert_eq!(world.post(&refund, "r", r#"{"reason":"The result was late."}"#).await.status, 200);
     let expected = [
         "$0.20 (20,000\u{a0}micro-units) were deducted, and the operation runs. If no outcome is reported by \
-         23\u{a0}Nov 2026, 15:19, all of it comes back by itself.",
+         23\u{a0}Nov 2026, 15:19, all of it is refunded automatically.",
         "Refunded $0.20 (20,000\u{a0}micro-units): the operation failed by a system error.",
         "Paid $0.20 (20,000\u{a0}micro-units): the operation failed by a fault of the user, which is not refunded.",
         "Paid $0.20 (20,000\u{a0}micro-units). Of that, $0.05 (5,000\u{a0}micro-units) came back.",

@@ -1,6 +1,6 @@
 //! The parts of the first page, as texts: banners, how long the credit lasts, the plan.
 
-use tollkeeper_ledger::{Alerts, MICROS_PER_USD, Micros, Payments, Timestamp, TopUpStatus};
+use tollkeeper_ledger::{Alerts, Micros, Payments, Timestamp, TopUpStatus};
 
 use crate::dashboard::frame::Visit;
 use crate::dashboard::words::OverviewWords;
@@ -13,11 +13,6 @@ const FAILED_SHOWN_SECONDS: i64 = 7 * 24 * 3_600;
 
 /// The operations that are named as those that use most.
 const TOP_SHOWN: usize = 3;
-
-/// Averages of a dollar or more are written to the cent.
-const ROUNDED_FROM: i64 = MICROS_PER_USD;
-
-const MICROS_PER_CENT: i64 = MICROS_PER_USD / 100;
 
 /// Stands where a figure is not known.
 const UNKNOWN: &str = "—";
@@ -113,8 +108,7 @@ impl Lasts {
             }
         };
         // Without a complete day there is no average.
-        let average =
-            |amount| if rate.days() == 0 { UNKNOWN.to_owned() } else { format.usd(rounded(amount)) };
+        let average = |amount| if rate.days() == 0 { UNKNOWN.to_owned() } else { format.usd(amount) };
         let top = rate.operations().into_iter().take(TOP_SHOWN);
         Lasts {
             figure,
@@ -122,19 +116,9 @@ impl Lasts {
             plan,
             daily: average(rate.daily_average()),
             monthly: average(rate.monthly_average()),
-            top: top.map(|(name, daily)| (name, (words.a_day)(&format.usd(rounded(daily))))).collect(),
+            top: top.map(|(name, daily)| (name, (words.a_day)(&format.usd(daily)))).collect(),
         }
     }
-}
-
-/// An average to the nearest cent, half a cent up. Less than a dollar stays exact, because a cent
-/// is much of it.
-fn rounded(average: Micros) -> Micros {
-    if average.get() < ROUNDED_FROM {
-        return average;
-    }
-    let cents = average.get().saturating_add(MICROS_PER_CENT / 2) / MICROS_PER_CENT;
-    Micros::new(cents * MICROS_PER_CENT)
 }
 
 /// The plan in a few words.
@@ -155,26 +139,6 @@ impl PlanLine {
         PlanLine {
             text: (words.plan_brings)(&subscription.plan.name, &format.usd(subscription.plan.credits)),
             next: next.map(|date| (words.next_credit)(&date)).unwrap_or_default(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn averages_of_a_dollar_or_more_are_written_to_the_cent() {
-        for (average, written) in [
-            (0, 0),
-            (500, 500),
-            (99_999, 99_999),
-            (100_000, 100_000),
-            (975_334, 975_000),
-            (975_500, 976_000),
-            (2_234_600, 2_235_000),
-        ] {
-            assert_eq!(rounded(Micros::new(average)), Micros::new(written), "{average}");
         }
     }
 }

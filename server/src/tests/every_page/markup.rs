@@ -77,7 +77,7 @@ pub(super) fn tags(page: &str) -> Vec<Tag<'_>> {
 
 /// Whether an address is one of this server.
 fn is_own(address: &str) -> bool {
-    ["/portal", "/mail/"].iter().any(|start| address.starts_with(start))
+    ["/portal", "/console", "/mail/"].iter().any(|start| address.starts_with(start))
 }
 
 /// Asserts that a page has no style and no script of its own, and loads from this server alone.

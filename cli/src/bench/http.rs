@@ -30,6 +30,20 @@ use crate::terminal::failure::Failure;
 /// The pause between two reads of a balance during the load.
 const READ_EVERY: Duration = Duration::from_millis(1);
 
+/// The state of a server without rate limits.
+pub async fn app_without_limits(engine: Arc<dyn Engine>) -> Result<Arc<App>, Failure> {
+    let access = AccessSettings {
+        platform_key: Some(Secret::new(PLATFORM_KEY)),
+        platform_key_requests_per_second: 0,
+        workspace_key_requests_per_second: 0,
+        workspace_requests_per_second: 0,
+        ..AccessSettings::default()
+    };
+    let app = App::new(engine, &Settings { access, ..Settings::default() });
+    tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
+    Ok(app)
+}
+
 /// A server to be measured.
 #[derive(Debug)]
 pub struct BenchServer {
@@ -57,16 +71,7 @@ impl BenchServer {
         credential: Credential,
         workspaces: u64,
     ) -> Result<BenchServer, Failure> {
-        let access = AccessSettings {
-            platform_key: Some(Secret::new(PLATFORM_KEY)),
-            platform_key_requests_per_second: 0,
-            workspace_key_requests_per_second: 0,
-            workspace_requests_per_second: 0,
-            ..AccessSettings::default()
-        };
-        let settings = Settings { access, ..Settings::default() };
-        let app = App::new(engine, &settings);
-        tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
+        let app = app_without_limits(engine).await?;
         let credentials = Arc::new(Credentials::create(&app, credential, workspaces).await?);
         let address = serve(tollkeeper_server::router(app)).await?;
         Ok(BenchServer { address, credentials })

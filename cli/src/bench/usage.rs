@@ -14,15 +14,14 @@ use axum::body::Body;
 use serde_json::json;
 use tollkeeper_engine::{Engine, GroupBy, Reads, TimeStep, UsageFilter, UsageReport, UsageRequest};
 use tollkeeper_ledger::{MemberId, Submission, Timestamp, WorkerId};
-use tollkeeper_server::settings::{AccessSettings, Secret};
-use tollkeeper_server::{App, Settings};
+use tollkeeper_server::App;
 use tower::ServiceExt;
 
 use super::connection::Connection;
 use super::credentials::PLATFORM_KEY;
 use super::failure::{engine_failed, failed};
 use super::hostile::call;
-use super::http::serve;
+use super::http::{app_without_limits, serve};
 use super::options::Args;
 use super::stats::{percentile, sorted};
 use super::workload::{PlannedCharge, Workload, workspace_id};
@@ -74,7 +73,7 @@ pub async fn run(args: &Args, shared: Arc<dyn Engine>) -> Result<(), Failure> {
     if of_rows.rows != of_days.rows || of_rows.total != of_days.total {
         return Err(failed("a report of closed days differs from one of hours"));
     }
-    let app = server(&shared).await?;
+    let app = app_without_limits(Arc::clone(&shared)).await?;
     let overview = measure_overview(&app).await?;
     let (page, page_bytes) = measure_page(&app).await?;
     engine.close().await.map_err(|error| engine_failed(&error))?;
@@ -175,20 +174,6 @@ async fn measure(
     }
     let report = last.ok_or_else(|| failed("the report was refused"))?;
     Ok((sorted(durations.iter()), report))
-}
-
-/// A server on the engine, without rate limits.
-async fn server(engine: &Arc<dyn Engine>) -> Result<Arc<App>, Failure> {
-    let access = AccessSettings {
-        platform_key: Some(Secret::new(PLATFORM_KEY)),
-        platform_key_requests_per_second: 0,
-        workspace_key_requests_per_second: 0,
-        workspace_requests_per_second: 0,
-        ..AccessSettings::default()
-    };
-    let app = App::new(Arc::clone(engine), &Settings { access, ..Settings::default() });
-    tollkeeper_server::prepare(&app).await.map_err(|error| failed(error.to_string()))?;
-    Ok(app)
 }
 
 /// Asks for all that an overview shows, through the API without sockets; returns how long all of it

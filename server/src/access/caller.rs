@@ -127,9 +127,9 @@ impl Caller {
     #[must_use]
     pub fn may_name(&self, workspace: &WorkspaceId) -> bool {
         match self {
-            Caller::Platform | Caller::Operator(_) => true,
+            Caller::Platform => true,
             Caller::Key(holder) => holder.workspace == *workspace,
-            Caller::Anonymous | Caller::Member(_) => false,
+            Caller::Anonymous | Caller::Member(_) | Caller::Operator(_) => false,
         }
     }
 }

@@ -201,6 +201,11 @@ impl<'c> Visit<'c> {
         self.signed_in.member.role == Role::Admin
     }
 
+    /// Whether an operator looks, who changes nothing.
+    pub fn is_viewer(&self) -> bool {
+        self.signed_in.viewer.is_some()
+    }
+
     /// Whether the reader sees the use of others.
     pub fn sees_others_use(&self) -> bool {
         self.call.app.access.sees_others_use(&self.signed_in.member)
@@ -213,8 +218,7 @@ impl<'c> Visit<'c> {
     /// The frame of a page.
     pub fn frame(&self, tab: Tab) -> Frame<'_> {
         let words = &self.words().frame;
-        let is_viewer = self.signed_in.viewer.is_some();
-        let greet = match (is_viewer, self.is_admin()) {
+        let greet = match (self.is_viewer(), self.is_admin()) {
             (true, _) => words.viewer,
             (false, true) => words.signed_in_as_admin,
             (false, false) => words.signed_in_as,
@@ -233,7 +237,7 @@ impl<'c> Visit<'c> {
                 credits: self.format.number(available.get()),
                 form_token: &self.signed_in.form_token,
                 return_url: self.signed_in.session.return_url.as_deref(),
-                is_viewer,
+                is_viewer: self.is_viewer(),
             }),
             tab,
         }

@@ -125,13 +125,12 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     };
     let ask = if is_admin { String::new() } else { visit.ask_for_credits().await? };
     let banners = parts::banners(&visit, &payments, &alerts, is_first_run, &ask);
-    let is_asked = banners.iter().any(|banner| !ask.is_empty() && banner.text.ends_with(&ask));
     let overview = Overview {
         frame: visit.frame(Tab::Overview),
         words,
         is_admin,
         banners,
-        ask: if is_asked { String::new() } else { ask },
+        ask: if parts::is_used_up(&visit, is_first_run) { String::new() } else { ask },
         usd: format.usd(visit.balance.available),
         credits: format.number(visit.balance.available.get()),
         pending: positive(visit.balance.pending),

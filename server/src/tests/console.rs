@@ -347,6 +347,39 @@ async fn every_act_does_what_it_says() {
 }
 
 #[tokio::test]
+async fn payments_of_a_plan_are_confirmed_once_also_if_the_form_is_sent_twice() {
+    let world = world().await;
+    let session = world.operator("olga", KEY).await;
+    let path = "/console/workspaces/acme/acts";
+    let mut brought = Vec::new();
+    for (plan, act) in [("starter", "confirm_period"), ("growth", "confirm_change")] {
+        let body = format!(r#"{{"plan":"{plan}"}}"#);
+        assert_eq!(world.put("PUT", "/v1/workspaces/acme/subscription", "", &body).await.status, 200);
+        let page = world.operate("GET", "/console/workspaces/acme", &session, &[]).await.text;
+        assert!(
+            page.contains(&format!("act={act}&#38;")) || page.contains(&format!("act={act}\"")),
+            "{page}"
+        );
+        let fields = [("act", act), ("reason", "invoice 7")];
+        let asked = world.operate("POST", path, &session, &fields).await;
+        let key = hidden(&asked.text, "key");
+        let confirmed = [&fields[..], &[("confirmed", "yes"), ("key", &*key)]].concat();
+        for _ in 0..2 {
+            let done = world.operate("POST", path, &session, &confirmed).await;
+            assert_eq!(done.status, 303, "{act}: {}", done.text);
+        }
+        brought.push(world.balance().await.0);
+    }
+    assert!(brought[0] > 0 && brought[0] < brought[1], "{brought:?}");
+    let entries = world.get("/v1/workspaces/acme/entries?limit=50").await.json();
+    let grants =
+        entries["data"].as_array().into_iter().flatten().filter(|row| row["kind"] == "grant.created");
+    assert_eq!(grants.count(), 2, "each was paid once");
+    let nothing = [("act", "confirm_period"), ("reason", "again")];
+    assert_eq!(world.act(&session, "acme", &nothing).await.status, 409, "nothing is due");
+}
+
+#[tokio::test]
 async fn an_operator_sees_a_workspace_as_its_admins_do_and_changes_nothing_there() {
     let world = world_with(100_000).await;
     world.add_member("acme", "ada", "admin").await;

@@ -27,29 +27,25 @@ use crate::wire::read::{ShortText, Word};
 /// The path of the page with the form.
 const PATH: &str = "/console/workspaces/{workspace}/acts";
 
+/// The problems if what an act is about is not there.
+const MISSING: &[Code] = &[
+    Code::NotFound,
+    Code::ChargeNotFound,
+    Code::GrantNotFound,
+    Code::TopUpNotFound,
+    Code::SubscriptionNotFound,
+];
+
 /// The routes.
 pub const ROUTES: &[Route] = &[
     Route::new(Method::GET, PATH, Rule::Operator, "Begin an act", |call| Box::pin(begin(call)))
         .page()
         .parameters(&["act", "target"])
-        .problems(&[
-            Code::NotFound,
-            Code::ChargeNotFound,
-            Code::GrantNotFound,
-            Code::TopUpNotFound,
-            Code::SubscriptionNotFound,
-        ]),
+        .problems(MISSING),
     Route::new(Method::POST, PATH, Rule::Operator, "Act", |call| Box::pin(act(call)))
         .page()
         .redirects()
-        .problems(&[
-            Code::NotFound,
-            Code::ChargeNotFound,
-            Code::GrantNotFound,
-            Code::TopUpNotFound,
-            Code::SubscriptionNotFound,
-            Code::PaymentProviderUnavailable,
-        ]),
+        .problems(MISSING),
 ];
 
 /// The page with the form of an act, or with the question before it.

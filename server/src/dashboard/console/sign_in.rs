@@ -137,7 +137,7 @@ async fn sign_out_all(call: Call) -> Result<Response, Problem> {
     end(&call, OperatorCommand::SignOut(None)).await
 }
 
-/// Ends sessions, and removes the cookies of this browser.
+/// Ends sessions, and removes the cookie of this browser.
 async fn end(call: &Call, command: OperatorCommand) -> Result<Response, Problem> {
     let workspace = WorkspaceId::platform();
     let command = Command::Operator(command);
@@ -145,8 +145,6 @@ async fn end(call: &Call, command: OperatorCommand) -> Result<Response, Problem>
     let result = call.app.engine().run(submission, call.now).await?;
     result.map_err(|refused| call.refused(&workspace, refused))?;
     let mut response = see_other(CONSOLE);
-    for place in [Place::Console, Place::Portal] {
-        response.headers_mut().append(SET_COOKIE, cookie::set(place, "", 0, call.is_secure()));
-    }
+    response.headers_mut().insert(SET_COOKIE, cookie::set(Place::Console, "", 0, call.is_secure()));
     Ok(response)
 }

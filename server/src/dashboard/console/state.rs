@@ -57,9 +57,8 @@ async fn show(call: Call) -> Result<Response, Problem> {
     let visit = ConsoleVisit::begin(&call)?;
     let words = visit.console();
     let engine = call.app.engine();
-    let EngineStats { writable, accounts_refused, accounts_rebuilt, clock_deviation_millis, .. } =
-        engine.stats();
-    let clock_is_wrong = engine.stats().clock_is_wrong();
+    let stats = engine.stats();
+    let EngineStats { writable, accounts_refused, accounts_rebuilt, clock_deviation_millis, .. } = stats;
     let overdue = call.now.plus_seconds(-OVERDUE_SECONDS);
     let charges = engine.due(overdue, COUNTED_MAX).await?.len();
     let payments = engine.due_payments(overdue, None, COUNTED_MAX).await?.len();
@@ -78,7 +77,7 @@ async fn show(call: Call) -> Result<Response, Problem> {
         row(
             words.clock,
             (words.millis)(&visit.format.number(clock_deviation_millis)),
-            !clock_is_wrong,
+            !stats.clock_is_wrong(),
             words.clock_advice,
         ),
         row(words.overdue_charges, counted(charges), charges == 0, words.overdue_advice),

@@ -147,8 +147,9 @@ async fn pay(call: Call) -> Result<Response, Problem> {
     let path = path_of(id);
     let back = format!("{}{path}", call.origin());
     // The saved card pays for an automatic one, and a person confirms one by hand. Neither has a
-    // page.
-    if top_ups::find(&call, workspace, id).await?.way != TopUpWay::Checkout {
+    // page. An operator who looks does not pay.
+    let way = top_ups::find(&call, workspace, id).await?.way;
+    if way != TopUpWay::Checkout || visit.is_viewer() {
         return Ok(see_other(&path));
     }
     match top_ups::checkout_page(&call, workspace, id, &back).await {

@@ -1,6 +1,6 @@
 //! The parts of the first page, as texts: banners, how long the credit lasts, the plan.
 
-use tollkeeper_ledger::{Alerts, Micros, Payments, Timestamp, TopUpStatus};
+use tollkeeper_ledger::{Alerts, Balance, Micros, Payments, Timestamp, TopUpStatus};
 
 use crate::dashboard::frame::Visit;
 use crate::dashboard::words::OverviewWords;
@@ -44,7 +44,7 @@ pub fn banners(
     }
     if visit.balance.debt > Micros::ZERO {
         banners.push(error(words.in_debt, (words.in_debt_text)(&format.both_units(visit.balance.debt))));
-    } else if visit.balance.available == Micros::ZERO && !is_first_run {
+    } else if is_used_up(visit, is_first_run) {
         banners.push(error(words.empty, format!("{} {ask}", words.empty_text).trim_end().to_owned()));
     }
     let refused_at = alerts.notices.as_ref().map_or(Timestamp::ZERO, |notices| notices.refused_at);
@@ -65,6 +65,12 @@ pub fn banners(
         banners.push(warning(words.past_due, words.past_due_text.to_owned()));
     }
     banners
+}
+
+/// Whether nothing is left and nothing is owed; the banner about it says who can add credits.
+pub fn is_used_up(visit: &Visit<'_>, is_first_run: bool) -> bool {
+    let Balance { available, debt, .. } = visit.balance;
+    available == Micros::ZERO && debt == Micros::ZERO && !is_first_run
 }
 
 /// How long the credit lasts.

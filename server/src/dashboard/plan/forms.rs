@@ -188,6 +188,9 @@ async fn cancel(call: Call) -> Result<Response, Problem> {
 /// `GET /portal/plan/pay`.
 async fn pay(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
+    if visit.is_viewer() {
+        return Ok(see_other(PATH));
+    }
     match subscriptions::look(&call, visit.workspace(), &return_url(&call)).await? {
         (_, Some(url)) => leave(&visit, &url),
         (_, None) => Ok(see_other(PATH)),

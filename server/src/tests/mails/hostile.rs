@@ -115,23 +115,6 @@ async fn no_text_adds_a_header_or_a_part() {
     }
 }
 
-/// The headers that a mail may have.
-const HEADERS: [&str; 13] = [
-    "From",
-    "To",
-    "Date",
-    "Subject",
-    "Reply-To",
-    "Message-ID",
-    "Auto-Submitted",
-    "References",
-    "In-Reply-To",
-    "List-Unsubscribe",
-    "List-Unsubscribe-Post",
-    "MIME-Version",
-    "Content-Type",
-];
-
 #[test]
 fn a_text_on_one_line_keeps_its_words() {
     for (text, line) in [

@@ -10,6 +10,23 @@ use crate::notify::mail::compose::compose;
 use crate::notify::mail::letter::Letter;
 use crate::notify::mail::samples::{Sample, all};
 
+/// The headers that a mail may have.
+const HEADERS: [&str; 13] = [
+    "From",
+    "To",
+    "Date",
+    "Subject",
+    "Reply-To",
+    "Message-ID",
+    "Auto-Submitted",
+    "References",
+    "In-Reply-To",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "MIME-Version",
+    "Content-Type",
+];
+
 /// 2026-11-29T14:05:00Z.
 const NOW: Timestamp = Timestamp::from_millis(1_795_961_100_000);
 

@@ -81,21 +81,6 @@ async fn every_mail_is_small_and_without_fault_and_hostile_names_add_no_header()
         let base = letter("low", "ada@example.com");
         letters.push(Letter { subject: name.to_owned(), ..base });
     }
-    let expected = [
-        "From",
-        "To",
-        "Date",
-        "Subject",
-        "Reply-To",
-        "Message-ID",
-        "Auto-Submitted",
-        "References",
-        "In-Reply-To",
-        "List-Unsubscribe",
-        "List-Unsubscribe-Post",
-        "MIME-Version",
-        "Content-Type",
-    ];
     for letter in letters {
         assert_eq!(relay.send(&letter).await, Sent::Accepted, "{}", letter.subject);
         let mail = server.next_mail();
@@ -104,7 +89,7 @@ async fn every_mail_is_small_and_without_fault_and_hostile_names_add_no_header()
         assert_eq!(mail.to(), "ada@example.com");
         assert!(mail.headers("Bcc").is_empty() && !mail.header("Subject").contains('\n'));
         let names = mail.header_names();
-        let unknown: Vec<_> = names.iter().filter(|name| !expected.contains(name)).collect();
+        let unknown: Vec<_> = names.iter().filter(|name| !HEADERS.contains(name)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 }

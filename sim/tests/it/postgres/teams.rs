@@ -8,9 +8,9 @@ use std::thread;
 use tollkeeper_engine::postgres::{self, Options, audit};
 use tollkeeper_engine::{CommandResult, Output, Reads, personal_text};
 use tollkeeper_ledger::{
-    Actor, ApiKeyId, ApiKeyRequest, Command, MemberId, MemberRequest, Micros, PaymentCommand, Period, Role,
-    Scope, Subject, Submission, TeamChange, TeamCommand, Timestamp, TopUpBounds, TopUpWay, WorkspaceChanges,
-    WorkspaceId,
+    Actor, ApiKeyId, ApiKeyRequest, Command, GrantRequest, MemberId, MemberRequest, Micros, OperatorAct,
+    OperatorCommand, OperatorId, PaymentCommand, Period, Role, Scope, Source, Subject, Submission,
+    TeamChange, TeamCommand, Timestamp, TopUpBounds, TopUpWay, WorkspaceChanges, WorkspaceId,
 };
 use tollkeeper_sim::contract::{TestClient, charge};
 use tollkeeper_sim::engines::postgres::InDatabase;
@@ -74,6 +74,34 @@ pub(crate) fn used(client: &TestClient) -> Vec<i64> {
 pub(crate) fn check_audit(database: &Database) {
     let report = audit(&database.url()).expect("the database can be read");
     assert!(report.disagreement.is_none(), "{report:?}");
+}
+
+#[test]
+fn an_operator_who_signs_out_on_one_server_is_refused_on_another() {
+    if is_missing() {
+        return;
+    }
+    let store = InDatabase(shared().database(), Options::default());
+    let here = TestClient::with_credit(&store, 1_000);
+    let there = TestClient::open(&store, here.now);
+    let operator = OperatorId::new("olga").expect("a name");
+    let act = OperatorAct { operator: operator.clone(), reason: "goodwill".into() };
+    let actor = Actor::Operator(Box::new(act));
+    let gift = || Command::Grant(GrantRequest::new(Source::Promotional, Micros::new(1)));
+    let found = |client: &TestClient| {
+        let platform = block_on(client.engine.current_platform()).expect("the engine reads");
+        platform.operators.find(&[1; 32], client.now).is_some()
+    };
+    let (session, valid_for_seconds) = ([1; 32], 600);
+    let sign_in = OperatorCommand::SignIn { operator, session, valid_for_seconds };
+    here.accepted_by_platform(Command::Operator(sign_in));
+    assert!(found(&there), "the other server finds the session at once");
+    run_as(&there, actor.clone(), gift()).expect("the operator has a session");
+    here.accepted_by_platform(Command::Operator(OperatorCommand::SignOut(None)));
+    assert!(!found(&there), "and its end");
+    let refused = run_as(&there, actor, gift()).expect_err("the session was ended on the other server");
+    assert_eq!(refused.code(), "unauthenticated");
+    check_audit(&store.0);
 }
 
 #[test]

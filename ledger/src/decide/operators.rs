@@ -39,16 +39,18 @@ pub(super) fn decide(
     }
 }
 
-/// Refuses an act of someone without a session, without a reason, or beyond what the console does.
+/// Refuses an act in a workspace that does not exist, by someone without a session, without a
+/// reason, or beyond what the console does.
 ///
 /// # Errors
-/// `Unauthenticated`, `Forbidden`, `InvalidField`.
+/// `WorkspaceNotFound`, `Unauthenticated`, `Forbidden`, `InvalidField`.
 pub(super) fn check(
     view: &View,
     act: &OperatorAct,
     command: &Command,
     clocks: Clocks,
 ) -> Result<(), Refusal> {
+    let account = view.account()?;
     if !view.platform.operators.has(&act.operator, clocks.present) {
         return Err(Refusal::Unauthenticated);
     }
@@ -59,7 +61,7 @@ pub(super) fn check(
     if !is_reason {
         return Err(Refusal::InvalidField { field: "reason", why: "must have 1 to 255 characters" });
     }
-    assert!(!command.is_for_platform(), "an operator must act in a workspace");
+    assert!(!account.profile.id.is_platform(), "an operator must act in a workspace");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::{Actor, EntryBody, OperatorId, bounds};
 fn an_operator_acts_within_a_session_and_with_a_reason() {
     let world = check(
         "
+        elsewhere grant promotional 100 by=op:ada => no workspace_not_found
         grant promotional 100 by=op:ada => no unauthenticated
         operator ada => operator ada
         grant promotional 100 by=op:ada why= => no invalid_field reason

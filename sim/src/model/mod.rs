@@ -113,6 +113,9 @@ impl Model {
     /// Returns the expected answer and applies it to the model.
     pub fn step(&mut self, step: &Step) -> CommandResult {
         let Submission { workspace, key, actor, command } = &step.submission;
+        if command.is_for_platform() != workspace.is_platform() {
+            return Err(Refusal::WorkspaceNotFound);
+        }
         self.admit(workspace, actor, command, step.now)?;
         let key = derived_key(command).or_else(|| key.as_ref().map(|key| key.as_str().to_owned()));
         if let Some(first) = self.answered_under(workspace, key.as_deref()) {
@@ -167,14 +170,15 @@ impl Model {
         if matches!(actor, Actor::Platform | Actor::System) {
             return Ok(());
         }
-        if let Actor::Operator(act) = actor {
-            return self.admit_operator(act, command, self.present(id, now));
+        let pool = self.pools.get(id);
+        if pool.is_none() && !(id.is_platform() && self.platform_entries() > 0) {
+            return Err(Refusal::WorkspaceNotFound);
         }
-        match self.pools.get(id) {
-            Some(pool) => pool.admit(actor, command, (pool.present(now), now)),
+        match (actor, pool) {
+            (Actor::Operator(act), _) => self.admit_operator(act, command, self.present(id, now)),
+            (_, Some(pool)) => pool.admit(actor, command, (pool.present(now), now)),
             // The platform's journal has neither members nor workspace keys.
-            None if id.is_platform() && self.platform_entries() > 0 => Err(Refusal::Unauthenticated),
-            None => Err(Refusal::WorkspaceNotFound),
+            (_, None) => Err(Refusal::Unauthenticated),
         }
     }
 

@@ -230,7 +230,7 @@ impl Act {
                 Act::ConfirmPeriod { due: subscriptions::due(subscription) }
             }
             (ActKind::ConfirmChange, Subject::Subscription(subscription)) => {
-                // Once it is confirmed it is there no more. The same form again gets its first answer.
+                // Once confirmed, the change is gone. The same form again gets its first answer.
                 let due_cents = subscription.upgrade.as_ref().map_or(0, |upgrade| upgrade.due_cents);
                 Act::ConfirmChange { due_cents }
             }

@@ -249,6 +249,6 @@ pub(super) const GERMAN: ChargeWords = ChargeWords {
     drawn_caption: "Gutschriften, aus denen abgebucht wurde",
     grant: "Gutschrift",
     drawn: "Abgebucht",
-    returned: "Zurückgekommen",
+    returned: "Erstattet",
     all_charges: "Alle Buchungen",
 };

@@ -110,7 +110,7 @@ pub(super) const GERMAN: LimitsWords = LimitsWords {
     column_left: "Übrig",
     column_resets: "Zählt wieder ab null",
     change: "Ändern",
-    whole_workspace: "Der ganze Arbeitsbereich",
+    whole_workspace: "Alle zusammen",
     member: |name| format!("Mitglied {name}"),
     worker: |name| format!("Worker {name}"),
     operation: |name| format!("Vorgang {name}"),

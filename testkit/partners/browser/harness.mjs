@@ -79,6 +79,8 @@ export class Harness {
 // One browser: its cookies, and a context each for pages with and without script.
 export class Session {
     #contexts = new Map();
+    // Blank pages by whether they run scripts. They are used again: a new page takes a second.
+    #blank = new Map([[true, []], [false, []]]);
 
     constructor(harness, name, locale, state) {
         Object.assign(this, { harness, name, locale, state });
@@ -98,9 +100,20 @@ export class Session {
         return this.#contexts.get(script);
     }
 
+    async blankPage(script = true) {
+        return this.#blank.get(script).pop() ?? (await this.context(script)).newPage();
+    }
+
+    // Takes a page back that is not needed any more. Nothing of it runs on.
+    async putBack(page, script = true) {
+        await page.unrouteAll();
+        await page.goto("about:blank");
+        this.#blank.get(script).push(page);
+    }
+
     // Opens a page; it must have the status.
     async open(path, look = {}, status = 200) {
-        const page = await (await this.context(look.script)).newPage();
+        const page = await this.blankPage(look.script);
         const view = new View(this, page, look);
         await view.resize(look);
         await view.go(path, status);
@@ -117,6 +130,7 @@ export class Session {
     async close() {
         for (const context of this.#contexts.values()) await context.close();
         this.#contexts.clear();
+        for (const pages of this.#blank.values()) pages.length = 0;
     }
 }
 
@@ -204,8 +218,9 @@ export class View {
 
     async close() {
         this.reportWatched();
-        await this.copy?.page.close();
-        await this.page.close();
+        this.watch.end();
+        if (this.copy) await this.session.putBack(this.copy.page);
+        await this.session.putBack(this.page, this.look.script);
     }
 }
 

@@ -17,10 +17,12 @@ import { Server } from "./server.mjs";
 // Flows that run at a time. Each keeps a processor busy, and waits for its server now and then.
 const AT_ONCE = Math.max(2, availableParallelism());
 
+// The longest flows begin first, so that none runs alone at the end.
+const FIRST = ["all_pages", "other_states", "console", "all_forms"];
+
 const [program, modules, ...wanted] = process.argv.slice(2);
-const names = (await readdir(new URL("flows", import.meta.url)))
-    .map((file) => file.replace(/\.mjs$/, ""))
-    .filter((name) => !wanted.length || wanted.includes(name));
+const others = (await readdir(new URL("flows", import.meta.url))).map((file) => file.replace(/\.mjs$/, ""));
+const names = [...new Set([...FIRST, ...others])].filter((name) => !wanted.length || wanted.includes(name));
 const report = new Report();
 const started = await startBrowser(resolve(modules));
 let failed = 0;

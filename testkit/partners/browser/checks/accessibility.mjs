@@ -32,8 +32,8 @@ async function pageWithTimers(view) {
         return `<!doctype html>${root.outerHTML.replace(/<(\/?)noscript/g, "<$1div")}`;
     });
     if (view.copy?.html !== html) {
-        await view.copy?.page.close();
-        const page = await (await view.session.context()).newPage();
+        const page = view.copy?.page ?? (await view.session.blankPage());
+        await page.unrouteAll();
         await page.route((one) => one.href === url, (route) =>
             route.fulfill({ contentType: "text/html; charset=utf-8", body: html }));
         await page.goto(url);

@@ -31,15 +31,20 @@ export function headerProblems(headers) {
 export class Watch {
     constructor(page, origin) {
         Object.assign(this, { origin, problems: [], sizes: [], expected: 200 });
-        page.on("console", (message) => this.#hear(message));
-        page.on("pageerror", (error) => this.add(`an error of a script: ${error.message}`));
-        page.on("dialog", (dialog) => {
-            this.add(`a script opened a dialog: ${dialog.message()}`);
-            dialog.dismiss();
-        });
-        page.on("request", (request) => this.#see(request));
-        page.on("requestfailed", (request) => this.#fail(request));
-        page.on("response", (response) => this.#receive(response));
+        const listeners = {
+            console: (message) => this.#hear(message),
+            pageerror: (error) => this.add(`an error of a script: ${error.message}`),
+            dialog: (dialog) => {
+                this.add(`a script opened a dialog: ${dialog.message()}`);
+                dialog.dismiss();
+            },
+            request: (request) => this.#see(request),
+            requestfailed: (request) => this.#fail(request),
+            response: (response) => this.#receive(response),
+        };
+        const all = Object.entries(listeners);
+        for (const [event, listener] of all) page.on(event, listener);
+        this.end = () => all.forEach(([event, listener]) => page.off(event, listener));
     }
 
     add(problem) {

@@ -182,7 +182,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("members_see_others_use", FLAG, "whether members see the use of other members on pages"),
     setting("brand_name", "a text of 1 to 40 characters", "the name of your product on pages"),
-    setting("brand_logo", "the path of an SVG or PNG file of at most 32 KiB", "your logo on pages"),
+    setting("brand_logo", "the path of an SVG or PNG file of at most 12 KiB", "your logo on pages"),
     setting(
         "brand_accent",
         "a color such as #1f5fd0 on which white text can be read",

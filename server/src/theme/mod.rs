@@ -6,6 +6,6 @@ mod assets;
 mod settings;
 
 pub use self::assets::Assets;
-#[cfg(test)]
-pub(crate) use self::settings::Color;
 pub use self::settings::ThemeSettings;
+#[cfg(test)]
+pub(crate) use self::settings::{Color, LOGO_MAX_BYTES};

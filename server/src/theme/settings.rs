@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// The largest logo. It is sent with every first page.
-pub(super) const LOGO_MAX_BYTES: u64 = 32 * 1024;
+/// The largest logo. With it, every page and its files stay below 100 kB.
+pub(crate) const LOGO_MAX_BYTES: u64 = 12 * 1024;
 
 /// The longest name of a platform, in characters.
 const NAME_MAX_CHARS: usize = 40;

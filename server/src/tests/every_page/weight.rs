@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::markup::tags;
 use super::*;
+use crate::theme::LOGO_MAX_BYTES;
 
 /// The most bytes of a page with its style, script, icon and logo, uncompressed.
 const MOST: usize = 100_000;
@@ -14,10 +15,13 @@ const DAYS: i64 = 366;
 /// As many rows as fill more than one page of a list.
 const MANY: usize = 60;
 
-/// A logo of a plausible size.
+/// A logo of the largest size.
 fn logo() -> String {
-    let path = "M4 4h8v8H4z".repeat(200);
-    format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\"><path d=\"{path}\"/></svg>")
+    let begin = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\"><path d=\"";
+    let end = "\"/></svg>";
+    let most = usize::try_from(LOGO_MAX_BYTES).expect("it fits");
+    let path = "M4 4h8v8H4z".chars().cycle().take(most - begin.len() - end.len());
+    format!("{begin}{}{end}", path.collect::<String>())
 }
 
 /// A workspace with long lists, whose year is full of use.

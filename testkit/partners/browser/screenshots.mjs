@@ -145,7 +145,8 @@ async function takeSample() {
             const { forms } = await takeAll(session, folder(member));
             await mkdir(folder(`${member}-answers`), { recursive: true });
             const wanted = [...forms.values()].filter(({ path }) => !path.includes("sign-out"));
-            await sendForms(session, wanted, (view) => takePage(view, folder(`${member}-answers`), view.name));
+            const look = (view) => takePage(view, folder(`${member}-answers`), view.name);
+            await sendForms(session, wanted, { look });
             await session.close();
         }
         await mkdir(folder("visitors"), { recursive: true });

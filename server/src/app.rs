@@ -3,7 +3,7 @@
 //! It is built in `startup`; here it is only read. There is one for all connections.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 use tollkeeper_engine::Engine;
@@ -57,8 +57,8 @@ pub struct App {
     pub(crate) poll_interval: std::time::Duration,
     /// The style, script and pictures of pages.
     pub(crate) assets: Assets,
-    /// The description of the API in OpenAPI, as JSON text.
-    pub(crate) description: axum::body::Bytes,
+    /// The description of the API in OpenAPI, as JSON text, once somebody has asked for it.
+    pub(crate) description: OnceLock<axum::body::Bytes>,
 }
 
 impl fmt::Debug for App {

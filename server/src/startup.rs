@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
@@ -103,7 +103,6 @@ impl App {
         monotonic: MonotonicNanos,
     ) -> Arc<App> {
         let public_url = settings.http.public_url.clone();
-        let document = api::openapi::document(public_url.as_deref());
         let reading = Reading { now: clock(), monotonic_nanos: monotonic() };
         Arc::new(App {
             clock_watch: ClockWatch::new(engine.trusted_clock(), reading),
@@ -125,7 +124,7 @@ impl App {
             mailer: Mailer::new(&settings.mail).map(Arc::new),
             poll_interval: Duration::from_millis(settings.jobs.tick_ms),
             assets: Assets::new(&settings.theme),
-            description: document.to_string().into(),
+            description: OnceLock::new(),
         })
     }
 }

@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use utoipa_swagger_ui::Config;
 
+use super::openapi;
 use crate::access::Rule::Public;
 use crate::http::call::Call;
 use crate::http::problem::{Code, Problem};
@@ -37,7 +38,10 @@ const POLICY: &str =
 
 /// `GET /openapi.json`.
 async fn description(call: Call) -> Result<Response, Problem> {
-    let mut response = Response::new(Body::from(call.app.description.clone()));
+    let app = &call.app;
+    let text =
+        app.description.get_or_init(|| openapi::document(app.public_url.as_deref()).to_string().into());
+    let mut response = Response::new(Body::from(text.clone()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }

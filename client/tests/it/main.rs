@@ -1,0 +1,4 @@
+//! Tests of the client against a running server.
+
+mod generate;
+mod server;

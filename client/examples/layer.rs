@@ -42,7 +42,7 @@ async fn draw(request: String) -> Result<Response, BoxError> {
 }
 
 /// Sends a request through the layer.
-async fn serve(client: &Client, request: &str) -> Result<Response, BoxError> {
+pub async fn serve(client: &Client, request: &str) -> Result<Response, BoxError> {
     let layer = ChargeLayer::new(client.clone(), Prices);
     let mut service = layer.layer(tower::service_fn(draw));
     service.ready().await?.call(request.to_owned()).await

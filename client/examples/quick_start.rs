@@ -28,7 +28,7 @@ async fn serve(client: &Client, picture: &str) -> Result<String, Box<dyn Error>>
 }
 
 /// Serves three pictures, and asks for a charge that the credit does not cover.
-async fn serve_all(client: &Client) -> Result<Vec<String>, Box<dyn Error>> {
+pub async fn serve_all(client: &Client) -> Result<Vec<String>, Box<dyn Error>> {
     let mut lines = Vec::new();
     for picture in ["jacket.png", "", "offline"] {
         lines.push(serve(client, picture).await?);

@@ -134,10 +134,11 @@ impl Follower {
 
     /// Reads the next bytes, from a new connection if there is none.
     async fn read(&mut self) -> Result<(), Error> {
-        let body = match &mut self.body {
+        let body = match self.body.take() {
             Some(body) => body,
-            none => none.insert(open(&self.connection, self.message()).await?),
+            None => open(&self.connection, self.message()).await?,
         };
+        let body = self.body.insert(body);
         let data = timeout(SILENCE_MAX, next_data(body)).await;
         match data.map_err(|_| Error::TimedOut { after: SILENCE_MAX })?? {
             Some(data) if self.buffer.len() + data.len() <= EVENT_BYTES_MAX => {

@@ -34,7 +34,6 @@ pub struct Finished<T> {
 
 /// Why an operation has no value.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum RunError<E> {
     /// It did not run, or was ended, because of its charge.
     Charge(ChargeError),

@@ -1,7 +1,7 @@
 //! Charges for the requests of a tower service. Here a request is the text that is to be drawn.
 //!
-//! `TOLLKEEPER_URL` is the address of the server, `TOLLKEEPER_KEY` a key with the scopes `charge` and
-//! `settle`. The workspace `acme` pays.
+//! `TOLLKEEPER_URL` is the address of the server, `TOLLKEEPER_KEY` a key with the scopes `charge`
+//! and `settle`. The workspace `acme` pays.
 
 use std::error::Error;
 

@@ -12,15 +12,16 @@
 //! before the first attempt, and every attempt carries it, so nothing is charged twice.
 //!
 //! **Repetition.** A request is sent again if the server says that this may help, or if the
-//! connection broke; a bounded number of times, after a random pause or the one that the server asks
-//! for. A refusal for want of credit (402) is never repeated. A request that could be carried out
-//! twice is sent again only if it was not carried out.
+//! connection broke: a bounded number of times, after a random pause or the one that the server
+//! asks for. A refusal for want of credit (402) is never repeated. A request that could be carried
+//! out twice is sent again only if it was not carried out.
 //!
-//! **Errors** have the stable [`Code`] of the server, its status, and all fields of the [`Problem`].
+//! **Errors** have the stable [`Code`] of the server, its status, and all fields of the
+//! [`Problem`].
 //!
-//! **Amounts** are integers in micro-units: 100,000 are 1.00 USD. Times are texts (RFC 3339), so that
-//! this crate chooses no library of times for its users. Fields and codes of a newer server do not
-//! break a client.
+//! **Amounts** are integers in micro-units: 100,000 are 1.00 USD. Times are texts (RFC 3339), so
+//! that this crate chooses no library of times for its users. Fields and codes of a newer server do
+//! not break a client.
 //!
 //! **Services.** A [`ChargeLayer`] charges for the requests of a tower service, such as a route of
 //! axum:

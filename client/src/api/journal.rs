@@ -17,8 +17,8 @@ impl Journal {
         self.0.list(routes::GET_WORKSPACES_BY_WORKSPACE_ENTRIES, &[], &())
     }
 
-    /// The entries behind a position, oldest first. With `wait` and none there, the server waits for
-    /// the next one. [`Page::after`] is the position with which to ask again.
+    /// The entries behind a position, oldest first. With `wait` and none there, the server waits
+    /// for the next one. [`Page::after`] is the position with which to ask again.
     pub fn after(&self, query: &EntriesQuery) -> Call<Page<Entry>> {
         self.0.call(&routes::GET_WORKSPACES_BY_WORKSPACE_ENTRIES, &[]).query(query)
     }

@@ -1,7 +1,7 @@
 //! A tower layer that charges before an inner service runs, and settles or refunds by its result.
 //!
-//! It fits every service of tower, such as the routes of axum or tonic. A [`ChargePolicy`] says what
-//! a request costs and what a response means. The outcome is decided when the inner service returns
+//! It fits every service of tower, such as the routes of axum or tonic. A [`ChargePolicy`] says
+//! what a request costs and what a response means. The outcome is decided when the inner service returns
 //! its response; a body that is streamed afterwards does not change it.
 
 use std::fmt;
@@ -31,8 +31,8 @@ pub trait ChargePolicy<Request, Response, Error> {
     /// What became of the operation. For statuses of HTTP, [`outcome_of_status`] says it.
     fn outcome(&self, result: Result<&Response, &Error>) -> Outcome;
 
-    /// The result of a request that did not run to its end because of its charge, such as a response
-    /// with status 402.
+    /// The result of a request that did not run to its end because of its charge, such as a
+    /// response with status 402.
     ///
     /// # Errors
     /// The error of the service, if a refusal is one.

@@ -81,10 +81,10 @@ impl<E: fmt::Display + fmt::Debug> std::error::Error for RunError<E> {
 impl Client {
     /// Charges, runs an operation, and settles or refunds by its result.
     ///
-    /// The operation begins after the charge was deducted, and sends heartbeats while it runs. If it
-    /// succeeds, the charge is settled. If it fails, its error says whose fault that is: the system's
-    /// is refunded, the user's is kept. If this future is dropped, nothing is reported, and the
-    /// deadline of the charge refunds it.
+    /// The operation begins after the charge was deducted, and heartbeats are sent while it runs.
+    /// If it succeeds, the charge is settled. If it fails, its error says whose fault that is: the
+    /// system's is refunded, the user's is kept. If this future is dropped, nothing is reported,
+    /// and the deadline of the charge refunds it.
     ///
     /// The key needs the scope `charge`, and `settle` to refund at once when the system fails.
     ///

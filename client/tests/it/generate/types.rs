@@ -53,11 +53,13 @@ pub fn files(document: &Document) -> Files {
 }
 
 fn index(modules: &[String]) -> String {
-    let mut text =
-        "//! The types of all requests and answers, printed from the server's OpenAPI document.\n//!\n\
-         //! A request is made with `new` and the fields it must have, or with `default`. Its other fields\n\
-         //! are set with struct update syntax. An answer may get further fields in later versions.\n\n"
-            .to_owned();
+    let mut text = "//! The types of all requests and answers, printed from the server's OpenAPI document.\n\
+                    //!\n"
+        .to_owned();
+    let detail = "A request is made with `new` and the fields it must have, or with `default`. Its other fields \
+                  are set with struct update syntax. An answer may get further fields in later versions.";
+    text.push_str(&comment("//!", 0, detail));
+    text.push('\n');
     for module in modules {
         text.push_str(&format!("mod {module};\n"));
     }

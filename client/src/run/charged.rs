@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::fault::Fault;
 use crate::api::charges::Charges;
@@ -225,9 +225,11 @@ async fn heartbeats(charges: &Charges, charge: &str, seconds: u32, begun: Instan
     let interval = timeout / HEARTBEATS;
     let request = HeartbeatRequest::new(seconds);
     let mut extended = begun;
+    let mut next = begun + interval;
     loop {
-        sleep(interval).await;
+        sleep_until(next).await;
         let sent = Instant::now();
+        next = sent + interval;
         match charges.heartbeat(charge, &request).total_timeout(interval).await {
             Ok(_) => extended = sent,
             Err(error) if is_final(&error) || extended.elapsed() >= timeout => return error,

@@ -1,8 +1,8 @@
 //! A tower layer that charges before an inner service runs, and settles or refunds by its result.
 //!
 //! It fits every service of tower, such as the routes of axum or tonic. A [`ChargePolicy`] says
-//! what a request costs and what a response means. The outcome is decided when the inner service returns
-//! its response; a body that is streamed afterwards does not change it.
+//! what a request costs and what a response means. The outcome is decided when the inner service
+//! returns its response; a body that is streamed afterwards does not change it.
 
 use std::fmt;
 use std::future::Future;

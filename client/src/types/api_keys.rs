@@ -2,10 +2,12 @@
 //!
 //! Printed from the server's OpenAPI document by a test; not to be edited.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// An API key of a workspace.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ApiKey {
     /// When the key was created.
@@ -32,6 +34,13 @@ pub struct ApiKey {
     /// The id of the worker that every charge with the key is made by; null if it is not tied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+}
+
+impl fmt::Debug for ApiKey {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// The key to be created.

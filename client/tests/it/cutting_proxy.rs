@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct CuttingProxy {
     pub url: String,
     to_lose: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl CuttingProxy {
@@ -21,13 +22,20 @@ impl CuttingProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the system has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         let to_lose = Arc::new(AtomicUsize::new(0));
-        let (target, counter) = (target.to_owned(), Arc::clone(&to_lose));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (target, counter, accepted) = (target.to_owned(), Arc::clone(&to_lose), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(forward(client, target.clone(), Arc::clone(&counter)));
             }
         });
-        CuttingProxy { url, to_lose }
+        CuttingProxy { url, to_lose, connections }
+    }
+
+    /// The connections that clients have made.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Loses the next answers, this many.

@@ -93,6 +93,19 @@ async fn a_charge_whose_answer_is_lost_is_charged_once() {
 }
 
 #[tokio::test]
+async fn connections_are_used_again() {
+    let server = Server::start().await;
+    server.client_with_credit("10.00").await;
+    let proxy = CuttingProxy::to(server.address()).await;
+    let client = client(&proxy.url);
+    for _ in 0..20 {
+        balance(&client).await.expect("the proxy forwards");
+    }
+    // A call that comes before the last connection is back makes one more.
+    assert!(proxy.connections() <= 3, "{} connections for 20 calls", proxy.connections());
+}
+
+#[tokio::test]
 async fn a_request_that_could_be_done_twice_is_not_repeated() {
     let server = Server::start().await;
     let direct = server.client_with_credit("10.00").await;

@@ -186,7 +186,10 @@ async fn keys_and_webhooks() -> Result<(), Error> {
     let client = server.client_with_credit("10.00").await;
     let keys = client.api_keys("acme");
     let key = keys.create(&ApiKeyRequest::new("reader", vec!["read".into()])).await?;
-    let reader = Client::builder(&server.url, key.secret.expect("it is shown once")).build()?;
+    let shown = format!("{key:?}");
+    let secret = key.secret.expect("it is shown once");
+    assert!(shown.contains(&key.id) && !shown.contains(&secret), "{shown}");
+    let reader = Client::builder(&server.url, secret).build()?;
     assert_eq!(reader.workspaces().get("acme").await?.id, "acme");
     let charge = reader.charges("acme").create(&ChargeRequest::new("virtual_try_on")).await;
     assert_eq!(refusal(charge), Code::Forbidden);

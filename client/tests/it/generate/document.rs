@@ -1,6 +1,7 @@
 //! Reads an OpenAPI document: its schemas, its operations, and which resource a schema belongs to.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value};
 
@@ -65,9 +66,9 @@ impl Document {
             let mut names = Vec::new();
             operations.for_each(|operation| references(operation.value, &mut names));
             while let Some(name) = names.pop() {
-                if !owners.contains_key(&name) {
-                    references(&document.schemas()[&name], &mut names);
-                    owners.insert(name, tag.clone());
+                if let Entry::Vacant(place) = owners.entry(name) {
+                    references(&document.schemas()[place.key()], &mut names);
+                    place.insert(tag.clone());
                 }
             }
         }

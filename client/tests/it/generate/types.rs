@@ -15,6 +15,9 @@ const NULL_REMOVES: [(&str, &str); 1] = [("WorkspaceChanges", "metadata")];
 /// The schema that the client has by hand, as a part of its errors.
 const BY_HAND: &str = "Problem";
 
+/// The field that no log may show.
+const SECRET: &str = "secret";
+
 /// The most columns of a line of code.
 const CODE_COLUMNS: usize = 110;
 
@@ -74,6 +77,9 @@ fn index(modules: &[String]) -> String {
 /// The `use` lines that a file needs.
 fn imports(document: &Document, tag: &str, body: &str) -> String {
     let mut lines = Vec::new();
+    if body.contains("impl fmt::Debug") {
+        lines.push("use std::fmt;\n\n".to_owned());
+    }
     let derives = (body.contains(" Deserialize,"), body.contains(" Serialize)"));
     lines.push(match derives {
         (true, _) => "use serde::{Deserialize, Serialize};\n".to_owned(),
@@ -99,10 +105,10 @@ fn imports(document: &Document, tag: &str, body: &str) -> String {
     if is_used(BY_HAND) {
         lines.push(format!("use crate::error::{BY_HAND};\n"));
     }
-    if lines.len() > 1 {
-        lines.insert(1, "\n".to_owned());
-    }
-    lines.concat()
+    let (own, others): (Vec<String>, Vec<String>) =
+        lines.into_iter().partition(|line| line.contains("super::") || line.contains("crate::"));
+    let gap = if own.is_empty() { "" } else { "\n" };
+    format!("{}{gap}{}", others.concat(), own.concat())
 }
 
 /// The Rust type of a schema, and whether it may be null.
@@ -151,13 +157,27 @@ fn structure(name: &str, schema: &Value) -> String {
     let is_request = schema["additionalProperties"] == false;
     let fields = fields(schema, |field| NULL_REMOVES.contains(&(name, field)));
     let description = schema["description"].as_str().unwrap_or(name);
-    let derives = if is_request {
-        "#[derive(Clone, Debug, Default, PartialEq, Serialize)]\n"
-    } else {
-        "#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]\n#[non_exhaustive]\n"
+    let has_secret = fields.iter().any(|field| field.name == SECRET);
+    let derives = match (is_request, has_secret) {
+        (true, _) => "#[derive(Clone, Debug, Default, PartialEq, Serialize)]\n",
+        (false, false) => "#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]\n#[non_exhaustive]\n",
+        (false, true) => "#[derive(Clone, PartialEq, Deserialize, Serialize)]\n#[non_exhaustive]\n",
     };
-    let made = if is_request { constructor(name, schema, &fields) } else { String::new() };
+    let made = match (is_request, has_secret) {
+        (true, _) => constructor(name, schema, &fields),
+        (false, false) => String::new(),
+        (false, true) => debug(name),
+    };
     format!("\n{}{derives}{}{made}", comment("///", 0, description), body(name, &fields))
+}
+
+/// `Debug` of an answer with a secret, which shows the id alone.
+fn debug(name: &str) -> String {
+    format!(
+        "\nimpl fmt::Debug for {name} {{\n    /// Without the secret.\n    fn fmt(&self, f: &mut \
+         fmt::Formatter<'_>) -> fmt::Result {{\n        f.debug_struct(\"{name}\").field(\"id\", \
+         &self.id).finish_non_exhaustive()\n    }}\n}}\n"
+    )
 }
 
 fn body(name: &str, fields: &[Field]) -> String {

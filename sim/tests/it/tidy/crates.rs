@@ -14,11 +14,12 @@ struct Arrows {
 
 /// All crates of the workspace. No crate depends on the simulator, and the simulator knows no
 /// server.
-const CRATES: [Arrows; 7] = [
+const CRATES: [Arrows; 8] = [
     Arrows { directory: "ledger", normal: &[], dev: &[] },
     Arrows { directory: "engine", normal: &["ledger"], dev: &["testkit"] },
     Arrows { directory: "server", normal: &["ledger", "engine"], dev: &["testkit"] },
     Arrows { directory: "cli", normal: &["ledger", "engine", "server"], dev: &["testkit"] },
+    Arrows { directory: "client", normal: &[], dev: &[] },
     Arrows { directory: "testkit", normal: &[], dev: &[] },
     Arrows { directory: "sim", normal: &["ledger", "engine", "testkit"], dev: &[] },
     Arrows { directory: "examples/embed", normal: &["ledger", "engine"], dev: &[] },

@@ -15,7 +15,7 @@ use super::{complain, root, sources};
 
 /// The layers of each crate, lowest first. Folders in one string import each other: their types are
 /// parts of one record.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
     (
         "ledger",
         &[
@@ -94,6 +94,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("cli", &["terminal", "server_process", "transport", "commands", "bench", "demo", "args"]),
+    ("client", &["code error types", "http", "api", "client", "run"]),
     (
         "sim",
         &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults", "formats"],

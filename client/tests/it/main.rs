@@ -1,0 +1,10 @@
+//! Tests of the client against a running server.
+
+mod cutting_proxy;
+mod examples;
+mod generate;
+mod repeating;
+mod resources;
+mod running;
+mod server;
+mod streams;

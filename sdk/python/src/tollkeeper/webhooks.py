@@ -7,7 +7,6 @@ after a rotation two secrets sign, so one message has two signatures; one that f
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -78,7 +77,7 @@ def _message(raw: bytes) -> WebhookMessage:
 def _key(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError("the secret is not Base64") from error
     if not key:
         raise ValueError("the secret is empty")

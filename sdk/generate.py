@@ -1,7 +1,7 @@
 """Writes the generated files of both SDKs, or says how the committed ones differ.
 
-Usage: generate.py OPENAPI PYTHON_BIN NPM_BIN [--check]
-  OPENAPI     the document that a server has at /openapi.json
+Usage: generate.py TOLLKEEPER PYTHON_BIN NPM_BIN [--check]
+  TOLLKEEPER  the program; the document is what its server has at /openapi.json
   PYTHON_BIN  the folder with `datamodel-codegen`
   NPM_BIN     the folder with `openapi-typescript`
   --check     writes nothing, and fails if a committed file differs
@@ -19,8 +19,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "testkit/partners"))
+
+from tollkeeper_server import Server  # noqa: E402
+
 PACKAGE = HERE / "python/src/tollkeeper"
 METHODS = ("get", "put", "post", "patch", "delete")
 
@@ -53,12 +58,35 @@ SYNCHRONOUS = [
 ]
 
 
+def document_of(program):
+    """The OpenAPI document of a server."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(program, directory, {})
+        try:
+            with urllib.request.urlopen(f"{server.url}/openapi.json") as response:
+                return json.load(response)
+        finally:
+            server.stop()
+
+
 def query_schema(parameters):
     """The query parameters of a call as one object."""
     schema = {"type": "object", "description": "The query of a call.", "properties": {}}
     for parameter in parameters:
         text = {"description": parameter.get("description", "")}
         schema["properties"][parameter["name"]] = {**parameter["schema"], **text}
+    return schema
+
+
+def with_open_objects(schema):
+    """The schema, in which an object without named members may have any."""
+    if isinstance(schema, list):
+        return [with_open_objects(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {name: with_open_objects(value) for name, value in schema.items()}
+    if "object" in (schema.get("type"), *schema.get("type", [])) and "properties" not in schema:
+        schema.setdefault("additionalProperties", True)
     return schema
 
 
@@ -77,7 +105,7 @@ def reduced(document):
                 schemas[name] = schema
     schemas["ProblemCode"] = {"type": "string", "enum": sorted(codes), "description": "The codes of problems."}
     kept = {name: document[name] for name in ("openapi", "info")}
-    return {**kept, "paths": {}, "components": {"schemas": dict(sorted(schemas.items()))}}
+    return {**kept, "paths": {}, "components": {"schemas": with_open_objects(dict(sorted(schemas.items())))}}
 
 
 def python_types(source, target, folder):
@@ -131,8 +159,8 @@ def versions():
         yield name, re.search(pattern, (HERE / name).read_text(encoding="utf-8"), re.MULTILINE)[1]
 
 
-def main(openapi, python_bin, npm_bin, *flags):
-    document = json.loads(pathlib.Path(openapi).read_text(encoding="utf-8"))
+def main(program, python_bin, npm_bin, *flags):
+    document = document_of(program)
     wrong = [f"{name} has version {version}, the server {document['info']['version']}"
              for name, version in versions() if version != document["info"]["version"]]
     for path, text in generated(document, python_bin, npm_bin).items():

@@ -81,13 +81,13 @@ async function read(response: Response): Promise<Answer> {
     return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** The error for one of fetch. Others are passed on. */
+/** The error for one of fetch, which says the cause of a broken connection. Others are passed on. */
 function failure(error: unknown, isLate: boolean, seconds: number): unknown {
     if (isLate) return new DeadlineExceededError(`no answer in ${seconds} seconds`, { cause: error });
-    if (!(error instanceof TypeError || (error instanceof Error && "code" in error))) return error;
-    const code = (error.cause as { code?: unknown } | undefined)?.code;
+    if (!(error instanceof TypeError) || error.cause === undefined) return error;
+    const { code } = error.cause as { code?: unknown };
     const wasSent = !(typeof code === "string" && NEVER_SENT.includes(code));
-    const message = `the connection broke: ${String(error.cause ?? error)}`;
+    const message = `the connection broke: ${String(error.cause)}`;
     return new ConnectionFailedError(message, wasSent, { cause: error });
 }
 

@@ -299,7 +299,9 @@ export interface components {
             /** @description The id of the member for whom the operation runs. */
             member?: string | null;
             /** @description A JSON object that your product chooses, at most 4,096 bytes. */
-            metadata?: Record<string, never> | null;
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
             /** @description The id of the operation in the price book. */
             operation: string;
             /**
@@ -521,7 +523,9 @@ export interface components {
             /** @description The id of the member for whom the operation runs. */
             member: string | null;
             /** @description Your product's JSON object. */
-            metadata: Record<string, never> | null;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
             /** @description The id of the operation. */
             operation: string;
             /**
@@ -579,7 +583,9 @@ export interface components {
              * @description A JSON object that your product chooses, at most 4,096 bytes. It stays in the journal for
              *     ever, so it is not for personal data.
              */
-            metadata?: Record<string, never> | null;
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * @description The id of the operation in the price book.
              * @example virtual_try_on
@@ -840,7 +846,9 @@ export interface components {
              * @description What was set, with the fields of the request. It is null if there is nothing more to say,
              *     and for members and API keys if the caller's key does not have the scope `manage`.
              */
-            details: Record<string, never> | null;
+            details: {
+                [key: string]: unknown;
+            } | null;
             /**
              * @description The account that the amount left: `funding`, `available`, `pending`, `consumed` or
              *     `clawed_back`.
@@ -2645,7 +2653,9 @@ export interface components {
              */
             last_used_at?: string | null;
             /** @description The platform's JSON object; null if none was set. */
-            metadata: Record<string, never> | null;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
             /** @description The display name. */
             name: string;
             /** @description Whether charges are refused, because the platform suspended the workspace. */
@@ -2656,7 +2666,9 @@ export interface components {
         /** @description The fields to be changed; absent fields keep their values. */
         WorkspaceChanges: {
             /** @description The new metadata; it replaces the whole object. Null removes it. */
-            metadata?: Record<string, never> | null;
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
             /** @description The new display name, 1–255 characters. */
             name?: string;
             /** @description Whether charges are refused. Only the platform may set it. */
@@ -2675,7 +2687,9 @@ export interface components {
              * @description A JSON object that the platform chooses, at most 4,096 bytes. It stays in the journal for
              *     ever, so it is not for personal data.
              */
-            metadata?: Record<string, never> | null;
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * @description The display name, 1–255 characters. It stays in the journal for ever, so it is not for
              *     personal data.

@@ -142,7 +142,7 @@ class Facade:
         return Facade(self.blocking, value) if isinstance(value, AsyncPages) or inspect.isasyncgen(value) else value
 
     def __iter__(self):
-        rows = aiter_of(self.wrapped)
+        rows = self.wrapped.__aiter__()
         while True:
             try:
                 yield self.blocking.wait(rows.__anext__())
@@ -151,7 +151,3 @@ class Facade:
 
     def close(self):
         self.blocking.wait(self.wrapped.aclose())
-
-
-def aiter_of(value):
-    return value.__aiter__()

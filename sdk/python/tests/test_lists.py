@@ -3,7 +3,7 @@
 import pytest
 from support import answer
 
-from tollkeeper import UnexpectedAnswerError
+from tollkeeper import ApiError, DeadlineExceededError, UnexpectedAnswerError
 
 
 def test_a_list_has_all_rows_of_all_pages(client, workspace):
@@ -48,6 +48,12 @@ def test_a_stream_gives_the_balance_and_the_entries(client, workspace):
     stream.close()
 
 
+def test_a_silent_stream_is_given_up(connect, proxy, workspace):
+    proxy.plan = ["hang"]
+    with pytest.raises(DeadlineExceededError):
+        next(iter(connect(proxy.url).journal.stream(workspace, silence_seconds=0.3)))
+
+
 def test_a_stream_that_is_refused_raises_its_problem(client):
-    with pytest.raises(Exception, match="workspace_not_found"):
+    with pytest.raises(ApiError, match="workspace_not_found"):
         next(iter(client.journal.stream("nobody")))

@@ -3,7 +3,7 @@
 import { Attempts, boundsOf, type Bounds } from "./attempts.js";
 import { address, request, valueOf, type Answer, type Call, type KeyedOptions } from "./call.js";
 import { ConnectionFailedError, DeadlineExceededError } from "./errors.js";
-import { eventsOf, type StreamEvent, type StreamOptions } from "./stream.js";
+import { eventsOf, SILENCE_SECONDS, type StreamEvent, type StreamOptions } from "./stream.js";
 
 /** Errors of a connection that was never made. */
 const NEVER_SENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"];
@@ -51,14 +51,21 @@ export class Sender {
         const call: Call<never> = { method: "GET", path, accept: "text/event-stream" };
         const own = new AbortController();
         const signal = either(own.signal, options.signal);
+        const seconds = options.silenceSeconds ?? SILENCE_SECONDS;
+        // Only waiting is bounded, not what the caller does between two events.
+        const within = async <T>(promise: Promise<T>) => {
+            const timer = setTimeout(() => own.abort(), seconds * 1000);
+            return promise.finally(() => clearTimeout(timer));
+        };
         try {
             const init = { ...request(call, this.#key, {}), signal };
-            const response = await this.fetch(this.baseUrl + address(path, query), init);
-            if (!response.ok || response.body === null) valueOf(call, await read(response));
-            else yield* eventsOf(response.body);
+            const response = await within(this.fetch(this.baseUrl + address(path, query), init));
+            const reader = response.ok ? response.body?.getReader() : undefined;
+            if (reader === undefined) valueOf(call, await within(read(response)));
+            else yield* eventsOf(async () => (await within(reader.read())).value);
         } catch (error) {
             options.signal?.throwIfAborted();
-            throw failure(error, false, 0);
+            throw failure(error, own.signal.aborted, seconds);
         } finally {
             own.abort();
         }

@@ -7,7 +7,12 @@ export interface StreamEvent {
     data: unknown;
 }
 
+/** A comment comes every 15 seconds, so a longer silence is a broken connection. */
+export const SILENCE_SECONDS = 45;
+
 export interface StreamOptions {
+    /** The longest silence until the stream is given up; 45. */
+    silenceSeconds?: number;
     /** Ends the stream when it is aborted. */
     signal?: AbortSignal;
 }
@@ -35,12 +40,12 @@ export class StreamParser {
     }
 }
 
-/** The events of a body. */
-export async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent> {
+/** The events of a body. `next` reads its next part; undefined is the end. */
+export async function* eventsOf(next: () => Promise<Uint8Array | undefined>): AsyncGenerator<StreamEvent> {
     const parser = new StreamParser();
     const decoder = new TextDecoder();
     let rest = "";
-    for await (const part of body) {
+    for (let part = await next(); part !== undefined; part = await next()) {
         rest += decoder.decode(part, { stream: true });
         const lines = rest.split(/\r?\n/);
         rest = lines.pop() ?? "";

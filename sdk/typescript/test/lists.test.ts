@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { DeadlineExceededError } from "tollkeeper";
 import { answer, collect, platform, Proxy, start, workspaceOf } from "./support.js";
 
 const url = await start();
@@ -52,6 +53,13 @@ test("a stream gives the balance and the entries", async () => {
     const last = await next();
     assert.deepEqual([last.event, last.id, last.data.charge], ["charge.opened", "1-3", id]);
     await stream.return(undefined);
+});
+
+test("a silent stream is given up", async () => {
+    const proxy = await Proxy.before(url);
+    const stream = platform(proxy.url).journal.stream(await workspaceOf(client), {}, { silenceSeconds: 0.3 });
+    proxy.plan = ["hang"];
+    await assert.rejects(stream.next(), DeadlineExceededError);
 });
 
 test("a stream that is refused throws its problem, and one ends with its signal", async () => {

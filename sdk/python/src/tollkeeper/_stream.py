@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+# A comment comes every 15 seconds, so a longer silence is a broken connection.
+SILENCE_SECONDS = 45.0
+
+
 @dataclass(frozen=True)
 class StreamEvent:
     """What happened. `id` is the position to continue behind: pass it as `after`."""

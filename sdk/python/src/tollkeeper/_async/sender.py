@@ -51,9 +51,8 @@ class AsyncSender:
                 pause = attempts.pause_after(error)
             await sleep_async(pause)
 
-    async def stream(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[StreamEvent]:
-        """The events of one connection. It ends with the connection."""
-        seconds = self.bounds.attempt_timeout_seconds
+    async def stream(self, path: str, query: Mapping[str, Any], seconds: float) -> AsyncIterator[StreamEvent]:
+        """The events of one connection. It ends with the connection, or after a silence."""
         headers = {**self.headers, "accept": "text/event-stream"}
         address = f"{self.base_url}{path}" + (f"?{urlencode(query)}" if query else "")
         parser = StreamParser()

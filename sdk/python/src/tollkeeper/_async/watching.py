@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing_extensions import Unpack
 
 from .._call import Call, CallOptions, EntriesAfter, path
-from .._stream import StreamEvent
+from .._stream import SILENCE_SECONDS, StreamEvent
 from ..types import (
     BurnRate,
     BurnRateQuery,
@@ -89,9 +89,11 @@ class AsyncJournal:
         call = Call[EntriesAfter]("GET", path("/v1/workspaces/{}/entries", workspace), query)
         return await self._sender.send(call, options)
 
-    def stream(self, workspace: str, query: StreamQuery | None = None) -> AsyncIterator[StreamEvent]:
+    def stream(
+        self, workspace: str, query: StreamQuery | None = None, *, silence_seconds: float = SILENCE_SECONDS
+    ) -> AsyncIterator[StreamEvent]:
         """Gives what happens as it happens. Ends with the connection; continue behind the last `id`."""
-        return self._sender.stream(path("/v1/workspaces/{}/stream", workspace), dict(query or {}))
+        return self._sender.stream(path("/v1/workspaces/{}/stream", workspace), dict(query or {}), silence_seconds)
 
     async def head(self, **options: Unpack[CallOptions]) -> JournalHead:
         """Returns the last place and its hash."""

@@ -54,9 +54,8 @@ class Sender:
                 pause = attempts.pause_after(error)
             sleep(pause)
 
-    def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        """The events of one connection. It ends with the connection."""
-        seconds = self.bounds.attempt_timeout_seconds
+    def stream(self, path: str, query: Mapping[str, Any], seconds: float) -> Iterator[StreamEvent]:
+        """The events of one connection. It ends with the connection, or after a silence."""
         headers = {**self.headers, "accept": "text/event-stream"}
         address = f"{self.base_url}{path}" + (f"?{urlencode(query)}" if query else "")
         parser = StreamParser()

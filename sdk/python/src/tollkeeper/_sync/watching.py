@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing_extensions import Unpack
 
 from .._call import Call, CallOptions, EntriesAfter, path
-from .._stream import StreamEvent
+from .._stream import SILENCE_SECONDS, StreamEvent
 from ..types import (
     BurnRate,
     BurnRateQuery,
@@ -92,9 +92,11 @@ class Journal:
         call = Call[EntriesAfter]("GET", path("/v1/workspaces/{}/entries", workspace), query)
         return self._sender.send(call, options)
 
-    def stream(self, workspace: str, query: StreamQuery | None = None) -> Iterator[StreamEvent]:
+    def stream(
+        self, workspace: str, query: StreamQuery | None = None, *, silence_seconds: float = SILENCE_SECONDS
+    ) -> Iterator[StreamEvent]:
         """Gives what happens as it happens. Ends with the connection; continue behind the last `id`."""
-        return self._sender.stream(path("/v1/workspaces/{}/stream", workspace), dict(query or {}))
+        return self._sender.stream(path("/v1/workspaces/{}/stream", workspace), dict(query or {}), silence_seconds)
 
     def head(self, **options: Unpack[CallOptions]) -> JournalHead:
         """Returns the last place and its hash."""

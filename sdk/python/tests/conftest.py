@@ -63,7 +63,11 @@ def connect(request):
                 seen(response)
 
             hooks = {"response": [note]} if seen else {}
-            client = Blocking(lambda: AsyncClient(url, key, http_client=httpx.AsyncClient(event_hooks=hooks), **settings))
+
+            def begin():
+                return AsyncClient(url, key, http_client=httpx.AsyncClient(event_hooks=hooks), **settings)
+
+            client = Blocking(begin)
         clients.append(client)
         return client
 

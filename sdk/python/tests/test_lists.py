@@ -34,6 +34,8 @@ def test_entries_follow_a_position(client, workspace):
     assert [one["number"] for one in some["data"]] == [1]
     rest = client.journal.entries_after(workspace, {"after": some["after"], "wait": 1})
     assert [one["kind"] for one in rest["data"]] == ["grant.created"]
+    last = {"after": rest["after"], "wait": 1}
+    assert client.journal.entries_after(workspace, last, attempt_timeout_seconds=0.8)["data"] == []
 
 
 def test_a_stream_gives_the_balance_and_the_entries(client, workspace):

@@ -147,10 +147,13 @@ def use_platform(c):
     assert "tollkeeper_http_requests_total" in c.platform.metrics()
 
 
+USES = (use_workspaces, use_charges, use_payments, use_settings, use_reports, use_webhook_endpoints, use_platform)
+
+
 def test_every_call_of_the_document_is_made(connect, start):
     server, seen = start(WEBHOOKS_ALLOW_HTTP="true", WEBHOOKS_ALLOW_PRIVATE="true", WEBHOOKS_PORTS="9"), []
     client = connect(server.url, seen=lambda response: seen.append(response.request))
-    for use in (use_workspaces, use_charges, use_payments, use_settings, use_reports, use_webhook_endpoints, use_platform):
+    for use in USES:
         use(client)
     with urllib.request.urlopen(f"{server.url}/openapi.json") as document:
         paths = json.load(document)["paths"]

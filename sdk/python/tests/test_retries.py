@@ -158,6 +158,8 @@ def test_wrong_options_and_ids_are_refused(client, workspace):
         client.charges.create(workspace, CHARGE, timeout=3)
     with pytest.raises(ValueError, match="not empty"):
         client.workspaces.get("")
+    with pytest.raises(ApiError, match="Idempotency-Key"):
+        client.charges.create(workspace, CHARGE, idempotency_key="")
     with pytest.raises(ApiError) as refused:
         client.charges.get(workspace, "../grants")
     assert refused.value.status in (400, 404)

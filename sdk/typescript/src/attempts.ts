@@ -1,9 +1,9 @@
 // The attempts of one call: how long each may take, and whether and when the next one follows.
 //
-// A call is sent again if its problem is `retryable`, if the connection broke, or if a proxy answers
-// that it has lost the server. A call that would have another effect the second time is only sent
-// again if the first attempt certainly did nothing. A 402 is never sent again. Clock and chance are
-// arguments, so that tests need neither.
+// A call is sent again if its problem is `retryable`, if the connection broke, or if a proxy
+// answers that it has lost the server. A call that would have another effect the second time is
+// only sent again if the first attempt certainly did nothing. A 402 is never sent again. Clock and
+// chance are arguments, so that tests need neither.
 
 import type { CallOptions } from "./call.js";
 import { ApiError, ConnectionFailedError, DeadlineExceededError, UnexpectedAnswerError } from "./errors.js";
@@ -23,10 +23,10 @@ export interface Bounds {
     maxAttempts: number;
 }
 
-/** The bounds with those of the options that are given. */
-export function boundsOf(bounds: Bounds, options: CallOptions): Bounds {
-    const attemptTimeoutSeconds = options.attemptTimeoutSeconds ?? bounds.attemptTimeoutSeconds;
-    const totalTimeoutSeconds = options.totalTimeoutSeconds ?? bounds.totalTimeoutSeconds;
+/** The bounds with those of the options that are given, and time for the server to wait. */
+export function boundsOf(bounds: Bounds, options: CallOptions, waitSeconds = 0): Bounds {
+    const attemptTimeoutSeconds = (options.attemptTimeoutSeconds ?? bounds.attemptTimeoutSeconds) + waitSeconds;
+    const totalTimeoutSeconds = (options.totalTimeoutSeconds ?? bounds.totalTimeoutSeconds) + waitSeconds;
     const maxAttempts = options.maxAttempts ?? bounds.maxAttempts;
     if (!(attemptTimeoutSeconds > 0 && totalTimeoutSeconds > 0 && maxAttempts >= 1)) {
         throw new TypeError("timeouts must be above zero, and there must be an attempt");

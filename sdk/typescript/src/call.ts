@@ -1,8 +1,8 @@
 // One call of the API: what is sent, what its answer means, and what a caller may set.
 //
-// Nothing here does I/O. Numbers are exact: one that is not a safe integer is refused before anything
-// is sent, and an answer with an integer that JavaScript does not have exactly is refused too. Only
-// `metadata`, which is the caller's own, may have other numbers.
+// Nothing here does I/O. Numbers are exact: one that is not a safe integer is refused before
+// anything is sent, and an answer with an integer that JavaScript does not have exactly is refused
+// too. Only `metadata`, which is the caller's own, may have other numbers.
 
 import { randomUUID } from "node:crypto";
 import { apiError, UnexpectedAnswerError } from "./errors.js";
@@ -62,8 +62,10 @@ export interface Call<T> {
     isKeyed?: boolean;
     /** Answers with a charge, whose present status is in a header. */
     isAboutCharge?: boolean;
-    /** False if it has another effect the second time, so it is not sent again after a lost answer. */
+    /** False if the second time has another effect. It is not sent again after a lost answer. */
     isRepeatable?: boolean;
+    /** How long the server waits at most before it answers, on top of the timeouts. */
+    waitSeconds?: number;
     /** Has no value; it keeps the type of the answer. */
     answer?: T;
 }

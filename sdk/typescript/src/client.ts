@@ -79,10 +79,10 @@ export class Client {
     /**
      * Charges, calls the function, and reports its outcome.
      *
-     * The function is not called if the charge is refused. A `UserError` keeps the charge; any other
-     * error refunds it, for which the key needs the scope `settle`. Errors of the function are thrown
-     * again. While it runs, heartbeats move the deadline of the charge, which is `timeout_seconds` of
-     * the request or 60 seconds.
+     * The function is not called if the charge is refused. A `UserError` keeps the charge; any
+     * other error refunds it, for which the key needs the scope `settle`. Errors of the function
+     * are thrown again. While it runs, heartbeats move the deadline of the charge, which is
+     * `timeout_seconds` of the request or 60 seconds.
      */
     async run<R>(
         workspace: string,
@@ -134,7 +134,7 @@ export class Client {
         };
     }
 
-    /** Reports the failure. If that fails, the deadline refunds the charge, and the error counts. */
+    /** Reports the failure. If that fails, the charge is refunded at its deadline. */
     private async reportFailure(workspace: string, charge: Charge, error: unknown): Promise<void> {
         try {
             await this.charges.reportOutcome(workspace, charge.id, failed(error));

@@ -1,7 +1,7 @@
 // Errors that the client throws.
 //
-// An `ApiError` is an answer of the server that refuses a call. Programs compare its `code`, which is
-// stable, or test for a subclass. A code or a member that this version does not know is passed on.
+// An `ApiError` is an answer of the server that refuses a call. Programs compare its `code`, which
+// is stable, or test for a subclass. A code or member that this version does not know is passed on.
 
 import type { Charge, ProblemCode } from "./types.js";
 

@@ -31,7 +31,8 @@ export class Sender {
     async sendCounted<T>(call: Call<T>, options: KeyedOptions): Promise<{ value: T; attempts: Attempts }> {
         const init = request(call, this.#key, options);
         const url = this.baseUrl + address(call.path, call.query);
-        const attempts = new Attempts(boundsOf(this.bounds, options), call.isRepeatable ?? true);
+        const bounds = boundsOf(this.bounds, options, call.waitSeconds);
+        const attempts = new Attempts(bounds, call.isRepeatable ?? true);
         for (;;) {
             options.signal?.throwIfAborted();
             const seconds = attempts.begin();
@@ -88,7 +89,7 @@ async function read(response: Response): Promise<Answer> {
     return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** The error for one of fetch, which says the cause of a broken connection. Others are passed on. */
+/** The error for one of fetch, which names the cause of a broken connection, or the same error. */
 function failure(error: unknown, isLate: boolean, seconds: number): unknown {
     if (isLate) return new DeadlineExceededError(`no answer in ${seconds} seconds`, { cause: error });
     if (!(error instanceof TypeError) || error.cause === undefined) return error;

@@ -29,7 +29,8 @@ export type WebhookHeaders = Headers | Readonly<Record<string, string | string[]
 /**
  * Returns the message, or throws a `WebhookVerificationError`.
  *
- * `body` is as it arrived, before any parser. `secrets` is one secret or several, of which one must fit.
+ * `body` is as it arrived, before any parser. `secrets` is one secret or several, of which one
+ * must fit.
  */
 export function verifyWebhook(
     body: string | Uint8Array,

@@ -40,6 +40,9 @@ test("entries follow a position", async () => {
     assert.deepEqual(some.data.map(({ number }) => number), [1]);
     const rest = await client.journal.entriesAfter(workspace, { after: some.after ?? "", wait: 1 });
     assert.deepEqual(rest.data.map(({ kind }) => kind), ["grant.created"]);
+    const last = { after: rest.after ?? "", wait: 1 };
+    const bounds = { attemptTimeoutSeconds: 0.8 };
+    assert.deepEqual((await client.journal.entriesAfter(workspace, last, bounds)).data, []);
 });
 
 test("a stream gives the balance and the entries", async () => {

@@ -192,9 +192,10 @@ test("metadata may have any numbers", async () => {
     assert.deepEqual(charge.metadata, { score: 0.5 });
 });
 
-test("ids stay in their place of the path", async () => {
+test("ids stay in their place of the path, and an empty key is not replaced", async () => {
     const workspace = await workspaceOf(client);
     assert.throws(() => client.workspaces.get(""), TypeError);
+    await assert.rejects(client.charges.create(workspace, CHARGE, { idempotencyKey: "" }), /Idempotency-Key/);
     const { status } = await errorOf(ApiError, client.charges.get(workspace, "../grants"));
     assert.ok(status === 400 || status === 404);
 });

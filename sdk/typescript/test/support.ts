@@ -1,7 +1,7 @@
 // What tests need: a running server, a workspace with credit, and a proxy that disturbs.
 //
-// `TOLLKEEPER` names the program, `TOLLKEEPER_REPOSITORY` the folder of the repository, whose tests of
-// the dashboard have the code that starts a server.
+// `TOLLKEEPER` names the program. `TOLLKEEPER_REPOSITORY` names the folder of the repository, whose
+// tests of the dashboard have the code that starts a server.
 
 import { createServer, connect, type Socket } from "node:net";
 import { pathToFileURL } from "node:url";
@@ -64,8 +64,10 @@ export async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
 
 /**
  * What happens to a request instead of being passed on:
- * `cut`: the server answers, and the client gets nothing; `half`: the client gets half of the answer;
- * `hang`: nothing is sent; else the client gets this text, and the server nothing.
+ * `cut`: the server answers, and the client gets nothing;
+ * `half`: the client gets half of the answer;
+ * `hang`: nothing is sent;
+ * a text: the client gets it, and the server gets nothing.
  */
 type Action = "cut" | "half" | "hang" | { text: string };
 

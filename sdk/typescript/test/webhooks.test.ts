@@ -85,7 +85,8 @@ test("headers may be written in any case, and a body must be JSON", () => {
     const secret = Buffer.from("key").toString("base64");
     const sign = (body: string) => {
         const signature = createHmac("sha256", "key").update(`msg_1.1000.${body}`).digest("base64");
-        return { "Webhook-Id": "msg_1", "WEBHOOK-TIMESTAMP": "1000", "webhook-signature": `v1,AAAA v1a,x v1,${signature}` };
+        const all = `v1,AAAA v1a,x v1,${signature}`;
+        return { "Webhook-Id": "msg_1", "WEBHOOK-TIMESTAMP": "1000", "webhook-signature": all };
     };
     const body = '{"type": "of_a_newer_server", "timestamp": "", "data": {"new": [1]}, "more": "é"}';
     for (const headers of [sign(body), new Headers(sign(body))]) {

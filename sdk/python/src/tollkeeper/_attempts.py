@@ -43,16 +43,16 @@ class Bounds:
         if self.attempt_timeout_seconds <= 0 or self.total_timeout_seconds <= 0 or self.max_attempts < 1:
             raise ValueError("timeouts must be above zero, and there must be an attempt")
 
-    def with_options(self, options: CallOptions) -> Bounds:
+    def with_options(self, options: CallOptions, wait_seconds: float) -> Bounds:
         return Bounds(
-            options.get("attempt_timeout_seconds", self.attempt_timeout_seconds),
-            options.get("total_timeout_seconds", self.total_timeout_seconds),
+            options.get("attempt_timeout_seconds", self.attempt_timeout_seconds) + wait_seconds,
+            options.get("total_timeout_seconds", self.total_timeout_seconds) + wait_seconds,
             options.get("max_attempts", self.max_attempts),
         )
 
 
 class Attempts:
-    """Counts the attempts of one call. `answer_was_lost` if an earlier one may have been carried out."""
+    """The attempts of one call. `answer_was_lost` if an earlier one may have been carried out."""
 
     def __init__(
         self,

@@ -116,12 +116,14 @@ class Call(Generic[T]):
     is_about_charge: bool = False
     # Done twice, it has the same effect as once, so it is sent again after a lost answer.
     is_repeatable: bool = True
+    # How long the server waits at most before it answers, on top of the timeouts.
+    wait_seconds: float = 0.0
 
     def request(self, client_headers: Mapping[str, str], key: str | None) -> dict[str, Any]:
         """The arguments for httpx."""
         headers = {**client_headers, "accept": self.accept}
         if self.is_keyed:
-            headers["idempotency-key"] = key or str(uuid.uuid4())
+            headers["idempotency-key"] = str(uuid.uuid4()) if key is None else key
         request: dict[str, Any] = {"method": self.method, "url": self.path, "headers": headers}
         if self.query:
             parameters = {name: _parameter(value) for name, value in self.query.items() if value is not None}

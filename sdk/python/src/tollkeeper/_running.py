@@ -46,7 +46,7 @@ class RunResult(Generic[R]):
 
 
 def log_unreported(charge: Charge, error: TollkeeperError) -> None:
-    """What is done with a failure that could not be reported, unless the client is given something else."""
+    """Logs a failure that could not be reported, unless the client is given something else."""
     text = "the failed run of %s was not reported (%s); its deadline refunds it"
     logging.getLogger("tollkeeper").warning(text, charge["id"], error)
 

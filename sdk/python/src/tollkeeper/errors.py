@@ -118,7 +118,7 @@ class OperationAlreadyPaidError(TollkeeperError):
 
 
 class OutcomeNotReportedError(TollkeeperError):
-    """The function of `run` succeeded and the server does not know. `result` is what it returned."""
+    """The function of `run` succeeded, and that was not reported. `result` is what it returned."""
 
     def __init__(self, charge: Charge, result: Any) -> None:
         super().__init__(f"the success of {charge['id']} could not be reported, so it may be refunded")

@@ -103,11 +103,12 @@ export class Journal {
             method: "GET",
             path: path`/v1/workspaces/${workspace}/entries`,
             query,
+            waitSeconds: query.wait ?? 0,
         };
         return this.sender.send(call, options);
     }
 
-    /** Gives what happens as it happens. Ends with the connection; continue behind the last `id`. */
+    /** Gives events as they happen. Ends with the connection; continue behind the last `id`. */
     stream(workspace: string, query: StreamQuery = {}, options: StreamOptions = {}): AsyncGenerator<StreamEvent> {
         return this.sender.stream(path`/v1/workspaces/${workspace}/stream`, query, options);
     }

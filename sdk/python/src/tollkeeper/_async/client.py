@@ -121,7 +121,7 @@ class AsyncClient:
         return not running.is_lost
 
     async def _report_failure(self, workspace: str, charge: KeyedCharge, error: BaseException) -> Any:
-        """Reports the failure. If that fails, the deadline refunds the charge, and the error counts."""
+        """Reports the failure. If that fails, the charge is refunded at its deadline."""
         try:
             await self.charges.report_outcome(workspace, charge["id"], running_module.failed(error))
         except TollkeeperError as unreported:

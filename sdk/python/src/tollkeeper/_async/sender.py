@@ -42,7 +42,7 @@ class AsyncSender:
         key = cast("str | None", options.get("idempotency_key"))
         request = call.request(self.headers, key)
         request["url"] = self.base_url + request["url"]
-        attempts = Attempts(self.bounds.with_options(options), call.is_repeatable)
+        attempts = Attempts(self.bounds.with_options(options, call.wait_seconds), call.is_repeatable)
         while True:
             seconds = attempts.begin()
             try:

@@ -86,13 +86,16 @@ class AsyncJournal:
         self, workspace: str, query: EntriesQuery | None = None, **options: Unpack[CallOptions]
     ) -> EntriesAfter:
         """Returns entries behind the position `after`, oldest first. `wait` waits for the next."""
-        call = Call[EntriesAfter]("GET", path("/v1/workspaces/{}/entries", workspace), query)
+        wait_seconds = (query or {}).get("wait", 0)
+        call = Call[EntriesAfter](
+            "GET", path("/v1/workspaces/{}/entries", workspace), query, wait_seconds=wait_seconds
+        )
         return await self._sender.send(call, options)
 
     def stream(
         self, workspace: str, query: StreamQuery | None = None, *, silence_seconds: float = SILENCE_SECONDS
     ) -> AsyncIterator[StreamEvent]:
-        """Gives what happens as it happens. Ends with the connection; continue behind the last `id`."""
+        """Gives events as they happen. Ends with the connection; continue behind the last `id`."""
         return self._sender.stream(path("/v1/workspaces/{}/stream", workspace), dict(query or {}), silence_seconds)
 
     async def head(self, **options: Unpack[CallOptions]) -> JournalHead:

@@ -124,7 +124,7 @@ class Client:
         return not running.is_lost
 
     def _report_failure(self, workspace: str, charge: KeyedCharge, error: BaseException) -> Any:
-        """Reports the failure. If that fails, the deadline refunds the charge, and the error counts."""
+        """Reports the failure. If that fails, the charge is refunded at its deadline."""
         try:
             self.charges.report_outcome(workspace, charge["id"], running_module.failed(error))
         except TollkeeperError as unreported:

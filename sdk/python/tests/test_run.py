@@ -145,6 +145,21 @@ def test_a_failure_needs_the_scope_settle(client, connect, server, workspace, sc
     assert unreported == (["forbidden"] if status == "pending" else [])
 
 
+@pytest.mark.parametrize(("kind", "expected"), [(ZeroDivisionError, []), (UserError, ["charge_already_refunded"])])
+def test_a_failure_after_a_refund_is_only_reported_if_the_charge_should_be_kept(
+    client, connect, server, workspace, kind, expected
+):
+    def function(running):
+        client.charges.refund(workspace, running.charge["id"], {"reason": "test"})
+        raise kind
+
+    unreported = []
+    noting = connect(server.url, on_unreported_outcome=lambda charge, error: unreported.append(error.code))
+    with pytest.raises(kind):
+        noting.run(workspace, CHARGE, function)
+    assert unreported == expected
+
+
 def test_a_cancelled_task_is_refunded(server, workspace):
     async def cancel():
         async with AsyncClient(server.url, KEY) as client:

@@ -8,8 +8,8 @@ import { AutoTopUps, Charges, Grants, Subscriptions, TopUps } from "./resources/
 import { PlanCatalogue, PlatformSettings, PriceBooks } from "./resources/platform.js";
 import { Journal, Reports, Usages, WebhookEndpoints } from "./resources/watching.js";
 import { AlertSettings, ApiKeys, LimitSettings, Members, PortalSessions, Workspaces } from "./resources/workspaces.js";
-import { deadlineSeconds, failed, finished, isOver, opening, refuseReplay, Running, succeeded } from "./running.js";
-import type { RunResult } from "./running.js";
+import { deadlineSeconds, failed, finished, isOver, isRefundedAnyway, opening } from "./running.js";
+import { refuseReplay, Running, succeeded, type RunResult } from "./running.js";
 import { Sender } from "./sender.js";
 import type { Charge, ChargeRequest } from "./types.js";
 
@@ -139,7 +139,7 @@ export class Client {
         try {
             await this.charges.reportOutcome(workspace, charge.id, failed(error));
         } catch (unreported) {
-            this.onUnreportedOutcome(charge, unreported);
+            if (!isRefundedAnyway(error, unreported)) this.onUnreportedOutcome(charge, unreported);
         }
     }
 }

@@ -73,6 +73,12 @@ function shortened(text: string): string {
     return Array.from(text).slice(0, DETAIL_CHARACTERS_MAX).join("");
 }
 
+/** Whether a failure of the system was refused only because the deadline came first. */
+export function isRefundedAnyway(error: unknown, unreported: unknown): boolean {
+    const isRefunded = unreported instanceof ApiError && unreported.code === "charge_already_refunded";
+    return isRefunded && !(error instanceof UserError);
+}
+
 export function succeeded(running: Running): OutcomeRequest {
     return running.quantity === null
         ? { result: "succeeded" }

@@ -129,6 +129,22 @@ test("a result is not lost with the report of success", async () => {
     assert.deepEqual([error.result, error.charge.amount], ["kept", 10_000]);
 });
 
+for (const kind of [RangeError, UserError]) {
+    test(`a ${kind.name} after a refund is reported only if the charge should be kept`, async () => {
+        const workspace = await workspaceOf(client);
+        const unreported: unknown[] = [];
+        const noting = platform(url, {
+            onUnreportedOutcome: (_, error) => unreported.push((error as { code?: string }).code),
+        });
+        const promise = noting.run(workspace, CHARGE, async ({ charge }) => {
+            await client.charges.refund(workspace, charge.id, { reason: "test" });
+            throw new kind("test");
+        });
+        await assert.rejects(promise, kind);
+        assert.deepEqual(unreported, kind === UserError ? ["charge_already_refunded"] : []);
+    });
+}
+
 for (const [scopes, status] of [[["charge"], "pending"], [["charge", "settle"], "refunded"]] as const) {
     test(`a failure with the scopes ${scopes.join(", ")} leaves the charge ${status}`, async () => {
         const workspace = await workspaceOf(client);

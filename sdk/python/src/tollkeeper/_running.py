@@ -74,6 +74,12 @@ def failed(error: BaseException) -> OutcomeRequest:
     return {"result": "failed", "fault": "system", "detail": type(error).__name__[:DETAIL_CHARACTERS_MAX]}
 
 
+def is_refunded_anyway(error: BaseException, unreported: TollkeeperError) -> bool:
+    """Whether a failure of the system was refused only because the deadline came first."""
+    is_refunded = isinstance(unreported, ApiError) and unreported.code == "charge_already_refunded"
+    return is_refunded and not isinstance(error, UserError)
+
+
 def succeeded(running: Running) -> OutcomeRequest:
     if running.quantity is None:
         return {"result": "succeeded"}

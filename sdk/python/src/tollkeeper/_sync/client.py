@@ -128,4 +128,5 @@ class Client:
         try:
             self.charges.report_outcome(workspace, charge["id"], running_module.failed(error))
         except TollkeeperError as unreported:
-            self._on_unreported_outcome(charge, unreported)
+            if not running_module.is_refunded_anyway(error, unreported):
+                self._on_unreported_outcome(charge, unreported)

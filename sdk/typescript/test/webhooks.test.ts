@@ -28,7 +28,10 @@ async function receiver() {
         response.writeHead(204).end();
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    after(() => server.close().closeAllConnections());
+    after(() => {
+        server.close();
+        server.closeAllConnections();
+    });
     const next = () => {
         const message = messages.shift();
         return message ? Promise.resolve(message) : new Promise<Message>((resolve) => waiting.push(resolve));

@@ -50,6 +50,7 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Gate(gate::Args),
     Demo(demo::Args),
     #[command(subcommand)]
     Workspace(workspace::Command),
@@ -111,6 +112,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Serve(args) => serve::run(args),
+            Command::Gate(args) => gate::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Workspace(command) => workspace::run(command),
             Command::Member(command) => member::run(command),

@@ -6,6 +6,7 @@
 //! transport/       sends a request of the HTTP API to a server, or to a store in this process
 //! terminal/        what users and scripts see: tables, JSON, failures with their exit codes
 //! server_process   opens a store and serves it until a signal arrives
+//! gate_process     runs a gate beside a server, or alone
 //! demo/            a server with a workspace that has 90 days of use, and a printed tour
 //! bench/           measures how many charges per second this machine takes
 //! ```
@@ -17,6 +18,7 @@ mod args;
 mod bench;
 mod commands;
 mod demo;
+mod gate_process;
 mod server_process;
 mod terminal;
 mod transport;

@@ -9,7 +9,7 @@
 //! whole ledgers   audit, backup (and restore), mark_restored, repair, transfer (export and
 //!                 import), migrate
 //!                 call the engine crate on a store, without the API
-//! server          serve
+//! server, gate    serve, gate
 //! mails, console  mail, operator_password
 //!                 call the server crate; need neither a ledger nor a server
 //! this program    completions, man
@@ -28,6 +28,7 @@ pub(crate) mod charge;
 pub(crate) mod clock;
 pub(crate) mod completions;
 pub(crate) mod entries;
+pub(crate) mod gate;
 pub(crate) mod grant;
 pub(crate) mod key;
 pub(crate) mod limits;

@@ -4,17 +4,21 @@
 //! printed once, to stderr.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tollkeeper_server::{self as server, App, Settings};
 
-use crate::server_process;
+use crate::gate_process::LocalApi;
 use crate::terminal::failure::Failure;
 use crate::terminal::output;
 use crate::transport::store_args;
+use crate::{gate_process, server_process};
 
 const EXAMPLE: &str = "When the server is ready it prints one line to stdout: listening on http://HOST:PORT
 The first start makes a platform key and prints it once to stderr, unless TOLLKEEPER_PLATFORM_KEY
 is set. On SIGTERM or SIGINT the server finishes the accepted requests and exits with code 0.
+If the settings file has a table `[gate]`, the gate runs beside the server and prints a line, too.
 
 Examples:
   tollkeeper serve --data /var/lib/tollkeeper --listen 127.0.0.1:8080
@@ -53,6 +57,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<(), Failure> {
+    let gate = args.config.as_deref().map_or(Ok(None), gate_process::settings)?;
     let settings = settings(args)?;
     server::start_log(&settings.log);
     server_process::block_on(async {
@@ -73,7 +78,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let (listener, address) = server_process::listen(&settings.http.listen).await?;
         let stop = server_process::stop_signal()?;
         output::data(&format!("listening on http://{address}\n"))?;
-        server_process::serve(app, listener, stop).await
+        let Some(gate) = gate else { return server_process::serve(app, listener, stop).await };
+        let gate = gate_process::listen(gate, Arc::new(LocalApi::new(&app))).await?;
+        // The gate ends first, so that the outcomes of its last requests are reported.
+        let (gate_ended, ended) = oneshot::channel::<()>();
+        let serving_gate = async {
+            gate.serve(stop).await;
+            drop(gate_ended);
+        };
+        let stop = async { drop(ended.await) };
+        tokio::join!(serving_gate, server_process::serve(app, listener, stop)).1
     })
 }
 

@@ -13,6 +13,7 @@ mod documents;
 mod embedded;
 mod faults;
 mod files;
+mod gate;
 mod harness;
 mod kill;
 mod postgres;

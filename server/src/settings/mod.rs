@@ -215,6 +215,9 @@ const fn setting(name: &'static str, must: &'static str, meaning: &'static str) 
 /// The setting that is a list.
 const WEBHOOK_SECRETS: &str = "stripe_webhook_secrets";
 
+/// The table of the gate in a settings file.
+const GATE: &str = "gate";
+
 /// The settings that name a store.
 const STORE_SETTINGS: [&str; 2] = ["data", "database_url"];
 
@@ -303,6 +306,10 @@ impl Settings {
             return Err(SettingsError::new(format!("{name}: {}", both(STORE_SETTINGS))));
         }
         for (key, value) in table.get_ref() {
+            // The gate reads its table by itself.
+            if &**key.get_ref() == GATE {
+                continue;
+            }
             let source = format!("{name}, line {}", line(key.span().start));
             let key = key.get_ref();
             let setting = SETTINGS.iter().find(|setting| setting.name == &**key);

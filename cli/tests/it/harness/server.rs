@@ -64,6 +64,13 @@ impl TestServer {
         TestServer { child, url, data: data.to_owned(), stdout, stderr, client, own: None }
     }
 
+    /// The next line that the server writes to stdout.
+    pub fn next_line_of_stdout(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("it prints text");
+        line
+    }
+
     /// Waits until the server has ended; returns what it wrote to stdout after it was ready.
     pub fn rest_of_stdout(&mut self) -> String {
         let mut text = String::new();

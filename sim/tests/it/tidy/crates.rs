@@ -14,11 +14,12 @@ struct Arrows {
 
 /// All crates of the workspace. No crate depends on the simulator, and the simulator knows no
 /// server.
-const CRATES: [Arrows; 8] = [
+const CRATES: [Arrows; 9] = [
     Arrows { directory: "ledger", normal: &[], dev: &[] },
     Arrows { directory: "engine", normal: &["ledger"], dev: &["testkit"] },
     Arrows { directory: "server", normal: &["ledger", "engine"], dev: &["testkit"] },
-    Arrows { directory: "cli", normal: &["ledger", "engine", "server"], dev: &["testkit"] },
+    Arrows { directory: "gate", normal: &[], dev: &[] },
+    Arrows { directory: "cli", normal: &["ledger", "engine", "server", "gate"], dev: &["testkit"] },
     Arrows { directory: "client", normal: &[], dev: &[] },
     Arrows { directory: "testkit", normal: &[], dev: &[] },
     Arrows { directory: "sim", normal: &["ledger", "engine", "testkit"], dev: &[] },

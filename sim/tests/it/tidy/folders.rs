@@ -15,7 +15,7 @@ use super::{complain, root, sources};
 
 /// The layers of each crate, lowest first. Folders in one string import each other: their types are
 /// parts of one record.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     (
         "ledger",
         &[
@@ -93,7 +93,21 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "tests",
         ],
     ),
-    ("cli", &["terminal", "server_process", "transport", "commands", "bench", "demo", "args"]),
+    (
+        "gate",
+        &[
+            "settings outcome headers",
+            "charging",
+            "refusal relay",
+            "quantity",
+            "proxy exchange remote",
+            "serve",
+        ],
+    ),
+    (
+        "cli",
+        &["terminal", "server_process", "gate_process", "transport", "commands", "bench", "demo", "args"],
+    ),
     ("client", &["code error types", "http", "api", "client", "run"]),
     (
         "sim",

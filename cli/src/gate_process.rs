@@ -1,0 +1,96 @@
+//! Runs a gate in this process: beside a server, on its engine, or alone, against a server
+//! elsewhere.
+//!
+//! Beside a server, a charge takes the path of a request of the API without a socket. An outcome is
+//! a command of the platform.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{Request, Response};
+use tokio::net::TcpListener;
+use tollkeeper_gate::{BoxFuture, Charging, Gate, Opened, Outcome, ReportError, Settings, Unavailable};
+use tollkeeper_ledger::{Actor, ChargeCommand, Submission, WorkspaceId};
+use tollkeeper_server::App;
+use tower::ServiceExt;
+
+use crate::server_process;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output;
+
+/// A gate that listens.
+pub struct Listening {
+    gate: (Gate, tokio::sync::mpsc::Receiver<()>),
+    listener: TcpListener,
+}
+
+/// The settings of the gate in a file; `None` if the file has none.
+pub fn settings(config: &Path) -> Result<Option<Settings>, Failure> {
+    Settings::load(config).map_err(|why| server_process::invalid_setting(&why))
+}
+
+/// Listens, and prints the line that says so.
+pub async fn listen(settings: Settings, charging: Arc<dyn Charging>) -> Result<Listening, Failure> {
+    let (listener, address) = server_process::listen(&settings.listen).await?;
+    let gate = Gate::new(settings, charging).map_err(|why| {
+        Failure::new(Exit::Unavailable, "the gate cannot open encrypted connections").because(why)
+    })?;
+    output::data(&format!("gate listening on http://{address}\n"))?;
+    Ok(Listening { gate, listener })
+}
+
+impl Listening {
+    /// Serves until `stop` resolves, then answers the requests that were charged.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        tollkeeper_gate::serve(self.gate, self.listener, stop).await;
+    }
+}
+
+/// The API of a server in this process.
+pub struct LocalApi {
+    app: Arc<App>,
+    router: axum::Router,
+}
+
+impl LocalApi {
+    /// The API of this server.
+    pub fn new(app: &Arc<App>) -> LocalApi {
+        LocalApi { app: Arc::clone(app), router: tollkeeper_server::router(Arc::clone(app)) }
+    }
+}
+
+impl Charging for LocalApi {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>> {
+        let router = self.router.clone();
+        Box::pin(async move {
+            let response = router.oneshot(request.map(Body::from)).await;
+            let (head, body) = response.unwrap_or_else(|never| match never {}).into_parts();
+            let bytes = to_bytes(body, usize::MAX).await.map_err(|why| Unavailable(why.to_string()))?;
+            Ok(Response::from_parts(head, bytes))
+        })
+    }
+
+    fn report<'a>(&'a self, charge: &'a Opened, outcome: Outcome) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(async move {
+            let id = charge.id.parse();
+            let id = id.map_err(|()| ReportError::Refused("the id of the charge is not valid".to_owned()))?;
+            let workspace = WorkspaceId::new(&charge.workspace)
+                .map_err(|_| ReportError::Refused("the id of the workspace is not valid".to_owned()))?;
+            let detail = outcome.detail().map(String::into_boxed_str);
+            let command = match outcome {
+                Outcome::Succeeded => ChargeCommand::Succeed { quantity: None },
+                Outcome::UserFailed(_) => ChargeCommand::Fail { by_system: false, detail },
+                Outcome::SystemFailed(_) => ChargeCommand::Fail { by_system: true, detail },
+            };
+            let command = command.for_charge(id);
+            let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
+            match self.app.engine().run(submission, server_process::now()).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(refusal)) => Err(ReportError::Refused(refusal.code().to_owned())),
+                Err(error) => Err(ReportError::Later(error.to_string())),
+            }
+        })
+    }
+}

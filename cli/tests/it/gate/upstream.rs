@@ -1,0 +1,156 @@
+//! An upstream of the tests: a real HTTP server whose paths say how it answers, on raw sockets, so
+//! that it can break off wherever a test needs it.
+//!
+//! ```text
+//! /status/N     answers with this status
+//! /echo         answers with the body of the request
+//! /steps        sends a chunk, and a further one each time the test says so
+//! /half         says that ten bytes follow, sends five, and closes
+//! /silent       closes without an answer
+//! /hang         never answers
+//! /socket       changes to another protocol and sends every byte back
+//! ```
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use super::super::harness::TIMEOUT;
+
+/// A request that reached the upstream.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub line: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A running upstream; its threads end with the test process.
+pub struct Upstream {
+    pub url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    steps: Sender<()>,
+}
+
+impl Upstream {
+    pub fn start() -> Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("it has an address"));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (steps, of_test) = channel();
+        let (requests, of_test) = (Arc::clone(&seen), Arc::new(Mutex::new(of_test)));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (requests, steps) = (Arc::clone(&requests), Arc::clone(&of_test));
+                std::thread::spawn(move || serve(stream, &requests, &steps));
+            }
+        });
+        Upstream { url, seen, steps }
+    }
+
+    /// Lets `/steps` send its next chunk.
+    pub fn step(&self) {
+        self.steps.send(()).expect("the upstream runs");
+    }
+
+    /// The requests that reached it.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no thread panicked").clone()
+    }
+}
+
+/// Answers the requests of a connection until it breaks off.
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, steps: &Mutex<Receiver<()>>) -> Option<()> {
+    stream.set_read_timeout(Some(2 * TIMEOUT)).ok()?;
+    loop {
+        let request = read(&mut stream)?;
+        seen.lock().ok()?.push(request.clone());
+        let path = request.line.split(' ').nth(1)?.split('?').next()?;
+        let is_head = request.line.starts_with("HEAD ");
+        if let Some(status) = path.strip_prefix("/status/") {
+            let has_body = !is_head && !["204", "304"].contains(&status);
+            let (length, body) = if has_body { ("Content-Length: 4\r\n", "done") } else { ("", "") };
+            write!(stream, "HTTP/1.1 {status} Said\r\n{length}Tollkeeper-Balance: 1\r\n\r\n{body}").ok()?;
+            continue;
+        }
+        match path {
+            "/echo" => {
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len()).ok()?;
+                stream.write_all(&request.body).ok()?;
+            }
+            "/steps" => {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+                    .ok()?;
+                let steps = steps.lock().ok()?;
+                steps.recv_timeout(TIMEOUT).ok()?;
+                stream.write_all(b"3\r\ntwo\r\n").ok()?;
+                steps.recv_timeout(TIMEOUT).ok()?;
+                stream.write_all(b"0\r\n\r\n").ok()?;
+            }
+            "/half" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").ok()?;
+                return None;
+            }
+            "/hang" => return stream.read(&mut [0]).map(drop).ok(),
+            "/socket" => {
+                let head =
+                    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+                stream.write_all(head).ok()?;
+                let mut from = stream.try_clone().ok()?;
+                return std::io::copy(&mut from, &mut stream).map(drop).ok();
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Reads a request; `None` if the connection ends before it is complete.
+fn read(stream: &mut TcpStream) -> Option<Seen> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let text = String::from_utf8(head).ok()?;
+    let mut lines = text.trim_end().split("\r\n");
+    let line = lines.next()?.to_owned();
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut request = Seen { line, headers, body: Vec::new() };
+    if let Some(length) = request.header("content-length").and_then(|text| text.parse::<usize>().ok()) {
+        request.body = vec![0; length];
+        stream.read_exact(&mut request.body).ok()?;
+    } else if request.header("transfer-encoding") == Some("chunked") {
+        while let Some(mut chunk) = read_chunk(stream) {
+            request.body.append(&mut chunk);
+        }
+    }
+    Some(request)
+}
+
+/// Reads a chunk; `None` at the last one.
+fn read_chunk(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        line.push(byte[0]);
+    }
+    let length = usize::from_str_radix(std::str::from_utf8(&line).ok()?.trim(), 16).ok()?;
+    let mut chunk = vec![0; length + 2];
+    stream.read_exact(&mut chunk).ok()?;
+    chunk.truncate(length);
+    (length > 0).then_some(chunk)
+}

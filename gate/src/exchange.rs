@@ -1,0 +1,200 @@
+//! One request to an upstream and its answer, until its end. The end decides about the charge.
+//!
+//! It runs in a task of its own and is never cancelled by the client: a client that hangs up
+//! decides nothing, the answer of the upstream does. Nor does a client that reads too slowly, or
+//! breaks its request off after the answer began: else it could read an answer and be refunded.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
+use futures_util::future::poll_fn;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::charging::{Charging, Opened, ReportError};
+use crate::headers;
+use crate::outcome::{Failure, Outcome};
+use crate::proxy::Upstreams;
+use crate::refusal::Refusal;
+use crate::relay::{Part, relay};
+
+/// The first and the longest pause before an outcome is reported again.
+const REPORT_PAUSE: Duration = Duration::from_millis(100);
+const REPORT_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// One request on its way.
+pub struct Exchange {
+    pub charging: Arc<dyn Charging>,
+    pub upstreams: Upstreams,
+    pub charge: Opened,
+    /// The time-out of the route.
+    pub timeout: Duration,
+    /// How long an outcome can be reported beyond it.
+    pub grace: Duration,
+    /// The connection of the client, if it asks for another protocol.
+    pub upgrade: Option<OnUpgrade>,
+    /// Whether the request of the client broke off.
+    pub is_broken: Arc<AtomicBool>,
+}
+
+impl Exchange {
+    /// Sends the request, answers through `answer`, and reports the outcome.
+    pub async fn run(self, request: Request<Body>, answer: oneshot::Sender<Result<Response<Body>, Refusal>>) {
+        let deadline = Instant::now() + self.timeout;
+        let outcome = match timeout_at(deadline, self.upstreams.request(request)).await {
+            // Another protocol that nobody asked for is no answer.
+            Ok(Ok(response)) if response.status().is_informational() && self.upgrade.is_none() => {
+                Outcome::SystemFailed(Failure::Connection)
+            }
+            Ok(Ok(response)) => return self.pass_on(response, deadline, answer).await,
+            Ok(Err(_)) if self.is_broken.load(Ordering::Relaxed) => Outcome::SystemFailed(Failure::Request),
+            Ok(Err(why)) => {
+                tracing::warn!(charge = %self.charge.id, %why, "an upstream failed");
+                Outcome::SystemFailed(Failure::Connection)
+            }
+            Err(_) => Outcome::SystemFailed(Failure::TimeOut),
+        };
+        // The refund is made first, so that a client that is told of it finds it.
+        self.report(outcome, deadline).await;
+        let _ = answer.send(Err(failed(outcome, &self.charge)));
+    }
+
+    /// Passes an answer on while it arrives.
+    async fn pass_on(
+        mut self,
+        mut response: Response<Incoming>,
+        deadline: Instant,
+        answer: oneshot::Sender<Result<Response<Body>, Refusal>>,
+    ) {
+        let outcome = Outcome::of(response.status());
+        let upgraded = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
+            .then(|| self.upgrade.take().map(|client| (client, hyper::upgrade::on(&mut response))))
+            .flatten();
+        let (mut head, mut body) = response.into_parts();
+        let id = HeaderValue::from_str(&self.charge.id).unwrap_or(HeaderValue::from_static("unknown"));
+        headers::to_client(&mut head.headers, &id, self.charge.amount, self.charge.balance);
+        if upgraded.is_some() || body.is_end_stream() {
+            let _ = answer.send(Ok(Response::from_parts(head, Body::empty())));
+            self.report(outcome, deadline).await;
+            if let Some((client, upstream)) = upgraded {
+                tunnel(client, upstream).await;
+            }
+            return;
+        }
+        let (parts, relayed) = relay();
+        let _ = answer.send(Ok(Response::from_parts(head, relayed)));
+        let outcome = match outcome {
+            Outcome::Succeeded => copy(&mut body, parts, deadline, &self).await,
+            // The status has decided. The rest is for the client alone.
+            failed => {
+                self.report(failed, deadline).await;
+                copy(&mut body, parts, deadline, &self).await;
+                return;
+            }
+        };
+        self.report(outcome, deadline).await;
+    }
+
+    /// Reports the outcome until it is taken. After the deadline of the charge the report is given
+    /// up: then the charge was refunded by its deadline.
+    async fn report(&self, outcome: Outcome, deadline: Instant) {
+        let given_up = deadline + self.grace;
+        let mut pause = REPORT_PAUSE;
+        loop {
+            match self.charging.report(&self.charge, outcome).await {
+                Ok(()) => return,
+                Err(ReportError::Refused(why)) => {
+                    tracing::error!(charge = %self.charge.id, ?outcome, %why, "an outcome was refused");
+                    return;
+                }
+                Err(ReportError::Later(why)) if Instant::now() + pause >= given_up => {
+                    tracing::error!(charge = %self.charge.id, ?outcome, %why, "an outcome was never reported");
+                    return;
+                }
+                Err(ReportError::Later(_)) => sleep(pause).await,
+            }
+            pause = (2 * pause).min(REPORT_PAUSE_MAX);
+        }
+    }
+}
+
+/// Copies an answer to the client until its end. Returns what its end means if its status is that
+/// of a success.
+async fn copy(
+    body: &mut Incoming,
+    parts: mpsc::Sender<Part>,
+    deadline: Instant,
+    exchange: &Exchange,
+) -> Outcome {
+    let mut client = Some(parts);
+    let mut waited_for_client = Duration::ZERO;
+    loop {
+        // The last frame is known as such when it comes: its successor may never be polled.
+        if body.is_end_stream() {
+            return Outcome::Succeeded;
+        }
+        let frame =
+            timeout_at(deadline, poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context))).await;
+        let failure = match frame {
+            Ok(None) => return Outcome::Succeeded,
+            Ok(Some(Ok(frame))) => {
+                let began = Instant::now();
+                if let Some(parts) = &client
+                    && !matches!(timeout_at(deadline, parts.send(Ok(frame))).await, Ok(Ok(())))
+                {
+                    client = None;
+                }
+                waited_for_client += began.elapsed();
+                continue;
+            }
+            Ok(Some(Err(_))) => Failure::Connection,
+            Err(_) => Failure::TimeOut,
+        };
+        if let Some(parts) = client {
+            let _ = parts.try_send(Err(io::Error::other("the upstream broke off")));
+        }
+        let is_of_client = exchange.is_broken.load(Ordering::Relaxed)
+            || (failure == Failure::TimeOut && waited_for_client > exchange.timeout / 2);
+        return if is_of_client { Outcome::Succeeded } else { Outcome::SystemFailed(failure) };
+    }
+}
+
+/// Passes bytes on in both directions until both sides have ended.
+async fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
+    let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
+    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+    // A side that breaks off ends the tunnel. The charge was settled when it began.
+    let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+}
+
+/// What a client is told of a failure, whose charge was refunded.
+fn failed(outcome: Outcome, charge: &Opened) -> Refusal {
+    let refusal = match outcome {
+        Outcome::SystemFailed(Failure::TimeOut) => Refusal::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timed_out",
+            "Upstream timed out",
+            "The operation took too long. Its charge was refunded.",
+        ),
+        Outcome::SystemFailed(Failure::Request) => Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "request_incomplete",
+            "Request incomplete",
+            "The request did not arrive completely. Its charge was refunded.",
+        ),
+        _ => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream_failed",
+            "Upstream failed",
+            "The operation could not run. Its charge was refunded.",
+        ),
+    };
+    refusal.with("charge", charge.id.clone().into())
+}

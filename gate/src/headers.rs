@@ -1,0 +1,193 @@
+//! Headers that are passed on, and those that are not.
+//!
+//! Headers of one connection only are removed in both directions (RFC 9110, 7.6.1), as are those
+//! of the gate: a client cannot forge a charge, and the upstream never gets the key.
+
+use std::net::IpAddr;
+
+use axum::http::header::{
+    CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The API key of the caller.
+pub const KEY: HeaderName = HeaderName::from_static("tollkeeper-key");
+/// The member for whom a request is charged.
+pub const MEMBER: HeaderName = HeaderName::from_static("tollkeeper-member");
+/// The worker that a request is charged to.
+pub const WORKER: HeaderName = HeaderName::from_static("tollkeeper-worker");
+/// The id of the charge.
+pub const CHARGE: HeaderName = HeaderName::from_static("tollkeeper-charge");
+/// What was deducted, in micro-units.
+pub const AMOUNT: HeaderName = HeaderName::from_static("tollkeeper-amount");
+/// What was left after the charge, in micro-units.
+pub const BALANCE: HeaderName = HeaderName::from_static("tollkeeper-balance");
+
+const OWN_PREFIX: &str = "tollkeeper-";
+
+const OF_CONNECTION: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The protocol that a message wants to change to, if it does.
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let wants = listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
+    headers.get(UPGRADE).filter(|_| wants).cloned()
+}
+
+fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Removes what belongs to one connection only, and what belongs to the gate.
+fn clean(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = listed(headers).filter_map(|name| name.parse().ok()).collect();
+    let own = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned();
+    let removed: Vec<HeaderName> = named.into_iter().chain(own).collect();
+    for name in removed.iter().chain(&OF_CONNECTION) {
+        headers.remove(name);
+    }
+}
+
+/// Makes the headers of a request those that the upstream gets.
+pub fn to_upstream(
+    headers: &mut HeaderMap,
+    client: IpAddr,
+    charge: &HeaderValue,
+    protocol: Option<HeaderValue>,
+) {
+    clean(headers);
+    headers.remove(EXPECT);
+    if let Some(host) = headers.remove(HOST) {
+        headers.insert("x-forwarded-host", host);
+    }
+    let forwarded = HeaderName::from_static("x-forwarded-for");
+    let before: Vec<&str> =
+        headers.get_all(&forwarded).iter().filter_map(|value| value.to_str().ok()).collect();
+    let all =
+        before.into_iter().map(str::to_owned).chain([client.to_string()]).collect::<Vec<_>>().join(", ");
+    if let Ok(all) = all.parse() {
+        headers.insert(forwarded, all);
+    }
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.insert(CHARGE, charge.clone());
+    if let Some(protocol) = protocol {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+/// Makes the headers of an answer those that the client gets.
+pub fn to_client(headers: &mut HeaderMap, charge: &HeaderValue, amount: i64, balance: i64) {
+    let protocol = upgrade(headers);
+    clean(headers);
+    headers.insert(CHARGE, charge.clone());
+    headers.insert(AMOUNT, amount.into());
+    headers.insert(BALANCE, balance.into());
+    if let Some(protocol) = protocol {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_upstream_gets_neither_the_key_nor_what_belongs_to_a_connection() {
+        let mut of_request = headers(&[
+            ("host", "gate.example"),
+            ("authorization", "Bearer of-the-upstream"),
+            ("tollkeeper-key", "tk_secret"),
+            ("tollkeeper-charge", "ch_forged"),
+            ("tollkeeper-unknown", "x"),
+            ("connection", "close, X-Hop"),
+            ("connection", "keep-alive"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("proxy-authorization", "p"),
+            ("expect", "100-continue"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("content-length", "3"),
+            ("upgrade", "h2c"),
+        ]);
+        let charge = HeaderValue::from_static("ch_1");
+        to_upstream(&mut of_request, IpAddr::from([192, 0, 2, 7]), &charge, None);
+        assert_eq!(
+            names(&of_request),
+            [
+                "authorization",
+                "content-length",
+                "tollkeeper-charge",
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-proto",
+            ]
+        );
+        assert_eq!(of_request["tollkeeper-charge"], "ch_1");
+        assert_eq!(of_request["x-forwarded-for"], "10.0.0.1, 192.0.2.7");
+        assert_eq!(of_request["x-forwarded-host"], "gate.example");
+    }
+
+    #[test]
+    fn an_upgrade_is_passed_on_only_if_the_connection_asks_for_it() {
+        assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), None);
+        let asked = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+        let protocol = upgrade(&asked);
+        assert_eq!(protocol, Some(HeaderValue::from_static("websocket")));
+        let mut asked = asked;
+        to_upstream(&mut asked, IpAddr::from([192, 0, 2, 7]), &HeaderValue::from_static("ch_1"), protocol);
+        assert_eq!(
+            (&asked["connection"], &asked["upgrade"]),
+            (&"upgrade".parse().expect("a value"), &"websocket".parse().expect("a value"))
+        );
+    }
+
+    #[test]
+    fn the_client_gets_the_charge_of_the_gate_only() {
+        let mut of_answer = headers(&[
+            ("content-type", "text/plain"),
+            ("connection", "close"),
+            ("tollkeeper-charge", "ch_forged"),
+            ("tollkeeper-balance", "9"),
+            ("transfer-encoding", "chunked"),
+        ]);
+        to_client(&mut of_answer, &HeaderValue::from_static("ch_1"), 500, 1_500);
+        assert_eq!(
+            names(&of_answer),
+            ["content-type", "tollkeeper-amount", "tollkeeper-balance", "tollkeeper-charge"]
+        );
+        assert_eq!(of_answer["tollkeeper-charge"], "ch_1");
+        assert_eq!(
+            (&of_answer["tollkeeper-amount"], &of_answer["tollkeeper-balance"]),
+            (&500.into(), &1_500.into())
+        );
+    }
+}

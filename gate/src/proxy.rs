@@ -1,0 +1,261 @@
+//! The path of a request: match a route, charge, forward.
+//!
+//! Nothing is sent to an upstream before the charge is durable. A key that was used before is a
+//! replay, whose operation has run or may be running: it is refused, since it would run unpaid.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::uri::{PathAndQuery, Scheme, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::charging::{Charging, Opened};
+use crate::exchange::Exchange;
+use crate::headers::{self, KEY, MEMBER, WORKER};
+use crate::refusal::{Refusal, unavailable};
+use crate::settings::{Route, Settings};
+use crate::{quantity, relay, remote};
+
+/// The client of all upstreams, with a pool of connections.
+pub type Upstreams = Client<HttpsConnector<HttpConnector>, Body>;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The prefix of an API key, behind which 64 digits and the workspace follow.
+const KEY_PREFIX: &str = "tk_workspace_";
+const KEY_DIGITS: usize = 64;
+
+/// The routes, the API and the client of the upstreams.
+pub struct Gate {
+    routes: Vec<Route>,
+    charging: Arc<dyn Charging>,
+    upstreams: Upstreams,
+    /// Each exchange has a copy; a shutdown waits until the last one is dropped.
+    pub(crate) running: mpsc::Sender<()>,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// A gate, and what ends when the last exchange has.
+    ///
+    /// # Errors
+    /// The operating system has no trusted certificate authorities, and an upstream needs them.
+    pub fn new(
+        settings: Settings,
+        charging: Arc<dyn Charging>,
+    ) -> std::io::Result<(Gate, mpsc::Receiver<()>)> {
+        let is_encrypted =
+            settings.routes.iter().any(|route| route.upstream.scheme() == Some(&Scheme::HTTPS));
+        let upstreams = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .set_host(true)
+            .build(remote::connector(is_encrypted)?);
+        let (running, ended) = mpsc::channel(1);
+        Ok((Gate { routes: settings.routes, charging, upstreams, running }, ended))
+    }
+
+    /// Answers a request of a client.
+    pub async fn answer<B>(&self, request: Request<B>, client: IpAddr) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let request = request.map(Body::new);
+        let Some(route) = self.route(request.method(), request.uri().path()) else {
+            let detail = format!("There is no route for {} {}.", request.method(), request.uri().path());
+            let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", "Not found", &detail);
+            return refusal.into_response(crate::settings::Dialect::Problem);
+        };
+        match self.charge_and_forward(route, request, client).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(route.dialect),
+        }
+    }
+
+    /// The route of a request: the longest path that fits.
+    fn route(&self, method: &Method, path: &str) -> Option<&Route> {
+        let fitting = self.routes.iter().filter(|route| route.is_for(method, path));
+        fitting.max_by_key(|route| (route.path.len(), !route.takes_rest))
+    }
+
+    async fn charge_and_forward(
+        &self,
+        route: &Route,
+        mut request: Request<Body>,
+        client: IpAddr,
+    ) -> Result<Response<Body>, Refusal> {
+        let protocol = headers::upgrade(request.headers());
+        let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
+        let (units, body) = quantity::find(route, &head.headers, body).await?;
+        let charge = self.charge(route, &head.headers, units).await?;
+        let id = HeaderValue::from_str(&charge.id).map_err(|_| unavailable())?;
+        headers::to_upstream(&mut head.headers, client, &id, protocol);
+        head.uri = upstream_uri(&route.upstream, &head.uri)?;
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        let (body, is_broken) = relay::watched(body);
+        let exchange = Exchange {
+            charging: Arc::clone(&self.charging),
+            upstreams: self.upstreams.clone(),
+            charge,
+            timeout: Duration::from_secs(route.timeout_seconds.into()),
+            grace: Duration::from_secs(route.grace_seconds.into()),
+            upgrade,
+            is_broken,
+        };
+        let (sender, answer) = oneshot::channel();
+        let running = self.running.clone();
+        tokio::spawn(async move {
+            exchange.run(Request::from_parts(head, body), sender).await;
+            drop(running);
+        });
+        answer.await.map_err(|_| unavailable())?
+    }
+
+    /// Charges for the request, as its caller.
+    async fn charge(&self, route: &Route, headers: &HeaderMap, units: i64) -> Result<Opened, Refusal> {
+        let key = headers
+            .get(KEY)
+            .ok_or_else(|| unauthenticated("Send an API key in the header `Tollkeeper-Key`."))?;
+        let text = key.to_str().unwrap_or_default();
+        let workspace =
+            workspace_of(text).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
+        let bearer = HeaderValue::from_str(&format!("Bearer {text}"))
+            .map_err(|_| unauthenticated("The key is not valid."))?;
+        let idempotency_key = match headers.get(IDEMPOTENCY_KEY) {
+            Some(key) => key.clone(),
+            None => fresh_key()?,
+        };
+        let request = Request::post(format!("/v1/workspaces/{workspace}/charges"))
+            .header(AUTHORIZATION, bearer)
+            .header(IDEMPOTENCY_KEY, idempotency_key)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(charge_json(route, headers, units)?.to_string()))
+            .map_err(|_| unauthenticated("The key is not valid."))?;
+        let response = self.charging.call(request).await.map_err(|why| {
+            tracing::warn!(%why, "the API did not answer");
+            unavailable()
+        })?;
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::CREATED {
+            return Err(Refusal::of_api(head.status, &head.headers, &body));
+        }
+        let charge = Opened::read(&head.headers, body).ok_or_else(unavailable)?;
+        if charge.is_replay {
+            return Err(already_paid(&charge));
+        }
+        Ok(charge)
+    }
+}
+
+/// The body of the request that opens a charge.
+fn charge_json(route: &Route, headers: &HeaderMap, units: i64) -> Result<Value, Refusal> {
+    let mut charge = Map::new();
+    charge.insert("operation".to_owned(), route.operation.clone().into());
+    charge.insert("quantity".to_owned(), units.into());
+    charge.insert("await_outcome".to_owned(), true.into());
+    charge.insert("timeout_seconds".to_owned(), (route.timeout_seconds + route.grace_seconds).into());
+    for (field, header) in [("member", MEMBER), ("worker", WORKER)] {
+        if let Some(id) = headers.get(&header) {
+            let id = id.to_str().map_err(|_| {
+                let detail = format!("The header `{header}` must be an id.");
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field", &detail)
+                    .with("field", field.into())
+            })?;
+            charge.insert(field.to_owned(), id.into());
+        }
+    }
+    Ok(Value::Object(charge))
+}
+
+/// The workspace of an API key.
+fn workspace_of(key: &str) -> Option<&str> {
+    let (digits, rest) = key.strip_prefix(KEY_PREFIX)?.split_at_checked(KEY_DIGITS)?;
+    let workspace = rest.strip_prefix('_')?;
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
+    let is_key = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_key && !workspace.is_empty() && workspace.bytes().all(is_id)).then_some(workspace)
+}
+
+/// The address of the request at the upstream: the path of the request below that of the upstream.
+fn upstream_uri(upstream: &Uri, request: &Uri) -> Result<Uri, Refusal> {
+    let own = upstream.path().trim_end_matches('/');
+    let path = request.path_and_query().map_or("/", PathAndQuery::as_str);
+    let mut parts = upstream.clone().into_parts();
+    let invalid =
+        || Refusal::new(StatusCode::BAD_REQUEST, "not_found", "Not found", "The path is not valid.");
+    parts.path_and_query = Some(format!("{own}{path}").parse().map_err(|_| invalid())?);
+    Uri::from_parts(parts).map_err(|_| invalid())
+}
+
+/// A key for a request that has none, so that each such request is charged by itself.
+fn fresh_key() -> Result<HeaderValue, Refusal> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| unavailable())?;
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::from_str(&format!("gate-{digits}")).map_err(|_| unavailable())
+}
+
+fn unauthenticated(detail: &str) -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated", detail)
+}
+
+fn already_paid(charge: &Opened) -> Refusal {
+    let detail =
+        "This idempotency key was used before. The operation has run or is running, and does not run again.";
+    let json = serde_json::from_slice(&charge.json).unwrap_or(Value::Null);
+    Refusal::new(StatusCode::CONFLICT, "operation_already_paid", "Operation already paid", detail)
+        .with("charge", json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_workspace() {
+        let digits = "0a".repeat(32);
+        assert_eq!(workspace_of(&format!("tk_workspace_{digits}_acme:eu")), Some("acme:eu"));
+        for wrong in [
+            format!("tk_workspace_{digits}"),
+            format!("tk_workspace_{digits}_"),
+            format!("tk_workspace_{digits}_a/b"),
+            format!("tk_workspace_{digits}_a?b"),
+            format!("tk_link_{digits}_acme"),
+            format!("tk_workspace_{}_acme", &digits[1..]),
+            String::new(),
+        ] {
+            assert_eq!(workspace_of(&wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_request_is_added_to_that_of_the_upstream() {
+        let of = |upstream: &str, request: &str| {
+            let uri = upstream_uri(&upstream.parse().expect("a URL"), &request.parse().expect("a path"));
+            uri.expect("it is valid").to_string()
+        };
+        assert_eq!(of("http://a:9000", "/v1/x?q=1"), "http://a:9000/v1/x?q=1");
+        assert_eq!(of("http://a:9000/", "/v1/x"), "http://a:9000/v1/x");
+        assert_eq!(of("https://a/models/", "/v1/x"), "https://a/models/v1/x");
+        assert_eq!(of("http://a", "http://other.example/v1/x"), "http://a/v1/x");
+        assert_eq!(of("http://a", "/%2e%2e/b"), "http://a/%2e%2e/b");
+    }
+}

@@ -1,0 +1,87 @@
+//! Accepts connections, answers their requests, and shuts down gracefully: every request whose
+//! charge was made is answered, and its outcome is reported.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::proxy::Gate;
+
+/// The longest time for the head of a request to arrive.
+const HEAD_MAX_TIME: Duration = Duration::from_secs(15);
+
+/// The most that a connection buffers of a head; longer ones are refused.
+const HEAD_MAX_BYTES: usize = 64 << 10;
+
+/// The pause if the operating system cannot accept another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest time for exchanges to end after the shutdown began. Charges that are open then are
+/// refunded by their deadlines.
+const DRAIN_MAX_TIME: Duration = Duration::from_secs(30);
+
+/// Serves the gate until `shutdown` completes, then lets the exchanges end.
+pub async fn serve(
+    (gate, mut ended): (Gate, mpsc::Receiver<()>),
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) {
+    let running = gate.running.clone();
+    let gate = Arc::new(gate);
+    let (stop, stopped) = watch::channel(());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, client)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let gate = Arc::clone(&gate);
+        let service = service_fn(move |request| {
+            let gate = Arc::clone(&gate);
+            async move { Ok::<_, Infallible>(gate.answer(request, client.ip()).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_MAX_TIME)
+            .max_buf_size(HEAD_MAX_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let (mut stopped, running) = (stopped.clone(), running.clone());
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            // A client that breaks off is no failure of the gate.
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                _ = stopped.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
+            drop(running);
+        });
+    }
+    drop(listener);
+    let drained = async {
+        drop(stop);
+        drop((gate, running));
+        // Nothing is sent; it ends when the last connection and exchange have dropped their sender.
+        while ended.recv().await.is_some() {}
+    };
+    if timeout(DRAIN_MAX_TIME, drained).await.is_err() {
+        tracing::warn!("the gate ended before all requests were answered; their deadlines refund them");
+    }
+}

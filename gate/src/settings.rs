@@ -1,0 +1,333 @@
+//! The table `[gate]` of a settings file: where the gate listens, and its routes.
+//!
+//! Every value is checked when the file is read, so that a wrong one stops the start and not a
+//! request. The other tables and keys of the file are those of the server and are not read here.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::Path;
+
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, Method, Uri};
+use serde::Deserialize;
+
+/// The longest time-out of a route, in seconds: an hour less than the longest deadline of a charge.
+const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600 - 3_600;
+
+const GRACE_MAX_SECONDS: u32 = 3_600;
+
+const BODY_MAX_BYTES: usize = 1 << 20;
+
+/// What a settings file is read for.
+#[derive(Deserialize)]
+struct File {
+    gate: Option<Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    listen: Option<String>,
+    #[serde(default)]
+    routes: Vec<RouteTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteTable {
+    method: String,
+    path: String,
+    operation: String,
+    upstream: String,
+    quantity: Option<QuantityValue>,
+    timeout_seconds: Option<u32>,
+    grace_seconds: Option<u32>,
+    body_max_bytes: Option<usize>,
+    dialect: Option<Dialect>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum QuantityValue {
+    Constant(i64),
+    Place(Place),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    header: Option<String>,
+    json: Option<String>,
+}
+
+/// The settings of the gate.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address to listen on, `HOST:PORT`.
+    pub listen: String,
+    /// What is charged; at least one route.
+    pub routes: Vec<Route>,
+}
+
+/// Requests that are charged, and where they go.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The method of the requests.
+    pub method: Method,
+    /// Their path, without a trailing `/*`.
+    pub path: String,
+    /// Whether all paths below `path` belong to the route.
+    pub takes_rest: bool,
+    /// The operation that is charged.
+    pub operation: String,
+    /// The address of the upstream. The path of the request is added to its own.
+    pub upstream: Uri,
+    /// How many units are charged.
+    pub quantity: Quantity,
+    /// The longest time from the charge to the end of the answer, in seconds.
+    pub timeout_seconds: u32,
+    /// How long the charge stays open beyond the time-out, in seconds.
+    pub grace_seconds: u32,
+    /// The largest body in which a JSON pointer is looked up, in bytes.
+    pub body_max_bytes: usize,
+    /// How the gate's own refusals are written.
+    pub dialect: Dialect,
+}
+
+/// How the number of units of a request is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// The same for every request.
+    Constant(i64),
+    /// A header of the request.
+    Header(HeaderName),
+    /// A JSON pointer (RFC 6901) into the body of the request.
+    Json(String),
+}
+
+/// How a refusal is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// The problem document of the API (RFC 9457).
+    #[default]
+    Problem,
+    /// The error object of OpenAI's API.
+    Openai,
+    /// The error object of Anthropic's API.
+    Anthropic,
+}
+
+/// What is wrong with the settings of the gate.
+#[derive(Debug)]
+pub struct SettingsError(String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Reads the table `[gate]` of a file; `None` if it has none.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, or a value of the table is wrong.
+    pub fn load(path: &Path) -> Result<Option<Settings>, SettingsError> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).map_err(|why| SettingsError(format!("{name}: {why}")))?;
+        Settings::parse(&text).map_err(|why| SettingsError(format!("{name}: {why}")))
+    }
+
+    /// Reads the table `[gate]` of a text; `None` if it has none.
+    ///
+    /// # Errors
+    /// The text is no TOML, or a value of the table is wrong.
+    pub fn parse(text: &str) -> Result<Option<Settings>, SettingsError> {
+        let file: File = toml::from_str(text).map_err(|why| SettingsError(why.to_string()))?;
+        let Some(Table { listen, routes }) = file.gate else { return Ok(None) };
+        let listen = listen.ok_or_else(|| SettingsError("`gate.listen` is missing".to_owned()))?;
+        if routes.is_empty() {
+            return Err(SettingsError("the gate has no route; add one with `[[gate.routes]]`".to_owned()));
+        }
+        let routes = routes.into_iter().enumerate().map(|(index, route)| {
+            Route::check(route)
+                .map_err(|why| SettingsError(format!("route {} of the gate: {why}", index + 1)))
+        });
+        let routes = routes.collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashSet::new();
+        for route in &routes {
+            if !seen.insert((&route.method, &route.path, route.takes_rest)) {
+                let rest = if route.takes_rest { "/*" } else { "" };
+                let why = format!("the gate has two routes for {} {}{rest}", route.method, route.path);
+                return Err(SettingsError(why));
+            }
+        }
+        Ok(Some(Settings { listen, routes }))
+    }
+}
+
+impl Route {
+    fn check(table: RouteTable) -> Result<Route, String> {
+        let RouteTable { method, path, operation, upstream, .. } = &table;
+        let method = Method::from_bytes(method.as_bytes())
+            .ok()
+            .filter(|method| {
+                method.as_str().bytes().all(|byte| byte.is_ascii_uppercase()) && *method != Method::CONNECT
+            })
+            .ok_or_else(|| format!("`method` must be a method such as POST, not {method:?}"))?;
+        let (path, takes_rest) = match path.strip_suffix("/*") {
+            Some(begin) => (begin, true),
+            None => (&**path, false),
+        };
+        let is_path = path.starts_with('/') || (path.is_empty() && takes_rest);
+        if !is_path
+            || path.contains(['?', '#', '*'])
+            || (!path.is_empty() && path.parse::<PathAndQuery>().is_err())
+        {
+            return Err("`path` must begin with /, and may end with /*".to_owned());
+        }
+        if operation.is_empty() {
+            return Err("`operation` must name an operation of the price book".to_owned());
+        }
+        let timeout_seconds = within("timeout_seconds", table.timeout_seconds, 60, 1..=TIMEOUT_MAX_SECONDS)?;
+        let grace_seconds = within("grace_seconds", table.grace_seconds, 60, 1..=GRACE_MAX_SECONDS)?;
+        let body_max_bytes =
+            within("body_max_bytes", table.body_max_bytes, BODY_MAX_BYTES, 1..=64 * BODY_MAX_BYTES)?;
+        Ok(Route {
+            method,
+            path: path.to_owned(),
+            takes_rest,
+            operation: operation.clone(),
+            upstream: upstream_of(upstream)?,
+            quantity: table.quantity.map_or(Ok(Quantity::Constant(1)), Quantity::check)?,
+            timeout_seconds,
+            grace_seconds,
+            body_max_bytes,
+            dialect: table.dialect.unwrap_or_default(),
+        })
+    }
+
+    /// Whether requests with this method and path belong to the route.
+    #[must_use]
+    pub fn is_for(&self, method: &Method, path: &str) -> bool {
+        let rest = path.strip_prefix(&*self.path);
+        let is_path = rest.is_some_and(|rest| rest.is_empty() || (self.takes_rest && rest.starts_with('/')));
+        *method == self.method && is_path && (self.takes_rest || path == self.path)
+    }
+}
+
+impl Quantity {
+    fn check(value: QuantityValue) -> Result<Quantity, String> {
+        const MUST: &str =
+            "`quantity` must be a whole number of at least 1, { header = NAME } or { json = POINTER }";
+        match value {
+            QuantityValue::Constant(units) if units >= 1 => Ok(Quantity::Constant(units)),
+            QuantityValue::Place(Place { header: Some(name), json: None }) => {
+                name.parse().map(Quantity::Header).map_err(|_| MUST.to_owned())
+            }
+            QuantityValue::Place(Place { header: None, json: Some(pointer) }) if pointer.starts_with('/') => {
+                Ok(Quantity::Json(pointer))
+            }
+            _ => Err(MUST.to_owned()),
+        }
+    }
+}
+
+fn upstream_of(text: &str) -> Result<Uri, String> {
+    let uri = text.parse::<Uri>().ok().filter(|uri| {
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let has_user = uri.authority().is_none_or(|authority| authority.as_str().contains('@'));
+        is_http && !has_user && uri.query().is_none()
+    });
+    uri.ok_or_else(|| {
+        "`upstream` must be a URL that begins with http:// or https://, without a query".to_owned()
+    })
+}
+
+fn within<T: PartialOrd + fmt::Display + Copy>(
+    name: &str,
+    value: Option<T>,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, String> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(format!("`{name}` must be a whole number, {} to {}", range.start(), range.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTE: &str = "[gate]\nlisten = \"127.0.0.1:0\"\n[[gate.routes]]\nmethod = \"POST\"\npath = \"/v1/images/*\"\n\
+        operation = \"virtual_try_on\"\nupstream = \"http://127.0.0.1:9000/models\"\n";
+
+    fn parse(text: &str) -> Result<Option<Settings>, String> {
+        Settings::parse(text).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn a_file_without_the_table_has_no_gate() {
+        assert!(parse("listen = \"127.0.0.1:0\"").expect("it is TOML").is_none());
+    }
+
+    #[test]
+    fn a_route_has_defaults() {
+        let settings = parse(ROUTE).expect("it is right").expect("there is a gate");
+        let [route] = &settings.routes[..] else { panic!("{settings:?}") };
+        assert_eq!((route.timeout_seconds, route.grace_seconds), (60, 60));
+        assert_eq!((&route.quantity, route.dialect), (&Quantity::Constant(1), Dialect::Problem));
+        for path in ["/v1/images", "/v1/images/", "/v1/images/a/b"] {
+            assert!(route.is_for(&Method::POST, path), "{path}");
+            assert!(!route.is_for(&Method::GET, path), "{path}");
+        }
+        for path in ["/v1/image", "/v1/imagesx", "/v1", "/"] {
+            assert!(!route.is_for(&Method::POST, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_quantity_is_a_number_a_header_or_a_pointer() {
+        let of = |text: &str| {
+            let settings = parse(&format!("{ROUTE}quantity = {text}\n"))?.expect("there is a gate");
+            Ok::<_, String>(settings.routes[0].quantity.clone())
+        };
+        assert_eq!(of("3"), Ok(Quantity::Constant(3)));
+        assert_eq!(of("{ header = \"X-Count\" }"), Ok(Quantity::Header(HeaderName::from_static("x-count"))));
+        assert_eq!(of("{ json = \"/items/count\" }"), Ok(Quantity::Json("/items/count".to_owned())));
+        for wrong in
+            ["0", "-1", "{ header = \"a b\" }", "{ json = \"items\" }", "{ header = \"a\", json = \"/b\" }"]
+        {
+            let why = of(wrong).expect_err(wrong);
+            assert!(why.contains("`quantity` must be"), "{wrong}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_route() {
+        let check = |from: &str, to: &str, expected: &str| {
+            let why = parse(&ROUTE.replace(from, to)).expect_err("this must not start");
+            assert!(why.contains(expected), "{why}");
+        };
+        check("POST", "post", "route 1 of the gate: `method` must be");
+        check("POST", "CONNECT", "`method` must be");
+        check("/v1/images/*", "v1", "`path` must begin with /");
+        check("/v1/images/*", "/v1/*/b", "`path` must begin with /");
+        check("http://127.0.0.1:9000/models", "ftp://a", "`upstream` must be a URL");
+        check("http://127.0.0.1:9000/models", "http://a/?b=1", "`upstream` must be a URL");
+        check("http://127.0.0.1:9000/models", "http://user@a", "`upstream` must be a URL");
+        check("virtual_try_on", "", "`operation` must name");
+        check("operation", "operations", "unknown field `operations`");
+        check("listen = \"127.0.0.1:0\"\n", "", "`gate.listen` is missing");
+        let twice = format!("{ROUTE}{}", &ROUTE[ROUTE.find("[[").expect("it has a route")..]);
+        let why = parse(&twice).expect_err("this must not start");
+        assert!(why.contains("two routes for POST /v1/images/*"), "{why}");
+        let long = parse(&format!("{ROUTE}timeout_seconds = 0\n")).expect_err("this must not start");
+        assert!(long.contains("`timeout_seconds` must be a whole number, 1 to"), "{long}");
+    }
+}

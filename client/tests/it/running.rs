@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tollkeeper_client::types::{ApiKeyRequest, BalanceQuery, Charge, ChargeRequest, ChargesQuery};
+use tollkeeper_client::types::{
+    ApiKeyRequest, BalanceQuery, Charge, ChargeRequest, ChargesQuery, EntriesQuery, RefundRequest,
+};
 use tollkeeper_client::{ChargeError, Client, Code, Failure, Fault, OperationError, RunCharge, RunError};
 
 use crate::server::Server;
@@ -152,7 +154,7 @@ async fn a_dropped_run_is_refunded_by_its_deadline() {
         result = client.run(("acme", request), operation) => panic!("{result:?}"),
         result = has_started => result.expect("the operation has started"),
     }
-    assert_eq!(only_charge(&client).await.status, "pending", "the drop reports nothing");
+    // Had the drop reported something, the outcome would be another one.
     let charge = wait_for_outcome(&client).await;
     assert_eq!((charge.status.as_str(), charge.outcome.as_deref()), ("refunded", Some("timed_out")));
     assert_eq!(available(&client).await, 1_000_000);
@@ -161,7 +163,7 @@ async fn a_dropped_run_is_refunded_by_its_deadline() {
 /// Waits until the journal says that a charge was settled or refunded.
 async fn wait_for_outcome(client: &Client) -> Charge {
     let kinds = Some("charge.settled,charge.refunded".to_owned());
-    let query = tollkeeper_client::types::EntriesQuery { after: Some("0".into()), kinds, wait: Some(30) };
+    let query = EntriesQuery { after: Some("0".into()), kinds, wait: Some(30) };
     let page = client.journal("acme").after(&query).await.expect("the journal can be read");
     assert_eq!(page.data.len(), 1, "{page:?}");
     only_charge(client).await
@@ -171,12 +173,12 @@ async fn wait_for_outcome(client: &Client) -> Charge {
 async fn heartbeats_keep_a_charge_beyond_its_deadline() {
     let server = Server::start().await;
     let client = server.client_with_credit("10.00").await;
-    let request = ChargeRequest { timeout_seconds: Some(1), ..try_on() };
+    let request = ChargeRequest { timeout_seconds: Some(2), ..try_on() };
     let reader = client.clone();
     let finished = client.run(("acme", request), async |running| {
         // The journal has no outcome for twice the deadline.
         let kinds = Some("charge.settled,charge.refunded".to_owned());
-        let query = tollkeeper_client::types::EntriesQuery { after: Some("0".into()), kinds, wait: Some(2) };
+        let query = EntriesQuery { after: Some("0".into()), kinds, wait: Some(4) };
         let page = reader.journal("acme").after(&query).await.expect("the journal can be read");
         assert_eq!(page.data, [], "it is neither settled nor refunded");
         let now = reader.charges("acme").get(&running.charge().id).await.expect("it exists");
@@ -192,9 +194,9 @@ async fn an_operation_whose_charge_is_lost_is_ended() {
     let server = Server::start().await;
     let client = server.client_with_credit("10.00").await;
     let platform = client.clone();
-    let request = ChargeRequest { timeout_seconds: Some(1), ..try_on() };
+    let request = ChargeRequest { timeout_seconds: Some(3), ..try_on() };
     let result = client.run(("acme", request), async |running| {
-        let refund = tollkeeper_client::types::RefundRequest::new("by mistake");
+        let refund = RefundRequest::new("by mistake");
         platform.charges("acme").refund(&running.charge().id, &refund).await.expect("it is refunded");
         std::future::pending::<Result<(), ModelBroken>>().await
     });

@@ -61,7 +61,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Problem(problem) => problem.fmt(f),
-            Error::Connection { source, .. } => write!(f, "no connection to the server: {source}"),
+            Error::Connection { source, .. } => {
+                write!(f, "no connection to the server")?;
+                causes(source.as_ref()).try_for_each(|cause| write!(f, ": {cause}"))
+            }
             Error::TimedOut { after } => write!(f, "no answer within {} ms", after.as_millis()),
             Error::UnexpectedAnswer { status, detail, .. } => {
                 write!(f, "the answer with status {status} cannot be used: {detail}")
@@ -71,13 +74,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Error::Connection { source, .. } => Some(source.as_ref()),
-            _ => None,
-        }
-    }
+// The text of a broken connection has all its causes, so none is returned as a source.
+impl std::error::Error for Error {}
+
+/// An error and its causes, outermost first.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 /// An error that the server reports (RFC 9457). Programs compare [`Problem::code`].

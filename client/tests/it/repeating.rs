@@ -186,6 +186,7 @@ async fn repetitions_are_bounded() {
     let builder = Client::builder(url, PLATFORM_KEY).retries(1);
     let error = balance(&builder.build().expect("it is valid")).await.expect_err("there is no server");
     assert!(matches!(error, Error::Connection { may_have_arrived: false, .. }), "{error:?}");
+    assert!(error.to_string().contains("refused"), "it says why: {error}");
 }
 
 #[tokio::test]

@@ -312,29 +312,36 @@ async fn run_with(flow: Flow, fault: Option<Fault>, pauses: &[i64], step: usize)
 
 #[tokio::test]
 async fn one_fault_at_each_request_of_each_flow_changes_no_book() {
-    const SOON: i64 = 10;
-    const LATE: i64 = 25 * HOUR;
+    one_fault_at_each_request(10, |soon, _| soon).await;
+}
+
+#[tokio::test]
+async fn one_fault_whose_request_is_repeated_a_day_later_changes_no_book() {
+    one_fault_at_each_request(25 * HOUR, |_, late| late).await;
+}
+
+/// Runs each flow with each fault at each of its requests, repeated after `pause` seconds. `part`
+/// chooses which part of all cases runs every day.
+async fn one_fault_at_each_request(pause: i64, part: impl Fn(usize, usize) -> usize) {
     // The cases whose names hold this text run alone.
     let wanted = std::env::var("TOLLKEEPER_FLOW").ok();
     let flows: Vec<Flow> = FLOWS.into_iter().chain(PLAN_FLOWS.map(Flow::Plan)).collect();
-    let mut cases: Vec<(String, Flow, Fault, i64, usize)> = Vec::new();
+    let mut cases: Vec<(String, Flow, Fault, usize)> = Vec::new();
     for (number, &flow) in flows.iter().enumerate() {
         // Months pass in the flows of plans, which takes longer.
         let (soon, late, step): (_, _, usize) =
             if matches!(flow, Flow::Plan(_)) { (12, 60, 4) } else { (8, 24, 1) };
         let step = if wanted.is_some() { 1 } else { step };
         for (other, fault) in FAULTS.into_iter().enumerate() {
-            for (pause, part) in [(SOON, soon), (LATE, late)] {
-                let name = format!("{flow:?} with {fault:?}, repeated after {pause} s");
-                // Every day a part of them, in which each fault and each flow occurs.
-                let is_of_today = is_long() || (5 * number + other).is_multiple_of(part);
-                if wanted.as_ref().map_or(is_of_today, |wanted| name.contains(wanted)) {
-                    cases.push((name, flow, fault, pause, step));
-                }
+            let name = format!("{flow:?} with {fault:?}, repeated after {pause} s");
+            // Every day a part of them, in which each fault and each flow occurs.
+            let is_of_today = is_long() || (5 * number + other).is_multiple_of(part(soon, late));
+            if wanted.as_ref().map_or(is_of_today, |wanted| name.contains(wanted)) {
+                cases.push((name, flow, fault, step));
             }
         }
     }
-    let runs = cases.into_iter().map(|(name, flow, fault, pause, step)| async move {
+    let runs = cases.into_iter().map(|(name, flow, fault, step)| async move {
         named(name, run_with(flow, Some(fault), &[pause], step)).await
     });
     let ended: Vec<Result<usize, String>> = stream::iter(runs).buffer_unordered(AT_ONCE).collect().await;

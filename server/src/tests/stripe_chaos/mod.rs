@@ -45,7 +45,7 @@ use crate::payments::stripe::provider::ledger_name;
 use crate::payments::stripe::settings::Times;
 
 /// How long an answer is waited for where requests hang. Others come within milliseconds.
-const HANGING: Duration = Duration::from_millis(150);
+const HANGING: Duration = Duration::from_millis(600);
 
 /// How many servers run side by side. Most of the time they wait for what hangs.
 const AT_ONCE: usize = 6;

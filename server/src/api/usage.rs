@@ -14,7 +14,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
 use crate::reports::burn_rate::{self, BurnRateJson, BurnRateQuery};
 use crate::reports::changes::{self, ChangesJson, ChangesQuery};
-use crate::reports::usage::{self, UsageJson, UsageQuery};
+use crate::reports::usage::{self, UsageJson, UsageQuery, UsageSource};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
@@ -113,7 +113,7 @@ async fn use_of_range(call: Call) -> Result<Response, Problem> {
     let question = UsageQuery::read(call.query())?;
     let is_guarded = is_guarded(&call)?;
     let is_csv = wants_csv(call.headers());
-    let table = question.run(call.app.engine(), &workspace, call.now).await?;
+    let table = question.run(&UsageSource::new(call.app.engine(), &workspace), call.now).await?;
     let bytes = table.bytes();
     let respond = move || match is_csv {
         true => table.csv(is_guarded).into_response(),
@@ -134,7 +134,7 @@ async fn changes_of_use(call: Call) -> Result<Response, Problem> {
     let question = ChangesQuery::read(call.query())?;
     let is_guarded = is_guarded(&call)?;
     let is_csv = wants_csv(call.headers());
-    let table = question.run(call.app.engine(), &workspace, call.now).await?;
+    let table = question.run(&UsageSource::new(call.app.engine(), &workspace), call.now).await?;
     let bytes = table.bytes();
     let respond = move || match is_csv {
         true => table.csv(is_guarded).into_response(),
@@ -147,6 +147,6 @@ async fn changes_of_use(call: Call) -> Result<Response, Problem> {
 async fn burn_rate_now(call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let question = BurnRateQuery::read(call.query())?;
-    let rate = question.run(call.app.engine(), &workspace, call.now).await?;
+    let rate = question.run(&UsageSource::new(call.app.engine(), &workspace), call.now).await?;
     Ok(json(StatusCode::OK, BURN_RATE_BYTES, &rate.json()))
 }

@@ -17,6 +17,7 @@ use crate::http::call::{Call, existing};
 use crate::http::problem::Problem;
 use crate::language::{Format, Language};
 use crate::reports::local_time::zone;
+use crate::reports::usage::UsageSource;
 use crate::theme::Assets;
 
 /// The name of the cookie with the language.
@@ -191,6 +192,11 @@ impl<'c> Visit<'c> {
 
     pub fn engine(&self) -> &'c dyn Engine {
         self.call.app.engine()
+    }
+
+    /// The use of the workspace.
+    pub fn usage(&self) -> UsageSource<'c> {
+        UsageSource::new(self.engine(), self.workspace())
     }
 
     pub fn now(&self) -> Timestamp {

@@ -8,7 +8,7 @@ mod parts;
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use tollkeeper_engine::{ChargeFilter, GroupBy, Page, Reads, TimeStep, UsageGroup};
+use tollkeeper_engine::{ChargeFilter, GroupBy, Named, Page, Reads, TimeStep, UsageFilter, UsageGroup};
 use tollkeeper_ledger::{MemberId, Micros, Role};
 
 use self::parts::{Banner, Lasts, PlanLine};
@@ -26,7 +26,7 @@ use crate::http::route::Route;
 use crate::language::Format;
 use crate::reports::burn_rate::BurnRateQuery;
 use crate::reports::changes::ChangesQuery;
-use crate::reports::usage::UsageQuery;
+use crate::reports::usage::{UsageQuery, UsageSource};
 
 /// The routes.
 pub const ROUTES: &[Route] =
@@ -38,7 +38,10 @@ pub const ROUTES: &[Route] =
 /// The newest charges that are shown.
 const CHARGES_SHOWN: usize = 10;
 
-/// The days whose use is drawn, today included.
+/// The complete days whose use is read: those that the burn rate counts.
+const READ_DAYS: u32 = 30;
+
+/// The complete days whose use is drawn, before today.
 const DRAWN_DAYS: u32 = 29;
 
 /// The days of which changes are shown.
@@ -99,12 +102,18 @@ async fn overview(call: Call) -> Result<Response, Problem> {
     let charges = existing(workspace, engine.charges(workspace, filter, newest).await?)?;
     let payments = existing(workspace, engine.payments(workspace).await?)?;
     let alerts = existing(workspace, engine.alerts(workspace).await?)?;
-    let rate = BurnRateQuery::by_operation().run(engine, workspace, call.now).await?;
-    let mut changes = ChangesQuery::by_operation(CHANGED_DAYS);
-    if let Some(member) = only.clone() {
-        changes = changes.of_member(member);
-    }
-    let changes = changes.run(engine, workspace, call.now).await?;
+    let last_days = |filter| UsageSource::with_last_days(engine, workspace, READ_DAYS, filter, call.now);
+    let seen = UsageFilter { member: only.map_or(Named::Any, Named::Is), ..UsageFilter::default() };
+    let own = async {
+        match seen.member {
+            Named::Any => Ok(None),
+            _ => last_days(seen.clone()).await.map(Some),
+        }
+    };
+    let (whole, own) = futures_util::try_join!(last_days(UsageFilter::default()), own)?;
+    let rate = BurnRateQuery::by_operation().run(&whole, call.now).await?;
+    let source = own.as_ref().unwrap_or(&whole);
+    let changes = ChangesQuery::by_operation(CHANGED_DAYS, seen.clone()).run(source, call.now).await?;
     let members = charges.data.iter().filter_map(|charge| charge.details.spender.member.clone());
     let names = Names::of(&call, workspace, members.collect()).await?;
     let is_admin = visit.is_admin();
@@ -137,7 +146,7 @@ async fn overview(call: Call) -> Result<Response, Problem> {
         debt: positive(visit.balance.debt),
         lasts: Lasts::of(&rate, visit.balance.available, format, words),
         changes: changed.collect(),
-        drawn: draw(&visit, only).await?,
+        drawn: draw(&visit, source, seen).await?,
         rows: charges
             .data
             .iter()
@@ -164,14 +173,14 @@ struct Drawn {
     sparkline: ChartHtml,
 }
 
-/// Draws the use of the last days; `None` if nothing was used. `only`: of one member.
-async fn draw(visit: &Visit<'_>, only: Option<MemberId>) -> Result<Option<Drawn>, Problem> {
+/// Draws the use of the last days; `None` if nothing was used.
+async fn draw(
+    visit: &Visit<'_>,
+    source: &UsageSource<'_>,
+    filter: UsageFilter,
+) -> Result<Option<Drawn>, Problem> {
     let group_by = GroupBy { operation: true, time: Some(TimeStep::Day), ..GroupBy::default() };
-    let mut question = UsageQuery::last_days(DRAWN_DAYS, group_by);
-    if let Some(member) = only {
-        question = question.of_member(member);
-    }
-    let table = question.run(visit.engine(), visit.workspace(), visit.now()).await?;
+    let table = UsageQuery::last_days(DRAWN_DAYS, group_by, filter).run(source, visit.now()).await?;
     let Some(series) = table.series(SERIES_MAX).filter(|series| !series.series.is_empty()) else {
         return Ok(None);
     };

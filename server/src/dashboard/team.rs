@@ -25,7 +25,6 @@ use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::Route;
 use crate::reports::local_time::{date_of, days_before, start_of};
-use crate::reports::usage;
 
 /// The path of the page.
 const PATH: &str = "/portal/team";
@@ -115,7 +114,7 @@ impl Uses {
             group_by: GroupBy { time: Some(TimeStep::Day), member: true, ..GroupBy::default() },
             filter: UsageFilter::default(),
         };
-        let report = match usage::run(call.app.engine(), visit.workspace(), request).await {
+        let report = match visit.usage().report(request).await {
             Ok(report) => report,
             Err(problem) if problem.code.status() < 500 => return Ok(None),
             Err(problem) => return Err(problem),

@@ -15,6 +15,7 @@ use super::refused;
 use super::rounds::Rounds;
 use crate::app::App;
 use crate::reports::burn_rate::BurnRateQuery;
+use crate::reports::usage::UsageSource;
 
 /// From the beginning of one round over all workspaces to that of the next.
 const ROUND_SECONDS: i64 = 60 * 60;
@@ -67,7 +68,7 @@ async fn check(app: &App, workspace: WorkspaceId, alerts: &Alerts, now: Timestam
     let days: Vec<u16> = alerts.thresholds.iter().filter_map(|threshold| threshold.line.days()).collect();
     let lines = match days.is_empty() {
         true => Vec::new(),
-        false => match BurnRateQuery::default().run(app.engine(), &workspace, now).await {
+        false => match BurnRateQuery::default().run(&UsageSource::new(app.engine(), &workspace), now).await {
             Ok(rate) => {
                 let needed = |days: u16| rate.forecast.use_of_next_days(days.into()).min(Micros::MAX);
                 days.into_iter().map(|days| (days, needed(days))).collect()

@@ -7,17 +7,13 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use tollkeeper_engine::{
-    Engine, GroupBy, Reads, TimeStep, UsageFilter, UsageGroup, UsageReport, UsageRequest,
-};
-use tollkeeper_ledger::{
-    ApiKeyId, MemberId, Micros, OperationId, Timestamp, UsageSums, WorkerId, WorkspaceId,
-};
+use tollkeeper_engine::{GroupBy, Reads, TimeStep, UsageFilter, UsageGroup, UsageReport, UsageRequest};
+use tollkeeper_ledger::{ApiKeyId, MemberId, Micros, OperationId, Timestamp, UsageSums, WorkerId};
 use utoipa::ToSchema;
 
 use super::forecast::{Averages, DayUse, Forecast, Reason, WEEKDAY_DAYS};
 use super::local_time::{LocalDate, date_of, days_after, days_before, start_of, zone};
-use super::usage::{read_group_by, run};
+use super::usage::{UsageSource, read_group_by};
 use crate::http::call::existing;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -65,17 +61,13 @@ impl BurnRateQuery {
         Ok(BurnRateQuery { window_days, group_by: read_group_by(query, &[])? })
     }
 
-    /// Asks the engine.
+    /// The rate that answers it.
     ///
     /// # Errors
     /// There is no such workspace, there are too many groups, or the engine cannot read.
-    pub async fn run(
-        self,
-        engine: &dyn Engine,
-        workspace: &WorkspaceId,
-        now: Timestamp,
-    ) -> Result<BurnRate, Problem> {
+    pub async fn run(self, source: &UsageSource<'_>, now: Timestamp) -> Result<BurnRate, Problem> {
         let BurnRateQuery { window_days, group_by } = self;
+        let UsageSource { engine, workspace, .. } = source;
         let profile = existing(workspace, engine.workspace(workspace).await?)?;
         let balance = existing(workspace, engine.balance(workspace, None).await?)?;
         let payments = existing(workspace, engine.payments(workspace).await?)?;
@@ -91,7 +83,7 @@ impl BurnRateQuery {
         };
         let by_day = GroupBy { time: Some(TimeStep::Day), ..GroupBy::default() };
         let after_now = Timestamp::from_millis(now.millis() + 1);
-        let by_day = run(engine, workspace, request(dates.first(), after_now, by_day)).await?;
+        let by_day = source.report(request(dates.first(), after_now, by_day)).await?;
         let net_of = |date: Date| {
             let start = start_of(&zone, date);
             let row = by_day.rows.iter().find(|(group, _)| group.time == Some(start));
@@ -101,7 +93,7 @@ impl BurnRateQuery {
         let groups = match in_window.first() {
             Some(first) if group_by != GroupBy::default() => {
                 let asked = request(Some(first), start_of(&zone, today), group_by);
-                Some(run(engine, workspace, asked).await?)
+                Some(source.report(asked).await?)
             }
             _ => None,
         };

@@ -12,14 +12,12 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use tollkeeper_engine::{Engine, GroupBy, USAGE_ROWS_MAX, UsageGroup, UsageReport, UsageRequest};
-use tollkeeper_ledger::{
-    ApiKeyId, MemberId, Micros, OperationId, Timestamp, UsageSums, WorkerId, WorkspaceId, bounds,
-};
+use tollkeeper_engine::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageGroup, UsageReport, UsageRequest};
+use tollkeeper_ledger::{ApiKeyId, MemberId, Micros, OperationId, Timestamp, UsageSums, WorkerId, bounds};
 use utoipa::ToSchema;
 
 use super::local_time::{date_of, days_after, days_before, read_date, start_of, zone};
-use super::usage::{SUMS, UsageQuery, UsageRowJson, run, too_many_rows};
+use super::usage::{SUMS, UsageQuery, UsageRowJson, UsageSource, too_many_rows};
 use crate::http::csv::Csv;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -44,15 +42,9 @@ pub struct ChangesQuery {
 impl ChangesQuery {
     /// The use of the last days by operation, today included, beside that of as many days before.
     #[must_use]
-    pub fn by_operation(days: u32) -> ChangesQuery {
+    pub fn by_operation(days: u32, filter: UsageFilter) -> ChangesQuery {
         let group_by = GroupBy { operation: true, ..GroupBy::default() };
-        ChangesQuery { usage: UsageQuery::last_days(days, group_by), before_from: None }
-    }
-
-    /// The same of one member alone.
-    #[must_use]
-    pub fn of_member(self, member: MemberId) -> ChangesQuery {
-        ChangesQuery { usage: self.usage.of_member(member), ..self }
+        ChangesQuery { usage: UsageQuery::last_days(days, group_by, filter), before_from: None }
     }
 
     /// Reads the question from query parameters.
@@ -65,20 +57,15 @@ impl ChangesQuery {
         Ok(ChangesQuery { usage, before_from })
     }
 
-    /// Asks the engine.
+    /// The table that answers it.
     ///
     /// # Errors
     /// There is no such workspace, the question has no answer, or the engine cannot read.
-    pub async fn run(
-        self,
-        engine: &dyn Engine,
-        workspace: &WorkspaceId,
-        now: Timestamp,
-    ) -> Result<ChangesTable, Problem> {
-        let later = self.usage.request(engine, workspace, now).await?;
-        let after = run(engine, workspace, later.clone()).await?;
+    pub async fn run(self, source: &UsageSource<'_>, now: Timestamp) -> Result<ChangesTable, Problem> {
+        let later = self.usage.request(source, now).await?;
+        let after = source.report(later.clone()).await?;
         let (from, to) = earlier_range(&zone(&after.timezone), &after, self.before_from);
-        let before = run(engine, workspace, UsageRequest { from, to, ..later.clone() }).await?;
+        let before = source.report(UsageRequest { from, to, ..later.clone() }).await?;
         let table = ChangesTable::of(later.group_by, before, after);
         if table.rows.len() > USAGE_ROWS_MAX { Err(too_many_rows()) } else { Ok(table) }
     }

@@ -8,10 +8,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tollkeeper_engine::{
-    Engine, GroupBy, Named, Reads, TimeStep, USAGE_ROWS_MAX, UsageFilter, UsageGroup, UsageRefusal,
-    UsageReport, UsageRequest,
+    GroupBy, Named, Reads, TimeStep, USAGE_ROWS_MAX, UsageFilter, UsageGroup, UsageRefusal, UsageReport,
+    UsageRequest,
 };
-use tollkeeper_ledger::{ApiKeyId, MemberId, OperationId, Timestamp, UsageSums, WorkerId, WorkspaceId};
+use tollkeeper_ledger::{ApiKeyId, MemberId, OperationId, Timestamp, UsageSums, WorkerId};
 use utoipa::ToSchema;
 
 use super::local_time::{LocalTime, date_of, days_before, read_date, start_of, zone};
@@ -23,6 +23,9 @@ use crate::wire::read::{ID_RULE, Timezone, Word};
 use crate::wire::write::{Text, Time, Usd, read_time};
 
 pub mod series;
+mod source;
+
+pub use source::UsageSource;
 
 /// The query parameters of a question about use.
 pub const PARAMETERS: &[&str] =
@@ -91,33 +94,20 @@ impl UsageQuery {
         })
     }
 
-    /// The use of the last days, up to now.
+    /// The use of the last days and of today, up to now.
     #[must_use]
-    pub fn last_days(days: u32, group_by: GroupBy) -> UsageQuery {
-        UsageQuery { from: None, to: None, days, timezone: None, group_by, filter: UsageFilter::default() }
+    pub fn last_days(days: u32, group_by: GroupBy, filter: UsageFilter) -> UsageQuery {
+        UsageQuery { from: None, to: None, days, timezone: None, group_by, filter }
     }
 
-    /// The same of one member alone.
-    #[must_use]
-    pub fn of_member(mut self, member: MemberId) -> UsageQuery {
-        self.filter.member = Named::Is(member);
-        self
-    }
-
-    /// Asks the engine.
+    /// The table that answers it.
     ///
     /// # Errors
     /// There is no such workspace, the question has no answer, or the engine cannot read.
-    pub async fn run(
-        self,
-        engine: &dyn Engine,
-        workspace: &WorkspaceId,
-        now: Timestamp,
-    ) -> Result<UsageTable, Problem> {
-        let request = self.request(engine, workspace, now).await?;
+    pub async fn run(self, source: &UsageSource<'_>, now: Timestamp) -> Result<UsageTable, Problem> {
+        let request = self.request(source, now).await?;
         let group_by = request.group_by;
-        let report = run(engine, workspace, request).await?;
-        Ok(UsageTable::new(report, group_by))
+        Ok(UsageTable::new(source.report(request).await?, group_by))
     }
 
     /// The question to the engine, with the range and the time zone that it has without parameters.
@@ -126,11 +116,11 @@ impl UsageQuery {
     /// There is no such workspace, or the engine cannot read.
     pub(super) async fn request(
         self,
-        engine: &dyn Engine,
-        workspace: &WorkspaceId,
+        source: &UsageSource<'_>,
         now: Timestamp,
     ) -> Result<UsageRequest, Problem> {
         let UsageQuery { from, to, days, timezone, group_by, filter } = self;
+        let UsageSource { engine, workspace, .. } = source;
         let profile = existing(workspace, engine.workspace(workspace).await?)?;
         let timezone = timezone.unwrap_or(profile.timezone);
         let zone = zone(&timezone);
@@ -139,19 +129,6 @@ impl UsageQuery {
         let from = from.instant(&zone);
         Ok(UsageRequest { from, to, timezone: Some(timezone), group_by, filter })
     }
-}
-
-/// Asks the engine for the use of a workspace.
-///
-/// # Errors
-/// As for [`UsageQuery::run`].
-pub async fn run(
-    engine: &dyn Engine,
-    workspace: &WorkspaceId,
-    request: UsageRequest,
-) -> Result<UsageReport, Problem> {
-    let answer = existing(workspace, engine.usage_report(workspace, request).await?)?;
-    answer.map_err(refused)
 }
 
 /// The problem for a question that has no answer.

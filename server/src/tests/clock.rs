@@ -13,7 +13,7 @@ async fn restarted_after(world: World, days: i64) -> World {
     app.engine().close().await.expect("the engine closes");
     drop(app);
     clock.fetch_add(days * 86_400_000, Ordering::Relaxed);
-    World { app: open(_dir.path(), &settings(), &clock), clock, _dir }
+    World { app: open(_dir.path(), &settings(), &clock).into(), clock, _dir }
 }
 
 #[tokio::test]

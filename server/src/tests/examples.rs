@@ -141,7 +141,7 @@ async fn every_example_request_is_accepted_and_every_example_response_has_the_re
     let clock = Arc::new(AtomicI64::new(NOW));
     let app = open(dir.path(), &settings(), &clock);
     prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
+    let world = World { app: app.into(), clock, _dir: dir };
     let mut ids = Ids::default();
     let mut rest = api_routes();
     let elsewhere = [&AT_A_PROVIDER[..], &WITH_A_RECEIVER, &WITH_A_RELAY].concat();

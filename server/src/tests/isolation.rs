@@ -105,7 +105,7 @@ async fn faulty_world(fails_whole: bool) -> World {
     let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));
     let app = App::with_clock(Arc::new(engine), &settings(), Box::new(now));
     prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
+    let world = World { app: app.into(), clock, _dir: dir };
     for name in ["poisoned", "acme"] {
         let body = format!(r#"{{"id":"{name}","name":"A workspace"}}"#);
         assert_eq!(world.post("/v1/workspaces", "", &body).await.status, 201);

@@ -68,12 +68,15 @@ mod usage_changes;
 mod usage_histories;
 mod webhooks;
 
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use axum::response::Response;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -90,9 +93,36 @@ const KEY: &str = "tk_platform_of_the_tests";
 /// The time at which a test begins: 2026-11-23T15:04:05.678Z.
 const NOW: i64 = 1_795_446_245_678;
 
+/// A server that answers requests. Its routes are built once, and released with it.
+struct Served {
+    app: Arc<App>,
+    router: OnceLock<Router>,
+}
+
+impl From<Arc<App>> for Served {
+    fn from(app: Arc<App>) -> Served {
+        Served { app, router: OnceLock::new() }
+    }
+}
+
+impl Deref for Served {
+    type Target = Arc<App>;
+
+    fn deref(&self) -> &Arc<App> {
+        &self.app
+    }
+}
+
+impl Served {
+    async fn answer(&self, request: Request<Body>) -> Response {
+        let router = self.router.get_or_init(|| router(Arc::clone(&self.app)));
+        router.clone().oneshot(request).await.expect("a router always answers")
+    }
+}
+
 /// The server of one test.
 struct World {
-    app: Arc<App>,
+    app: Served,
     clock: Arc<AtomicI64>,
     _dir: TempDir,
 }
@@ -168,7 +198,7 @@ async fn world_of(settings: &Settings, now: i64) -> World {
     let clock = Arc::new(AtomicI64::new(now));
     let app = open(dir.path(), settings, &clock);
     assert_eq!(prepare(&app).await.expect("an empty engine takes prices"), None);
-    let world = World { app, clock, _dir: dir };
+    let world = World { app: app.into(), clock, _dir: dir };
     let opened = world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await;
     assert_eq!(opened.status, 201, "{}", opened.text);
     world
@@ -194,7 +224,7 @@ impl World {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
-        let response = router(Arc::clone(&self.app)).oneshot(request).await.expect("a router always answers");
+        let response = self.app.answer(request).await;
         let (parts, body) = response.into_parts();
         let is_stream = parts.headers.get("content-type").is_some_and(|media| media == "text/event-stream");
         let bytes = if is_stream {

@@ -48,7 +48,7 @@ async fn a_version_replaces_all_plans_and_holds_after_a_restart() {
     let World { app, clock, _dir } = world;
     app.engine().close().await.expect("the engine closes");
     drop(app);
-    let world = World { app: open(_dir.path(), &settings(), &clock), clock, _dir };
+    let world = World { app: open(_dir.path(), &settings(), &clock).into(), clock, _dir };
     let plans = world.get("/v1/plans").await.json();
     assert_eq!((&plans["version"], plans["plans"].as_array().map(Vec::len)), (&2.into(), Some(1)));
     assert_eq!(plans["plans"][0]["price_usd"], "0.00");

@@ -234,7 +234,7 @@ async fn over_https_the_cookie_is_secure_and_bound_to_its_host() {
     settings.http.public_url = Some("https://credits.example/".to_owned());
     let app = open(dir.path(), &settings, &clock);
     prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: dir };
+    let world = World { app: app.into(), clock, _dir: dir };
     world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await;
     world.add_member("acme", "ada", "admin").await;
     let made = world.post("/v1/workspaces/acme/portal-sessions", "", r#"{"member":"ada"}"#).await.json();

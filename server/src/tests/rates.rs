@@ -13,7 +13,7 @@ async fn limited(platform: u32) -> World {
     let World { app, clock, _dir } = world;
     app.engine().close().await.expect("the engine closes");
     drop(app);
-    World { app: open(_dir.path(), &settings, &clock), clock, _dir }
+    World { app: open(_dir.path(), &settings, &clock).into(), clock, _dir }
 }
 
 #[tokio::test]

@@ -320,7 +320,7 @@ impl Engine for Broken {
 async fn a_panic_is_a_problem_with_an_id_and_without_internal_details() {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let app = App::new(Arc::new(Broken), &settings());
-    let world = World { app, clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };
+    let world = World { app: app.into(), clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };
     let charge = world.charge("k", r#"{"operation":"support_message"}"#).await;
     for reply in [charge, world.get("/v1/workspaces/acme").await, world.get("/v1/price-book").await] {
         let problem = reply.problem(500, "internal_error");

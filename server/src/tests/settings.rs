@@ -20,7 +20,7 @@ async fn the_settings_are_changed_once_and_hold_after_a_restart() {
     let World { app, clock, _dir } = world;
     app.engine().close().await.expect("the engine closes");
     drop(app);
-    let world = World { app: open(_dir.path(), &settings(), &clock), clock, _dir };
+    let world = World { app: open(_dir.path(), &settings(), &clock).into(), clock, _dir };
     assert_eq!(world.get("/v1/settings").await.text, r#"{"refund_window_days":0}"#);
 }
 

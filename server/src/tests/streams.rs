@@ -89,7 +89,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).expect("the request is well-formed");
-        let response = router(Arc::clone(&self.app)).oneshot(request).await.expect("a router always answers");
+        let response = self.app.answer(request).await;
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         assert_eq!(header("content-type"), Some("text/event-stream"), "{response:?}");
         assert_eq!(header("cache-control"), Some("no-store"));
@@ -183,7 +183,7 @@ pub(super) async fn server_on(url: &str) -> World {
     let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));
     let app = App::with_clock(Arc::new(engine), &settings(), Box::new(now));
     prepare(&app).await.expect("an engine takes prices");
-    World { app, clock, _dir: tempfile::tempdir().expect("a directory can be made") }
+    World { app: app.into(), clock, _dir: tempfile::tempdir().expect("a directory can be made") }
 }
 
 /// Two servers on one database, with the workspace `acme` and some credit.

@@ -25,7 +25,7 @@ async fn buyer_on(url: &str) -> Buyer {
     let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));
     let app = App::with_clock(Arc::new(engine), &settings, Box::new(now));
     prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock, _dir: tempfile::tempdir().expect("a directory can be made") };
+    let world = World { app: app.into(), clock, _dir: tempfile::tempdir().expect("a directory can be made") };
     let opened = world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await;
     assert_eq!(opened.status, 201, "{}", opened.text);
     buyer_of(Paid { world, stripe }, Card::Good).await

@@ -129,7 +129,7 @@ async fn a_customer_that_was_deleted_at_stripe_is_made_anew_once() {
         assert_eq!(deaf.stripe.objects("customer").len(), 1, "{fault:?}: what is not known is not replaced");
     }
     let others = World {
-        app: deaf.second(),
+        app: deaf.second().into(),
         clock: Arc::clone(&deaf.world.clock),
         _dir: tempfile::tempdir().expect("a directory can be made"),
     };
@@ -162,7 +162,7 @@ async fn a_customer_of_another_account_is_not_replaced() {
     let now = move || Timestamp::from_millis(clock.load(Ordering::Relaxed));
     let app = App::with_clock(Arc::clone(&deaf.world.app.engine), &settings, Box::new(now));
     let World { clock, _dir, .. } = deaf.world;
-    let world = World { app, clock, _dir };
+    let world = World { app: app.into(), clock, _dir };
     world.post(TOP_UPS, "t", BODY).await.problem(503, "payment_provider_unavailable");
     assert!(other.objects("customer").is_empty());
 }
@@ -229,7 +229,7 @@ async fn after_weeks_of_downtime_all_is_found_once_by_two_servers() {
     // A server that starts later fetches nothing that the ledger knows.
     let fetched = deaf.fetched();
     let third = World {
-        app: deaf.second(),
+        app: deaf.second().into(),
         clock: Arc::clone(&deaf.world.clock),
         _dir: tempfile::tempdir().expect("a directory can be made"),
     };
@@ -351,7 +351,7 @@ async fn money_whose_top_up_is_not_there_is_shown_to_an_operator() {
     let app = open(dir.path(), &deaf.settings, &begun);
     prepare(&app).await.expect("an empty engine takes prices");
     begun.store(clock.load(Ordering::Relaxed), Ordering::Relaxed);
-    let deaf = Deaf { world: World { app, clock: begun, _dir: dir }, ..deaf };
+    let deaf = Deaf { world: World { app: app.into(), clock: begun, _dir: dir }, ..deaf };
     assert_eq!(deaf.world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
 
     let mut walks = Reconciliation::default();

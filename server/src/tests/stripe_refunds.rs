@@ -269,7 +269,7 @@ async fn without_stripe_its_money_cannot_be_sent_back() {
     app.engine().close().await.expect("the engine closes");
     drop(app);
     let app = open(_dir.path(), &settings(), &clock);
-    let world = World { app, clock, _dir };
+    let world = World { app: app.into(), clock, _dir };
     let refused = world.post(&path, "more", TEN).await.problem(422, "invalid_field");
     assert_eq!(refused["field"], "top_up");
     DuePayments::default().poll(&world.app).await;

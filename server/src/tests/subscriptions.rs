@@ -231,7 +231,7 @@ async fn periods_renew_by_themselves_if_the_settings_say_so() {
     drop(app);
     let mut renewing = settings();
     renewing.payments.plans_renew = true;
-    let world = World { app: open(dir.path(), &renewing, &clock), clock, _dir: dir };
+    let world = World { app: open(dir.path(), &renewing, &clock).into(), clock, _dir: dir };
     world.choose("basic").await;
     assert_eq!(world.balance().await, (0, 0), "the first period is confirmed");
     world.confirm("one", "").await;
@@ -262,7 +262,7 @@ async fn what_is_past_due_is_renewed_once_the_settings_say_so_though_nobody_look
     drop(app);
     let mut renewing = settings();
     renewing.payments.plans_renew = true;
-    let world = World { app: open(dir.path(), &renewing, &clock), clock, _dir: dir };
+    let world = World { app: open(dir.path(), &renewing, &clock).into(), clock, _dir: dir };
     DuePayments::default().poll(&world.app).await;
     assert_eq!(world.balance().await, (3_000_000, 0), "no time brings it");
     let mut renewals = Renewals::default();

@@ -517,7 +517,7 @@ async fn a_member_that_was_written_is_never_answered_as_if_it_was_not() {
     let engine = WithoutTexts { inner, closed, refuses: Arc::clone(&refuses) };
     let app = App::new(Arc::new(engine), &settings());
     prepare(&app).await.expect("an empty engine takes prices");
-    let world = World { app, clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };
+    let world = World { app: app.into(), clock: Arc::new(AtomicI64::new(NOW)), _dir: dir };
     assert_eq!(world.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
     refuses.store(true, Ordering::Relaxed);
     let added = world.add_member("acme", "ada", "admin").await;

@@ -119,7 +119,7 @@ async fn a_repeated_request_gets_its_answer_although_the_settings_allow_its_amou
     drop(app);
     let mut raised = settings();
     raised.payments.top_up_bounds.min_cents = 5_000;
-    let world = World { app: open(dir.path(), &raised, &clock), clock, _dir: dir };
+    let world = World { app: open(dir.path(), &raised, &clock).into(), clock, _dir: dir };
     let again = world.post(PATH, "one", r#"{"amount_usd":"25.00"}"#).await;
     assert_eq!((again.status, &again.text), (201, &opened.text));
     assert_eq!(again.header("idempotent-replayed"), Some("true"));

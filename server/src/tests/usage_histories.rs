@@ -11,7 +11,11 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp as Instant, ToSpan};
 use tollkeeper_testkit::random::Random;
 
+use tollkeeper_engine::{GroupBy, Named, TimeStep, UsageFilter, UsageRequest};
+use tollkeeper_ledger::{MemberId, WorkspaceId};
+
 use super::*;
+use crate::reports::usage::UsageSource;
 
 const USAGE: &str = "/v1/workspaces/acme/usage";
 
@@ -127,6 +131,57 @@ impl World {
         }
     }
 
+    /// Compares parts of days that were read before with the reports of the engine.
+    async fn check_parts(&self, zone_name: &str) {
+        const DAYS: u32 = 12;
+        let acme = WorkspaceId::new("acme").expect("an allowed name");
+        let ada = Named::Is(MemberId::new("ada").expect("an allowed name"));
+        let (engine, now, zone) = (self.app.engine(), self.app.now(), zone(zone_name));
+        let today = day_of(&zone, self.instant());
+        let start = |days_ago: i32| start_of(&zone, today.saturating_sub(days_ago.days())).as_millisecond();
+        let end = now.millis() + 1;
+        let keys = |operation, time| GroupBy { operation, time, ..GroupBy::default() };
+        for filter in [UsageFilter::default(), UsageFilter { member: ada, ..UsageFilter::default() }] {
+            let kept = UsageSource::with_last_days(engine, &acme, DAYS, filter.clone(), now).await;
+            let (kept, asked) = (kept.expect("days can be read"), UsageSource::new(engine, &acme));
+            let parts = [(start(12), end, true), (start(7), end, true), (start(9), start(2), true)];
+            let others =
+                [(start(13), end, false), (start(7) + 1, end, false), (start(9), start(2) - 1, false)];
+            for (from, to, is_part) in parts.into_iter().chain(others) {
+                for group_by in [
+                    keys(true, Some(TimeStep::Day)),
+                    keys(false, Some(TimeStep::Day)),
+                    keys(true, None),
+                    keys(false, None),
+                ] {
+                    let request = UsageRequest {
+                        from: Timestamp::from_millis(from),
+                        to: Timestamp::from_millis(to),
+                        timezone: Some(zone_name.into()),
+                        group_by,
+                        filter: filter.clone(),
+                    };
+                    assert_eq!(kept.kept_part(&request).is_some(), is_part, "{zone_name}: {request:?}");
+                    let [part, report] = [&kept, &asked].map(|source| source.report(request.clone()));
+                    let (part, report) = (part.await.expect("an answer"), report.await.expect("an answer"));
+                    assert_eq!(part, report, "{zone_name}: {request:?}");
+                }
+            }
+            let whole = UsageFilter { operation: Named::Absent, ..filter.clone() };
+            let other_keys = GroupBy { member: true, ..GroupBy::default() };
+            for (filter, group_by, timezone) in [
+                (whole, GroupBy::default(), zone_name),
+                (filter.clone(), other_keys, zone_name),
+                (filter.clone(), keys(true, Some(TimeStep::Hour)), zone_name),
+                (filter.clone(), keys(true, None), "Pacific/Apia"),
+            ] {
+                let [from, to] = [start(7), end].map(Timestamp::from_millis);
+                let request = UsageRequest { from, to, timezone: Some(timezone.into()), group_by, filter };
+                assert_eq!(kept.kept_part(&request), None, "only the engine has it: {request:?}");
+            }
+        }
+    }
+
     /// Compares a report with the sums of the journal, and its CSV with its JSON.
     async fn check_report(&self, zone_name: &str, keys: &str, used: &[Used]) {
         let first = day_of(&zone("UTC"), used.first().expect("something was used").at);
@@ -231,6 +286,7 @@ async fn check(history: History) {
             world.check_report(zone, keys, &used).await;
         }
     }
+    world.check_parts(current).await;
 }
 
 #[tokio::test]

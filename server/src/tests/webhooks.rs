@@ -204,7 +204,7 @@ async fn a_paid_top_up_grants_once_however_its_events_come() {
         drop(app);
         clock.fetch_add(86_400_000, Ordering::Relaxed);
         let app = open(_dir.path(), &with_stripe(stripe.base_url()), &clock);
-        let shop = Shop { world: World { app, clock, _dir }, stripe, ledger, customer, calls };
+        let shop = Shop { world: World { app: app.into(), clock, _dir }, stripe, ledger, customer, calls };
         for event in events {
             let again = shop.stripe.webhook_at(&event.id, NOW / 1_000 + 86_400);
             assert_eq!(shop.deliver(&again).await.status, 200);

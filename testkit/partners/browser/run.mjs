@@ -5,6 +5,7 @@
 //   MODULES     the folder in which playwright-core and axe-core are installed
 //   FLOW        names of files in `flows`; all if none is given
 
+import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 
@@ -22,6 +23,7 @@ const FIRST = ["all_pages", "other_states", "console", "all_forms", "all_forms_w
 const [program, modules, ...wanted] = process.argv.slice(2);
 const others = (await readdir(new URL("flows", import.meta.url))).map((file) => file.replace(/\.mjs$/, ""));
 const names = [...new Set([...FIRST, ...others])].filter((name) => !wanted.length || wanted.includes(name));
+assert.ok(wanted.every((name) => names.includes(name)), `there are only the flows ${others.join(", ")}`);
 const report = new Report();
 const started = await startBrowser(resolve(modules));
 let failed = 0;

@@ -55,8 +55,8 @@ pub(super) struct World {
     pub refund_status: &'static str,
     counter: u64,
     objects: BTreeMap<String, Value>,
-    /// The ids in the order of creation.
-    order: Vec<String>,
+    /// The ids of each kind in the order of creation.
+    ids: BTreeMap<String, Vec<String>>,
 }
 
 impl World {
@@ -76,7 +76,7 @@ impl World {
             refund_status: "succeeded",
             counter: 0,
             objects: BTreeMap::new(),
-            order: Vec::new(),
+            ids: BTreeMap::new(),
         }
     }
 
@@ -94,8 +94,8 @@ impl World {
         set_if_present(&mut value, "created", json!(self.now));
         set_if_present(&mut value, "livemode", json!(self.options.livemode));
         value["_at"] = json!(self.now);
+        self.ids.entry(text(&value, "object").to_owned()).or_default().push(id.clone());
         self.objects.insert(id.clone(), value);
-        self.order.push(id.clone());
         id
     }
 
@@ -144,7 +144,7 @@ impl World {
 
     /// The objects of a kind, oldest first.
     pub(super) fn all<'a>(&'a self, kind: &'a str) -> impl DoubleEndedIterator<Item = &'a Value> {
-        self.order.iter().filter_map(move |id| self.find(kind, id))
+        self.ids.get(kind).into_iter().flatten().filter_map(move |id| self.find(kind, id))
     }
 
     /// Amount of tax on an amount, half a cent rounded up.

@@ -82,8 +82,11 @@ pub(super) const USAGE_BY_SLOT: &str = "WITH closed AS (
     )
     SELECT usage, NULL::integer AS slot, NULL::integer AS last, NULL::text AS operation, NULL::text AS worker,
            NULL::text AS member, NULL::uuid AS api_key, (
-               SELECT count(*) FROM (SELECT FROM usage AS u JOIN late AS l ON u.hour >= l.first AND u.hour < l.stop
-                                     WHERE u.workspace = $1 AND $14::text IS NOT NULL LIMIT 1) AS found
+               SELECT count(*) FROM (
+                   SELECT FROM late AS l, LATERAL (
+                       SELECT FROM usage AS u WHERE u.workspace = $1 AND u.hour >= l.first AND u.hour < l.stop LIMIT 1
+                   ) AS use WHERE $14::text IS NOT NULL LIMIT 1
+               ) AS found
            ) AS runs, NULL::bigint AS quantity, NULL::bigint AS charged, NULL::bigint AS refunded
     FROM account WHERE workspace = $1
     UNION ALL SELECT NULL, -3, NULL, NULL, NULL, NULL, NULL, start, stop, until, last FROM closed
@@ -104,8 +107,8 @@ pub(super) const USAGE_BY_SLOT: &str = "WITH closed AS (
                    runs, quantity, charged, refunded
             FROM hours AS h JOIN usage ON hour >= h.first AND hour < h.stop
             WHERE workspace = $1
-                AND NOT EXISTS (SELECT FROM closed AS c
-                    WHERE hour * 3600000 + minute * 60000 >= c.start AND hour * 3600000 + minute * 60000 < c.stop)
+                AND (hour * 3600000 + minute * 60000 < coalesce((SELECT start FROM closed), 0)
+                    OR hour * 3600000 + minute * 60000 >= coalesce((SELECT stop FROM closed), 0))
                 AND ($9::text IS NULL OR operation = $9) AND ($10::text IS NULL OR worker = $10)
                 AND ($11::text IS NULL OR member = $11) AND ($12::uuid IS NULL OR api_key = $12)
         ) AS u GROUP BY u.slot, u.last, u.operation, u.worker, u.member, u.api_key LIMIT $13

@@ -113,12 +113,12 @@ pub(crate) const WITHOUT_TIME_LIMITS: &str = "SELECT set_config(name, '0', true)
 ///   finds rows by index, one after another, in the order of the arrays. Rows are then also locked
 ///   in that order.
 /// - `enable_…=off` makes a plan look very expensive, for which PostgreSQL would JIT-compile every
-///   query: `jit=off`.
+///   query: `jit=off`. It would also start parallel workers, which takes longer than the query.
 ///
 /// A connection pooler that ignores these settings costs speed, not correctness.
 pub(crate) const SETTINGS: &str = "-c default_transaction_isolation=read\\ committed \
     -c statement_timeout=10s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s \
-    -c plan_cache_mode=force_generic_plan -c jit=off \
+    -c plan_cache_mode=force_generic_plan -c jit=off -c max_parallel_workers_per_gather=0 \
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// All statements with their SQL, in the order of the variants.

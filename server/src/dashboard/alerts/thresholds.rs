@@ -87,7 +87,7 @@ impl ThresholdForm {
     /// Suggests what is used in seven days, in whole cents.
     async fn suggest(&mut self, call: &Call, visit: &Visit<'_>) -> Result<(), Problem> {
         let (words, format) = (&visit.words().alerts, &visit.format);
-        let burn = BurnRateQuery::default().run(call.app.engine(), visit.workspace(), call.now).await?;
+        let burn = BurnRateQuery::default().run(&visit.usage(), call.now).await?;
         let used = burn.daily_average().get().saturating_mul(SUGGESTED_DAYS);
         if let (1.., Some(field)) = (used, self.amounts.first_mut()) {
             let cents = used / MICROS_PER_CENT + i64::from(used % MICROS_PER_CENT > 0);

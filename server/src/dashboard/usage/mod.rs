@@ -30,8 +30,8 @@ use crate::access::Rule;
 use crate::http::call::{Call, existing};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::Route;
+use crate::reports::usage::UsageTable;
 use crate::reports::usage::series::net;
-use crate::reports::usage::{self, UsageTable};
 
 /// The path of the page.
 const PATH: &str = "/portal/usage";
@@ -141,24 +141,17 @@ fn asked(call: &Call, visit: &Visit<'_>) -> (Question, Option<Fault>) {
 }
 
 /// Asks the engine by these periods.
-async fn ask(
-    call: &Call,
-    visit: &Visit<'_>,
-    question: &Question,
-    step: TimeStep,
-) -> Result<UsageTable, Problem> {
+async fn ask(visit: &Visit<'_>, question: &Question, step: TimeStep) -> Result<UsageTable, Problem> {
     let request = question.request(&visit.format.zone, step);
     let group_by = request.group_by;
-    let report = usage::run(call.app.engine(), visit.workspace(), request).await?;
+    let report = visit.usage().report(request).await?;
     Ok(UsageTable::new(report, group_by))
 }
 
 /// Asks the engine, by months if there are too many rows by day.
-async fn answer(call: &Call, visit: &Visit<'_>, question: &Question) -> Result<UsageTable, Problem> {
-    match ask(call, visit, question, question.step()).await {
-        Err(problem) if problem.code == Code::UsageTooLarge => {
-            ask(call, visit, question, TimeStep::Month).await
-        }
+async fn answer(visit: &Visit<'_>, question: &Question) -> Result<UsageTable, Problem> {
+    match ask(visit, question, question.step()).await {
+        Err(problem) if problem.code == Code::UsageTooLarge => ask(visit, question, TimeStep::Month).await,
         answered => answered,
     }
 }
@@ -176,10 +169,10 @@ fn or_reason(answered: Result<UsageTable, Problem>) -> Result<Answer, Problem> {
 }
 
 /// The use of the range without filters, by all keys.
-async fn whole(call: &Call, visit: &Visit<'_>, question: &Question) -> Result<Answer, Problem> {
+async fn whole(visit: &Visit<'_>, question: &Question) -> Result<Answer, Problem> {
     let request = question.request_of_names(&visit.format.zone);
     let group_by = request.group_by;
-    let report = usage::run(call.app.engine(), visit.workspace(), request).await;
+    let report = visit.usage().report(request).await;
     or_reason(report.map(|report| UsageTable::new(report, group_by)))
 }
 
@@ -204,10 +197,10 @@ async fn show(call: Call) -> Result<Response, Problem> {
     let visit = Visit::begin(&call).await?;
     let words = &visit.words().usage;
     let (question, fault) = asked(&call, &visit);
-    let whole = whole(&call, &visit, &question).await?.ok();
+    let whole = whole(&visit, &question).await?.ok();
     let answered = match fault {
         Some(fault) => Err(NoAnswer::Fault(fault)),
-        None => or_reason(answer(&call, &visit, &question).await)?,
+        None => or_reason(answer(&visit, &question).await)?,
     };
     let names = names(&call, &visit, [whole.as_ref(), answered.as_ref().ok()], &question).await?;
     let reading = Reading { call: &call, visit: &visit, question, whole, names };
@@ -248,7 +241,7 @@ async fn csv(call: Call) -> Result<Response, Problem> {
     if let Some(fault) = fault {
         return Err(Problem::parameter(fault.field(), "is not valid"));
     }
-    let table = answer(&call, &visit, &question).await?;
+    let table = answer(&visit, &question).await?;
     let (first, last) = question.days();
     let name = format!("attachment; filename=\"usage-{first}-{last}.csv\"");
     let bytes = table.bytes();

@@ -11,6 +11,7 @@ use super::facts::Audience;
 use crate::app::App;
 use crate::notify::mail::context::{Burn, WorkspaceFacts};
 use crate::reports::burn_rate::{BurnRate, BurnRateQuery};
+use crate::reports::usage::UsageSource;
 
 /// The workspace whose recipients get a mail; `None` for a mail to the platform.
 ///
@@ -31,7 +32,7 @@ pub(super) async fn of_workspace(app: &App, id: &WorkspaceId) -> Result<Option<W
     let engine = app.engine();
     let Some(profile) = engine.workspace(id).await? else { return Ok(None) };
     let Some(balance) = engine.balance(id, None).await? else { return Ok(None) };
-    let rate = match BurnRateQuery::by_operation().run(engine, id, app.now()).await {
+    let rate = match BurnRateQuery::by_operation().run(&UsageSource::new(engine, id), app.now()).await {
         Ok(rate) => Some(rate),
         Err(problem) => {
             let why = problem.code.as_str();

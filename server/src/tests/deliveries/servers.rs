@@ -20,7 +20,7 @@ async fn a_server_that_starts_again_goes_on_where_it_was() {
     let World { app, clock, _dir } = world;
     app.engine().close().await.expect("the engine closes");
     drop(app);
-    let world = World { app: open(_dir.path(), &settings, &clock), clock, _dir };
+    let world = World { app: open(_dir.path(), &settings, &clock).into(), clock, _dir };
     assert_eq!(receiver.received().len(), 3);
     let _dispatching = dispatch(&world.app);
     receiver.wait_for_ids(5).await;
@@ -50,7 +50,8 @@ async fn two_servers_of_which_one_is_killed_lose_nothing() {
     prepare(&one).await.expect("an empty database takes prices");
     let other = server(&database.url(), &settings, &clock).await;
     let dir = || tempfile::tempdir().expect("a directory");
-    let [one, other] = [one, other].map(|app| World { app, clock: Arc::clone(&clock), _dir: dir() });
+    let [one, other] =
+        [one, other].map(|app| World { app: app.into(), clock: Arc::clone(&clock), _dir: dir() });
     assert_eq!(one.post("/v1/workspaces", "", r#"{"id":"acme","name":"Acme"}"#).await.status, 201);
     one.grant("acme", "start", 100_000_000).await;
     let endpoint = one.endpoint(&receiver, r#"["charge.settled"]"#).await;

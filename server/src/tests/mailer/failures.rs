@@ -119,7 +119,7 @@ async fn a_server_that_is_killed_after_a_commit_has_its_mail_sent_by_the_next() 
     app.engine().close().await.expect("the engine closes");
     drop(app);
     let app = open(_dir.path(), &relay.settings(), &clock);
-    let world = World { app, clock, _dir };
+    let world = World { app: app.into(), clock, _dir };
     let _dispatching = dispatch(&world.app);
     relay.wait(1).await;
     assert_eq!(relay.all().await.len(), 1);

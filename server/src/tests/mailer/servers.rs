@@ -14,7 +14,7 @@ async fn server(url: &str, settings: &Settings, clock: &Arc<AtomicI64>) -> World
     let now = move || Timestamp::from_millis(own.load(Ordering::Relaxed));
     let app = App::with_clock(Arc::new(engine), settings, Box::new(now));
     let dir = tempfile::tempdir().expect("a directory");
-    World { app, clock: Arc::clone(clock), _dir: dir }
+    World { app: app.into(), clock: Arc::clone(clock), _dir: dir }
 }
 
 impl World {

@@ -90,7 +90,7 @@ impl Shop {
         }
         let app = place.open(_dir.path(), &settings, &clock).await;
         place.open_other(_dir.path(), &settings, &clock).await;
-        Shop { world: World { app, clock, _dir }, settings, place, jobs: Jobs::default(), ..self }
+        Shop { world: World { app: app.into(), clock, _dir }, settings, place, jobs: Jobs::default(), ..self }
     }
 }
 

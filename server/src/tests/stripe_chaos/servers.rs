@@ -35,7 +35,7 @@ impl Jobs {
 pub enum Place {
     Directory,
     /// A database, and the server that waits for its turn.
-    Database(Database<'static>, Option<Box<(Arc<App>, Jobs)>>),
+    Database(Database<'static>, Option<Box<(Served, Jobs)>>),
 }
 
 impl Place {
@@ -55,7 +55,7 @@ impl Place {
         }
         let app = self.open(dir, settings, clock).await;
         if let Place::Database(_, other) = self {
-            *other = Some(Box::new((app, Jobs::default())));
+            *other = Some(Box::new((app.into(), Jobs::default())));
         }
     }
 

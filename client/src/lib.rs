@@ -23,6 +23,8 @@
 //! that this crate chooses no library of times for its users. Fields and codes of a newer server do
 //! not break a client.
 //!
+//! **Webhooks.** [`verify_webhook`] checks the signature of a message to an endpoint.
+//!
 //! **Services.** A [`ChargeLayer`] charges for the requests of a tower service, such as a route of
 //! axum:
 //!
@@ -37,6 +39,7 @@ mod error;
 mod http;
 mod run;
 pub mod types;
+mod webhook;
 
 /// The resources: what the methods of a client return.
 pub mod resources {
@@ -71,3 +74,4 @@ pub use run::charged::{ChargeError, Outcome, RunCharge, Running};
 pub use run::fault::{Failure, Fault, OperationError};
 pub use run::layer::{ChargeLayer, ChargePolicy, ChargeService, outcome_of_status};
 pub use run::{Finished, RunError};
+pub use webhook::{WebhookError, WebhookMessage, verify_webhook, verify_webhook_at};

@@ -1,18 +1,21 @@
 //! Headers that are passed on, and those that are not.
 //!
 //! Headers of one connection only are removed in both directions (RFC 9110, 7.6.1), as are those
-//! of the gate: a client cannot forge a charge, and the upstream never gets the key.
+//! of the gate: a client cannot forge a charge, and the upstream never gets a key of Tollkeeper.
+//!
+//! Clients of model APIs can set one key only. They send their API key of Tollkeeper as that key,
+//! and the gate replaces it by the one of the upstream.
 
 use std::net::IpAddr;
 
 use axum::http::header::{
-    CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    AUTHORIZATION, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The API key of the caller.
-pub const KEY: HeaderName = HeaderName::from_static("tollkeeper-key");
+/// The API key of the caller, beside whatever key the upstream wants.
+const KEY: HeaderName = HeaderName::from_static("tollkeeper-key");
 /// The member for whom a request is charged.
 pub const MEMBER: HeaderName = HeaderName::from_static("tollkeeper-member");
 /// The worker that a request is charged to.
@@ -25,6 +28,12 @@ pub const AMOUNT: HeaderName = HeaderName::from_static("tollkeeper-amount");
 pub const BALANCE: HeaderName = HeaderName::from_static("tollkeeper-balance");
 
 const OWN_PREFIX: &str = "tollkeeper-";
+
+/// Where clients of Anthropic's API put their key; others put it into `Authorization`.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The beginning of every key of Tollkeeper.
+const TOLLKEEPER_KEY: &str = "tk_";
 
 const OF_CONNECTION: [HeaderName; 9] = [
     CONNECTION,
@@ -44,6 +53,36 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(UPGRADE).filter(|_| wants).cloned()
 }
 
+/// The API key of the caller: in the gate's header, or where a client has the key of its upstream.
+pub fn key(headers: &HeaderMap) -> Option<&str> {
+    if let Some(own) = headers.get(KEY) {
+        return Some(own.to_str().unwrap_or_default());
+    }
+    let places = [headers.get(AUTHORIZATION).and_then(bearer), headers.get(X_API_KEY).and_then(text)];
+    places.into_iter().flatten().find(|key| key.starts_with(TOLLKEEPER_KEY))
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok().map(str::trim)
+}
+
+/// The key in a value of `Authorization`.
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, key) = text(value)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// Removes keys of Tollkeeper from where the upstream reads its own.
+fn remove_keys(headers: &mut HeaderMap) {
+    let is_ours = |key: Option<&str>| key.is_some_and(|key| key.starts_with(TOLLKEEPER_KEY));
+    if headers.get_all(AUTHORIZATION).iter().any(|value| is_ours(bearer(value))) {
+        headers.remove(AUTHORIZATION);
+    }
+    if headers.get_all(X_API_KEY).iter().any(|value| is_ours(text(value))) {
+        headers.remove(X_API_KEY);
+    }
+}
+
 fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
@@ -59,14 +98,19 @@ fn clean(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the headers of a request those that the upstream gets.
+/// Makes the headers of a request those that the upstream gets. `key`: its key, if the gate has it.
 pub fn to_upstream(
     headers: &mut HeaderMap,
     client: IpAddr,
     charge: &HeaderValue,
     protocol: Option<HeaderValue>,
+    key: Option<&(HeaderName, HeaderValue)>,
 ) {
     clean(headers);
+    remove_keys(headers);
+    if let Some((name, key)) = key {
+        headers.insert(name.clone(), key.clone());
+    }
     headers.remove(EXPECT);
     if let Some(host) = headers.remove(HOST) {
         headers.insert("x-forwarded-host", host);
@@ -139,7 +183,7 @@ mod tests {
             ("upgrade", "h2c"),
         ]);
         let charge = HeaderValue::from_static("ch_1");
-        to_upstream(&mut of_request, IpAddr::from([192, 0, 2, 7]), &charge, None);
+        to_upstream(&mut of_request, IpAddr::from([192, 0, 2, 7]), &charge, None, None);
         assert_eq!(
             names(&of_request),
             [
@@ -157,13 +201,40 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_tollkeeper_is_replaced_by_that_of_the_upstream() {
+        let of = |lines| key(&headers(lines)).map(str::to_owned);
+        assert_eq!(of(&[("authorization", "Bearer tk_a")]).as_deref(), Some("tk_a"));
+        assert_eq!(of(&[("authorization", "bearer  tk_a")]).as_deref(), Some("tk_a"));
+        assert_eq!(of(&[("x-api-key", "tk_b")]).as_deref(), Some("tk_b"));
+        assert_eq!(of(&[("authorization", "Bearer tk_a"), ("tollkeeper-key", "tk_c")]).as_deref(), Some("tk_c"));
+        for none in [("authorization", "Bearer sk-1"), ("authorization", "tk_a"), ("x-api-key", "sk-1")] {
+            assert_eq!(of(&[none]), None, "{none:?}");
+        }
+        let charge = HeaderValue::from_static("ch_1");
+        let of_upstream = (AUTHORIZATION, HeaderValue::from_static("Bearer sk-1"));
+        for (lines, key, expected) in [
+            (&[("authorization", "Bearer tk_a")][..], None, None),
+            (&[("authorization", "Bearer other"), ("authorization", "Bearer tk_a")], None, None),
+            (&[("authorization", "Bearer other")], None, Some("Bearer other")),
+            (&[("authorization", "Bearer tk_a")], Some(&of_upstream), Some("Bearer sk-1")),
+            (&[("x-api-key", "tk_a")], Some(&of_upstream), Some("Bearer sk-1")),
+        ] {
+            let mut sent = headers(lines);
+            to_upstream(&mut sent, IpAddr::from([192, 0, 2, 7]), &charge, None, key);
+            let authorization = sent.get(AUTHORIZATION).and_then(text);
+            assert_eq!((authorization, sent.get(X_API_KEY)), (expected, None), "{lines:?}");
+        }
+    }
+
+    #[test]
     fn an_upgrade_is_passed_on_only_if_the_connection_asks_for_it() {
         assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), None);
         let asked = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
         let protocol = upgrade(&asked);
         assert_eq!(protocol, Some(HeaderValue::from_static("websocket")));
         let mut asked = asked;
-        to_upstream(&mut asked, IpAddr::from([192, 0, 2, 7]), &HeaderValue::from_static("ch_1"), protocol);
+        let charge = HeaderValue::from_static("ch_1");
+        to_upstream(&mut asked, IpAddr::from([192, 0, 2, 7]), &charge, protocol, None);
         assert_eq!(
             (&asked["connection"], &asked["upgrade"]),
             (&"upgrade".parse().expect("a value"), &"websocket".parse().expect("a value"))

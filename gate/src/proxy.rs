@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::charging::{Charging, Opened};
 use crate::exchange::Exchange;
-use crate::headers::{self, KEY, MEMBER, WORKER};
+use crate::headers::{self, MEMBER, WORKER};
 use crate::refusal::{Refusal, unavailable};
 use crate::settings::{Route, Settings};
 use crate::{quantity, relay, remote};
@@ -106,7 +106,7 @@ impl Gate {
         let (units, body) = quantity::find(route, &head.headers, body).await?;
         let charge = self.charge(route, &head.headers, units).await?;
         let id = HeaderValue::from_str(&charge.id).map_err(|_| unavailable())?;
-        headers::to_upstream(&mut head.headers, client, &id, protocol);
+        headers::to_upstream(&mut head.headers, client, &id, protocol, route.upstream_key.as_ref());
         head.uri = upstream_uri(&route.upstream, &head.uri)?;
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -131,13 +131,11 @@ impl Gate {
 
     /// Charges for the request, as its caller.
     async fn charge(&self, route: &Route, headers: &HeaderMap, units: i64) -> Result<Opened, Refusal> {
-        let key = headers
-            .get(KEY)
+        let key = headers::key(headers)
             .ok_or_else(|| unauthenticated("Send an API key in the header `Tollkeeper-Key`."))?;
-        let text = key.to_str().unwrap_or_default();
         let workspace =
-            workspace_of(text).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
-        let bearer = HeaderValue::from_str(&format!("Bearer {text}"))
+            workspace_of(key).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
+        let bearer = HeaderValue::from_str(&format!("Bearer {key}"))
             .map_err(|_| unauthenticated("The key is not valid."))?;
         let idempotency_key = match headers.get(IDEMPOTENCY_KEY) {
             Some(key) => key.clone(),

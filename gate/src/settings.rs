@@ -7,9 +7,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
+use axum::http::header::AUTHORIZATION;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, Method, Uri};
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Deserialize;
+
+use crate::headers::X_API_KEY;
 
 /// The longest time-out of a route, in seconds: an hour less than the longest deadline of a charge.
 const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600 - 3_600;
@@ -44,6 +47,7 @@ struct RouteTable {
     grace_seconds: Option<u32>,
     body_max_bytes: Option<usize>,
     dialect: Option<Dialect>,
+    upstream_key_env: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +96,8 @@ pub struct Route {
     pub body_max_bytes: usize,
     /// How the gate's own refusals are written.
     pub dialect: Dialect,
+    /// The header with the key of the upstream, which replaces that of the client.
+    pub upstream_key: Option<(HeaderName, HeaderValue)>,
 }
 
 /// How the number of units of a request is found.
@@ -207,6 +213,10 @@ impl Route {
             grace_seconds,
             body_max_bytes,
             dialect: table.dialect.unwrap_or_default(),
+            upstream_key: table
+                .upstream_key_env
+                .map(|name| upstream_key(&name, table.dialect.unwrap_or_default()))
+                .transpose()?,
         })
     }
 
@@ -234,6 +244,20 @@ impl Quantity {
             _ => Err(MUST.to_owned()),
         }
     }
+}
+
+/// The header with the key of an upstream, which a variable of the environment has. Its value is
+/// never shown.
+fn upstream_key(variable: &str, dialect: Dialect) -> Result<(HeaderName, HeaderValue), String> {
+    let key = std::env::var(variable).ok().filter(|key| !key.is_empty());
+    let key = key.ok_or_else(|| format!("`upstream_key_env` names {variable}, which is not set"))?;
+    let (name, value) = match dialect {
+        Dialect::Anthropic => (X_API_KEY, key),
+        Dialect::Problem | Dialect::Openai => (AUTHORIZATION, format!("Bearer {key}")),
+    };
+    let mut value = HeaderValue::from_str(&value).map_err(|_| format!("{variable} is no key: it has control characters"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 fn upstream_of(text: &str) -> Result<Uri, String> {
@@ -306,6 +330,22 @@ mod tests {
             let why = of(wrong).expect_err(wrong);
             assert!(why.contains("`quantity` must be"), "{wrong}: {why}");
         }
+    }
+
+    #[test]
+    fn the_key_of_an_upstream_comes_from_the_environment_and_is_not_shown() {
+        // A variable that every environment of a test has.
+        let of = |more: &str| parse(&format!("{ROUTE}{more}")).map(|settings| settings.expect("there is a gate"));
+        let path = std::env::var("PATH").expect("cargo sets it");
+        let settings = of("upstream_key_env = \"PATH\"\n").expect("it is right");
+        assert!(!format!("{settings:?}").contains(&path), "{settings:?}");
+        let (name, value) = settings.routes[0].upstream_key.clone().expect("it is set");
+        assert_eq!((name, value.to_str().ok()), (AUTHORIZATION, Some(&*format!("Bearer {path}"))));
+        let anthropic = of("dialect = \"anthropic\"\nupstream_key_env = \"PATH\"\n").expect("it is right");
+        let (name, value) = anthropic.routes[0].upstream_key.clone().expect("it is set");
+        assert_eq!((name, value.to_str().ok()), (X_API_KEY, Some(&*path)));
+        let why = of("upstream_key_env = \"NO_SUCH_VARIABLE\"\n").expect_err("this must not start");
+        assert!(why.contains("`upstream_key_env` names NO_SUCH_VARIABLE, which is not set"), "{why}");
     }
 
     #[test]

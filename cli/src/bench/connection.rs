@@ -1,6 +1,6 @@
 //! One keep-alive HTTP connection of the benchmark's client. Requests are written and answers are
 //! parsed by hand, so that the client takes little of the machine from the server. It understands
-//! only the answers of this server.
+//! only answers with a length.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -71,7 +71,10 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 fn content_length(head: &[u8]) -> Result<usize, Failure> {
     let missing = || failed("the server's answer has no content-length");
-    let at = find(head, b"content-length: ").ok_or_else(missing)? + 16;
+    // Proxies write the name with capital letters.
+    const NAME: &[u8] = b"content-length: ";
+    let at = head.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME));
+    let at = at.ok_or_else(missing)? + NAME.len();
     let digits = head[at..].iter().take_while(|byte| byte.is_ascii_digit());
     Ok(digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0')))
 }

@@ -15,6 +15,7 @@
 //! follower           a webhook endpoint that is sent every charge
 //! hostile            a quiet tenant beside a hostile one
 //! streams            open streams, and how soon they show a charge
+//! gate               requests through the gate, beside other proxies
 //! mails              how soon a relay has the mail about a low balance
 //! usage              reports of a year of use
 //! stats              percentiles and the report
@@ -30,6 +31,7 @@ mod connection;
 mod credentials;
 mod failure;
 mod follower;
+mod gate;
 mod hostile;
 mod http;
 mod library;
@@ -125,6 +127,9 @@ async fn measure_directory(args: &Args, directory: &Path) -> Result<(), Failure>
     if args.usage {
         return usage::run(args, Arc::new(engine)).await;
     }
+    if args.gate {
+        return gate::run(args, Arc::new(engine)).await;
+    }
     measure(args, OpenEngine { engine: Arc::new(engine), epoch, open_ms }, Baseline::Append(directory)).await
 }
 
@@ -150,6 +155,9 @@ async fn measure_database(args: &Args, url: &DatabaseUrl) -> Result<(), Failure>
     }
     if args.usage {
         return usage::run(args, Arc::new(engine)).await;
+    }
+    if args.gate {
+        return gate::run(args, Arc::new(engine)).await;
     }
     // Other programs write to the database too, so the number of entries could repeat.
     let epoch = now().millis().unsigned_abs();

@@ -38,7 +38,9 @@ Examples:
   # Charges with a webhook endpoint that is sent each of them, and without it
   tollkeeper bench --callers 64 --follower
   # Reports of the use of a year
-  tollkeeper bench --usage --charges 200000")]
+  tollkeeper bench --usage --charges 200000
+  # Requests through the gate, without charging, and through nginx if it is installed
+  tollkeeper bench --gate --charges 100000")]
 pub struct Args {
     /// Print one JSON object
     #[arg(long)]
@@ -101,6 +103,9 @@ pub struct Args {
     /// Measure a report of the use of a year, before its days are closed and after
     #[arg(long, conflicts_with_all = ["batch", "callers", "rate", "http", "floor", "follower", "hostile", "streams", "mails", "workspaces"])]
     pub usage: bool,
+    /// Send requests through the gate to a local upstream, in turns with proxies that do not charge
+    #[arg(long, conflicts_with_all = ["batch", "rate", "http", "floor", "follower", "hostile", "streams", "mails", "usage", "workspaces"])]
+    pub gate: bool,
     /// The seed of the workload
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -1,5 +1,6 @@
 //! Tests of the client against a running server.
 
+mod axum_layer;
 mod cutting_proxy;
 mod examples;
 mod generate;
@@ -8,3 +9,4 @@ mod resources;
 mod running;
 mod server;
 mod streams;
+mod webhooks;

@@ -39,11 +39,17 @@ fn program() -> PathBuf {
 
 impl Server {
     pub async fn start() -> Server {
+        Server::start_with(&[]).await
+    }
+
+    /// A server with further settings in its environment.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Server {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let mut command = Command::new(program());
         command.arg("serve").arg("--data").arg(directory.path().join("data"));
         command.args(["--listen", "127.0.0.1:0"]);
         command.env("TOLLKEEPER_PLATFORM_KEY", PLATFORM_KEY).env("TOLLKEEPER_PAYMENTS", "manual");
+        command.envs(settings.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program can be started");
         let mut lines = BufReader::new(child.stdout.take().expect("the output is a pipe")).lines();

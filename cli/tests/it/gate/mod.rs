@@ -18,6 +18,9 @@ use super::harness::{KEY, Reply, TestClient, TestServer, eventually, tollkeeper}
 /// The price of a run of the operation of all routes.
 const PRICE: i64 = 500;
 
+/// The key that some routes send to the upstream.
+const KEY_OF_UPSTREAM: &str = "sk-of-the-upstream";
+
 /// A server with a gate, an upstream, and a workspace with credit for ten runs.
 struct World {
     server: TestServer,
@@ -55,10 +58,13 @@ fn config(upstream: &str) -> String {
         refused.to_owned(),
         route("HEAD", "/*", ""),
         route("POST", "/echo", ""),
+        route("POST", "/flow", ""),
         route("POST", "/echo/*", "quantity = { json = \"/items/count\" }\nbody_max_bytes = 1000"),
         route("PUT", "/echo", "quantity = { header = \"X-Count\" }"),
         route("GET", "/hang", "timeout_seconds = 1\ngrace_seconds = 1"),
         route("POST", "/openai/*", "dialect = \"openai\""),
+        route("DELETE", "/echo", "dialect = \"anthropic\"\nupstream_key_env = \"KEY_OF_UPSTREAM\""),
+        route("OPTIONS", "/echo", "dialect = \"openai\"\nupstream_key_env = \"KEY_OF_UPSTREAM\""),
     ]
     .concat()
 }
@@ -71,7 +77,10 @@ impl World {
         std::fs::write(&file, config(&upstream.url)).expect("the directory is writable");
         let data = scratch.path().join("data");
         let mut command = TestServer::command(&data);
-        command.env("TOLLKEEPER_TICK_MS", "20");
+        command.env("TOLLKEEPER_TICK_MS", "20").env("KEY_OF_UPSTREAM", KEY_OF_UPSTREAM);
+        // One key sends a thousand requests at once.
+        command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "0");
+        command.env("TOLLKEEPER_WORKSPACE_REQUESTS_PER_SECOND", "0");
         if place == Place::BesideServer {
             command.arg("--config").arg(&file);
         }
@@ -147,7 +156,7 @@ impl Drop for World {
 fn start_alone(server: &str, file: &Path) -> (String, Option<Child>) {
     let mut command = tollkeeper();
     command.arg("gate").args(["--server", server]).arg("--config").arg(file);
-    command.env("TOLLKEEPER_PLATFORM_KEY", KEY).stdout(Stdio::piped());
+    command.env("TOLLKEEPER_PLATFORM_KEY", KEY).env("KEY_OF_UPSTREAM", KEY_OF_UPSTREAM).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the gate starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("its stdout is piped");

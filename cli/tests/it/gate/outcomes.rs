@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::harness::{TestServer, eventually};
+use super::super::harness::{TestClient, TestServer, eventually};
 use super::{PLACES, PRICE, Place, World};
 
 /// Path, status for the client, status and outcome of the charge.
@@ -62,6 +62,29 @@ fn a_client_is_told_of_its_charge_and_the_upstream_of_its_id() {
     assert_eq!(seen.header("authorization"), Some("Bearer of-the-upstream"));
     for name in ["tollkeeper-key", "tollkeeper-worker", "tollkeeper-member"] {
         assert_eq!(seen.header(name), None);
+    }
+}
+
+#[test]
+fn clients_of_model_apis_pay_with_the_one_key_that_they_can_set() {
+    for place in PLACES {
+        let world = World::new(place);
+        // A client of OpenAI's API, and one of Anthropic's.
+        let openai = TestClient::new(&world.gate_url, &world.key);
+        let as_bearer = openai.raw("OPTIONS", "/echo", &[], "").expect("the gate answers").expect(200);
+        let header = [("authorization", ""), ("x-api-key", world.key.as_str())];
+        let as_key = world.gate.raw("DELETE", "/echo", &header, "").expect("the gate answers").expect(200);
+        assert!(as_bearer.header("tollkeeper-charge").is_some() && as_key.header("tollkeeper-charge").is_some());
+        let without_own = openai.raw("GET", "/status/200", &[], "").expect("the gate answers");
+        assert_eq!(without_own.status, 200);
+        let [bearer, key, none] = &world.upstream.seen()[..] else { panic!("three requests") };
+        assert_eq!(bearer.header("authorization"), Some("Bearer sk-of-the-upstream"));
+        assert_eq!(key.header("x-api-key"), Some("sk-of-the-upstream"));
+        assert_eq!(none.header("authorization"), None, "no key of Tollkeeper reaches an upstream");
+        for request in world.upstream.seen() {
+            assert!(!request.headers.iter().any(|(_, value)| value.contains("tk_")), "{request:?}");
+        }
+        world.assert_paid(3);
     }
 }
 

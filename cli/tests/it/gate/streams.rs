@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::super::harness::{TIMEOUT, eventually};
-use super::{PLACES, Place, World};
+use super::{PLACES, PRICE, Place, World};
 
 /// A connection to the gate on which a request was sent.
 fn open(world: &World, head: &str) -> TcpStream {
@@ -92,6 +92,73 @@ fn a_request_streams_to_the_upstream_and_back_unchanged() {
     let reply = world.send("POST", "/echo", &[], &body).expect("the gate answers").expect(200);
     assert!(reply.text == body, "{} bytes came back", reply.text.len());
     world.assert_paid(1);
+}
+
+/// Whether the long tests run.
+fn is_long() -> bool {
+    std::env::var_os("TOLLKEEPER_LONG_TESTS").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// The most memory that a gate alone ever had, in MiB.
+fn peak_mib(world: &World) -> u64 {
+    let gate = world.alone.as_ref().expect("the gate is a process of its own");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gate.id())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux counts it");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
+    kib / 1_024
+}
+
+#[test]
+fn a_large_body_passes_both_ways_in_little_memory() {
+    const CHUNK: usize = 1 << 20;
+    // A gigabyte, or 64 MiB.
+    let chunks = if is_long() { 1 << 10 } else { 64 };
+    let world = World::new(Place::Alone);
+    let mut stream = open(&world, "POST /flow HTTP/1.1");
+    stream.write_all(format!("Content-Length: {}\r\n\r\n", chunks * CHUNK).as_bytes()).expect("it is sent");
+    let mut sender = stream.try_clone().expect("a connection has two ends");
+    let sending = std::thread::spawn(move || {
+        let chunk = vec![b'x'; CHUNK];
+        (0..chunks).for_each(|_| sender.write_all(&chunk).expect("it is sent"));
+    });
+    let head = read_until(&mut stream, "\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let before = peak_mib(&world);
+    let mut chunk = vec![0; CHUNK];
+    for _ in 0..chunks {
+        stream.read_exact(&mut chunk).expect("every byte comes back");
+        assert!(chunk.iter().all(|byte| *byte == b'x'));
+    }
+    sending.join().expect("every byte was sent");
+    let grown = peak_mib(&world) - before;
+    assert!(grown < 16, "{grown} MiB more while {chunks} MiB passed");
+    assert_eq!(world.outcome().0, "settled");
+    world.assert_paid(1);
+}
+
+#[test]
+fn idle_streams_stay_open_and_are_all_settled() {
+    let streams = if is_long() { 1_000 } else { 100 };
+    let world = World::new(Place::Alone);
+    world.server.grant("acme", "for-streams", "promotional", streams * PRICE);
+    let mut open: Vec<TcpStream> = (0..streams)
+        .map(|_| {
+            let mut stream = open(&world, "GET /idle HTTP/1.1");
+            stream.write_all(b"\r\n").expect("it is sent");
+            stream
+        })
+        .collect();
+    open.iter_mut().for_each(|stream| drop(read_until(stream, "one")));
+    let pending = world.server.get("/v1/workspaces/acme/balance").int("/pending");
+    assert_eq!(pending, streams * PRICE, "no outcome is known yet");
+    assert!(peak_mib(&world) < 256, "{} MiB", peak_mib(&world));
+    world.upstream.release();
+    open.iter_mut().for_each(|stream| drop(read_until(stream, "0\r\n\r\n")));
+    eventually("every charge is settled", || {
+        let balance = world.server.get("/v1/workspaces/acme/balance");
+        (balance.int("/pending") == 0).then_some(())
+    });
+    assert_eq!(world.server.available("acme"), 10 * PRICE, "each stream was paid");
 }
 
 #[test]

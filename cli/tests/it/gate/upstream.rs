@@ -5,16 +5,18 @@
 //! /status/N     answers with this status
 //! /echo         answers with the body of the request
 //! /steps        sends a chunk, and a further one each time the test says so
+//! /idle         sends a chunk, and ends once the test releases it
+//! /flow         sends the body of the request back while it arrives
 //! /half         says that ten bytes follow, sends five, and closes
 //! /silent       closes without an answer
 //! /hang         never answers
 //! /socket       changes to another protocol and sends every byte back
 //! ```
 
-use std::io::{Read, Write};
+use std::io::{Read, Write, copy};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::super::harness::TIMEOUT;
 
@@ -38,6 +40,14 @@ pub struct Upstream {
     pub url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     steps: Sender<()>,
+    released: Arc<Released>,
+}
+
+/// Whether the idle answers may end.
+#[derive(Default)]
+struct Released {
+    is_so: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Upstream {
@@ -47,18 +57,27 @@ impl Upstream {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (steps, of_test) = channel();
         let (requests, of_test) = (Arc::clone(&seen), Arc::new(Mutex::new(of_test)));
+        let released = Arc::new(Released::default());
+        let release = Arc::clone(&released);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (requests, steps) = (Arc::clone(&requests), Arc::clone(&of_test));
-                std::thread::spawn(move || serve(stream, &requests, &steps));
+                let release = Arc::clone(&release);
+                std::thread::spawn(move || serve(stream, &requests, &steps, &release));
             }
         });
-        Upstream { url, seen, steps }
+        Upstream { url, seen, steps, released }
     }
 
     /// Lets `/steps` send its next chunk.
     pub fn step(&self) {
         self.steps.send(()).expect("the upstream runs");
+    }
+
+    /// Lets every `/idle` end.
+    pub fn release(&self) {
+        *self.released.is_so.lock().expect("no thread panicked") = true;
+        self.released.changed.notify_all();
     }
 
     /// The requests that reached it.
@@ -68,10 +87,23 @@ impl Upstream {
 }
 
 /// Answers the requests of a connection until it breaks off.
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, steps: &Mutex<Receiver<()>>) -> Option<()> {
+fn serve(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<Seen>>,
+    steps: &Mutex<Receiver<()>>,
+    released: &Released,
+) -> Option<()> {
     stream.set_read_timeout(Some(2 * TIMEOUT)).ok()?;
     loop {
-        let request = read(&mut stream)?;
+        let mut request = read_head(&mut stream)?;
+        if request.line.starts_with("POST /flow ") {
+            let length: u64 = request.header("content-length")?.parse().ok()?;
+            seen.lock().ok()?.push(request);
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").ok()?;
+            copy(&mut stream.try_clone().ok()?.take(length), &mut stream).ok()?;
+            continue;
+        }
+        read_body(&mut stream, &mut request)?;
         seen.lock().ok()?.push(request.clone());
         let path = request.line.split(' ').nth(1)?.split('?').next()?;
         let is_head = request.line.starts_with("HEAD ");
@@ -96,6 +128,14 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, steps: &Mutex<Receiver<
                 steps.recv_timeout(TIMEOUT).ok()?;
                 stream.write_all(b"0\r\n\r\n").ok()?;
             }
+            "/idle" => {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+                    .ok()?;
+                let is_so = released.is_so.lock().ok()?;
+                drop(released.changed.wait_while(is_so, |is_so| !*is_so).ok()?);
+                stream.write_all(b"0\r\n\r\n").ok()?;
+            }
             "/half" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").ok()?;
                 return None;
@@ -106,15 +146,15 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, steps: &Mutex<Receiver<
                     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
                 stream.write_all(head).ok()?;
                 let mut from = stream.try_clone().ok()?;
-                return std::io::copy(&mut from, &mut stream).map(drop).ok();
+                return copy(&mut from, &mut stream).map(drop).ok();
             }
             _ => return None,
         }
     }
 }
 
-/// Reads a request; `None` if the connection ends before it is complete.
-fn read(stream: &mut TcpStream) -> Option<Seen> {
+/// Reads the head of a request; `None` if the connection ends before it is complete.
+fn read_head(stream: &mut TcpStream) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -128,7 +168,11 @@ fn read(stream: &mut TcpStream) -> Option<Seen> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut request = Seen { line, headers, body: Vec::new() };
+    Some(Seen { line, headers, body: Vec::new() })
+}
+
+/// Reads the body of a request; `None` if the connection ends before it is complete.
+fn read_body(stream: &mut TcpStream, request: &mut Seen) -> Option<()> {
     if let Some(length) = request.header("content-length").and_then(|text| text.parse::<usize>().ok()) {
         request.body = vec![0; length];
         stream.read_exact(&mut request.body).ok()?;
@@ -137,7 +181,7 @@ fn read(stream: &mut TcpStream) -> Option<Seen> {
             request.body.append(&mut chunk);
         }
     }
-    Some(request)
+    Some(())
 }
 
 /// Reads a chunk; `None` at the last one.

@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All crates of the workspace. No crate depends on the simulator, and the simulator knows no
 /// server.
-const CRATES: [Arrows; 9] = [
+const CRATES: [Arrows; 10] = [
     Arrows { directory: "ledger", normal: &[], dev: &[] },
     Arrows { directory: "engine", normal: &["ledger"], dev: &["testkit"] },
     Arrows { directory: "server", normal: &["ledger", "engine"], dev: &["testkit"] },
@@ -24,6 +24,7 @@ const CRATES: [Arrows; 9] = [
     Arrows { directory: "testkit", normal: &[], dev: &[] },
     Arrows { directory: "sim", normal: &["ledger", "engine", "testkit"], dev: &[] },
     Arrows { directory: "examples/embed", normal: &["ledger", "engine"], dev: &[] },
+    Arrows { directory: "examples/worker", normal: &[], dev: &[] },
 ];
 
 fn manifest(directory: &str) -> String {

@@ -5,6 +5,7 @@
 //! a command of the platform.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::terminal::output;
 pub struct Listening {
     gate: (Gate, tokio::sync::mpsc::Receiver<()>),
     listener: TcpListener,
+    address: SocketAddr,
 }
 
 /// The settings of the gate in a file; `None` if the file has none.
@@ -31,17 +33,21 @@ pub fn settings(config: &Path) -> Result<Option<Settings>, Failure> {
     Settings::load(config).map_err(|why| server_process::invalid_setting(&why))
 }
 
-/// Listens, and prints the line that says so.
+/// Listens; nothing is accepted yet.
 pub async fn listen(settings: Settings, charging: Arc<dyn Charging>) -> Result<Listening, Failure> {
     let (listener, address) = server_process::listen(&settings.listen).await?;
     let gate = Gate::new(settings, charging).map_err(|why| {
         Failure::new(Exit::Unavailable, "the gate cannot open encrypted connections").because(why)
     })?;
-    output::data(&format!("gate listening on http://{address}\n"))?;
-    Ok(Listening { gate, listener })
+    Ok(Listening { gate, listener, address })
 }
 
 impl Listening {
+    /// Prints the line that says where the gate listens.
+    pub fn announce(&self) -> Result<(), Failure> {
+        output::data(&format!("gate listening on http://{}\n", self.address))
+    }
+
     /// Serves until `stop` resolves, then answers the requests that were charged.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         tollkeeper_gate::serve(self.gate, self.listener, stop).await;

@@ -73,6 +73,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// The id as the value of a header.
+    #[must_use]
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.id).unwrap_or(HeaderValue::from_static("unknown"))
+    }
+
     /// Reads the answer of the API to a charge; `None` if it is not one.
     #[must_use]
     pub fn read(headers: &HeaderMap, body: Bytes) -> Option<Opened> {

@@ -4,13 +4,11 @@
 //! decides nothing, the answer of the upstream does. Nor does a client that reads too slowly, or
 //! breaks its request off after the answer began: else it could read an answer and be refunded.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderValue, Request, Response, StatusCode};
+use axum::http::{Request, Response, StatusCode};
 use futures_util::future::poll_fn;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -23,7 +21,7 @@ use crate::headers;
 use crate::outcome::{Failure, Outcome};
 use crate::proxy::Upstreams;
 use crate::refusal::Refusal;
-use crate::relay::{Part, relay};
+use crate::relay::{RequestState, Sender, relay};
 
 /// The first and the longest pause before an outcome is reported again.
 const REPORT_PAUSE: Duration = Duration::from_millis(100);
@@ -40,8 +38,10 @@ pub struct Exchange {
     pub grace: Duration,
     /// The connection of the client, if it asks for another protocol.
     pub upgrade: Option<OnUpgrade>,
-    /// Whether the request of the client broke off.
-    pub is_broken: Arc<AtomicBool>,
+    /// What the client does with the body of its request.
+    pub request_state: Arc<RequestState>,
+    /// Dropped when the outcome is reported; a shutdown waits for that.
+    pub running: mpsc::Sender<()>,
 }
 
 impl Exchange {
@@ -54,7 +54,7 @@ impl Exchange {
                 Outcome::SystemFailed(Failure::Connection)
             }
             Ok(Ok(response)) => return self.pass_on(response, deadline, answer).await,
-            Ok(Err(_)) if self.is_broken.load(Ordering::Relaxed) => Outcome::SystemFailed(Failure::Request),
+            Ok(Err(_)) if self.request_state.is_broken() => Outcome::SystemFailed(Failure::Request),
             Ok(Err(why)) => {
                 tracing::warn!(charge = %self.charge.id, %why, "an upstream failed");
                 Outcome::SystemFailed(Failure::Connection)
@@ -78,28 +78,30 @@ impl Exchange {
             .then(|| self.upgrade.take().map(|client| (client, hyper::upgrade::on(&mut response))))
             .flatten();
         let (mut head, mut body) = response.into_parts();
-        let id = HeaderValue::from_str(&self.charge.id).unwrap_or(HeaderValue::from_static("unknown"));
-        headers::to_client(&mut head.headers, &id, self.charge.amount, self.charge.balance);
+        let Opened { amount, balance, .. } = self.charge;
+        headers::to_client(&mut head.headers, &self.charge.header(), amount, balance, upgraded.is_some());
         if upgraded.is_some() || body.is_end_stream() {
             let _ = answer.send(Ok(Response::from_parts(head, Body::empty())));
             self.report(outcome, deadline).await;
+            // A shutdown does not wait for a tunnel, whose charge is settled.
+            drop(self.running);
             if let Some((client, upstream)) = upgraded {
                 tunnel(client, upstream).await;
             }
             return;
         }
-        let (parts, relayed) = relay();
+        let (sender, relayed) = relay();
         let _ = answer.send(Ok(Response::from_parts(head, relayed)));
-        let outcome = match outcome {
-            Outcome::Succeeded => copy(&mut body, parts, deadline, &self).await,
+        match outcome {
+            Outcome::Succeeded => {
+                let outcome = copy(&mut body, sender, deadline, &self).await;
+                self.report(outcome, deadline).await;
+            }
             // The status has decided. The rest is for the client alone.
             failed => {
-                self.report(failed, deadline).await;
-                copy(&mut body, parts, deadline, &self).await;
-                return;
+                tokio::join!(self.report(failed, deadline), copy(&mut body, sender, deadline, &self));
             }
-        };
-        self.report(outcome, deadline).await;
+        }
     }
 
     /// Reports the outcome until it is taken. After the deadline of the charge the report is given
@@ -129,39 +131,47 @@ impl Exchange {
 /// of a success.
 async fn copy(
     body: &mut Incoming,
-    parts: mpsc::Sender<Part>,
+    sender: Sender,
     deadline: Instant,
     exchange: &Exchange,
 ) -> Outcome {
-    let mut client = Some(parts);
+    let mut client = Some(sender);
     let mut waited_for_client = Duration::ZERO;
+    let mut heard = Instant::now();
+    let end = |client: Option<Sender>| {
+        if let Some(client) = client {
+            client.end();
+        }
+        Outcome::Succeeded
+    };
     loop {
         // The last frame is known as such when it comes: its successor may never be polled.
         if body.is_end_stream() {
-            return Outcome::Succeeded;
+            return end(client);
         }
         let frame =
             timeout_at(deadline, poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context))).await;
         let failure = match frame {
-            Ok(None) => return Outcome::Succeeded,
+            Ok(None) => return end(client),
             Ok(Some(Ok(frame))) => {
                 let began = Instant::now();
-                if let Some(parts) = &client
-                    && !matches!(timeout_at(deadline, parts.send(Ok(frame))).await, Ok(Ok(())))
+                if let Some(sender) = &client
+                    && !matches!(timeout_at(deadline, sender.send(frame)).await, Ok(true))
                 {
                     client = None;
                 }
                 waited_for_client += began.elapsed();
+                heard = Instant::now();
                 continue;
             }
             Ok(Some(Err(_))) => Failure::Connection,
             Err(_) => Failure::TimeOut,
         };
-        if let Some(parts) = client {
-            let _ = parts.try_send(Err(io::Error::other("the upstream broke off")));
-        }
-        let is_of_client = exchange.is_broken.load(Ordering::Relaxed)
-            || (failure == Failure::TimeOut && waited_for_client > exchange.timeout / 2);
+        // A client that holds its request back, or takes the answer slower than the upstream sends it,
+        // used up the time itself.
+        let is_slow = exchange.request_state.is_awaited() || waited_for_client > heard.elapsed();
+        let is_of_client =
+            exchange.request_state.is_broken() || (failure == Failure::TimeOut && is_slow);
         return if is_of_client { Outcome::Succeeded } else { Outcome::SystemFailed(failure) };
     }
 }

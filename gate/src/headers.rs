@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -35,6 +35,9 @@ pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The beginning of every key of Tollkeeper.
 const TOLLKEEPER_KEY: &str = "tk_";
 
+/// The beginning of every API key of a workspace.
+pub const WORKSPACE_KEY: &str = "tk_workspace_";
+
 const OF_CONNECTION: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -47,10 +50,12 @@ const OF_CONNECTION: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// The protocol that a message wants to change to, if it does.
+/// The WebSocket that a message wants to change to, if it does. Another protocol such as `h2c` would
+/// carry further requests over the connection, which nobody would charge.
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let wants = listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|_| wants).cloned()
+    let protocol = headers.get(UPGRADE).filter(|_| wants)?;
+    protocol.as_bytes().eq_ignore_ascii_case(b"websocket").then(|| protocol.clone())
 }
 
 /// The API key of the caller: in the gate's header, or where a client has the key of its upstream.
@@ -72,14 +77,22 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-/// Removes keys of Tollkeeper from where the upstream reads its own.
+/// Removes every header with a key of Tollkeeper, however it is written.
 fn remove_keys(headers: &mut HeaderMap) {
-    let is_ours = |key: Option<&str>| key.is_some_and(|key| key.starts_with(TOLLKEEPER_KEY));
-    if headers.get_all(AUTHORIZATION).iter().any(|value| is_ours(bearer(value))) {
-        headers.remove(AUTHORIZATION);
-    }
-    if headers.get_all(X_API_KEY).iter().any(|value| is_ours(text(value))) {
-        headers.remove(X_API_KEY);
+    let has = |value: &HeaderValue, key: &str| {
+        value.as_bytes().windows(key.len()).any(|window| window == key.as_bytes())
+    };
+    let is_ours = |name: &HeaderName, value: &HeaderValue| {
+        let is_place_of_key = *name == AUTHORIZATION || *name == X_API_KEY;
+        has(value, WORKSPACE_KEY) || (is_place_of_key && has(value, TOLLKEEPER_KEY))
+    };
+    let ours: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(name, value)| is_ours(name, value))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in ours {
+        headers.remove(name);
     }
 }
 
@@ -88,8 +101,18 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Removes what belongs to one connection only, and what belongs to the gate.
+/// Whether a header never reaches an upstream as it came, so that it can say nothing to both.
+pub fn is_not_passed_on(name: &HeaderName) -> bool {
+    let others = [HOST, EXPECT, CONTENT_LENGTH, AUTHORIZATION, X_API_KEY];
+    name.as_str().starts_with(OWN_PREFIX) || OF_CONNECTION.contains(name) || others.contains(name)
+}
+
+/// Removes what belongs to one connection only, and what belongs to the gate. A body that is sent in
+/// chunks has no length.
 fn clean(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     let named: Vec<HeaderName> = listed(headers).filter_map(|name| name.parse().ok()).collect();
     let own = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned();
     let removed: Vec<HeaderName> = named.into_iter().chain(own).collect();
@@ -112,6 +135,7 @@ pub fn to_upstream(
         headers.insert(name.clone(), key.clone());
     }
     headers.remove(EXPECT);
+    headers.remove("x-forwarded-host");
     if let Some(host) = headers.remove(HOST) {
         headers.insert("x-forwarded-host", host);
     }
@@ -131,9 +155,16 @@ pub fn to_upstream(
     }
 }
 
-/// Makes the headers of an answer those that the client gets.
-pub fn to_client(headers: &mut HeaderMap, charge: &HeaderValue, amount: i64, balance: i64) {
-    let protocol = upgrade(headers);
+/// Makes the headers of an answer those that the client gets. `is_upgraded`: whether the connection
+/// changes its protocol with it.
+pub fn to_client(
+    headers: &mut HeaderMap,
+    charge: &HeaderValue,
+    amount: i64,
+    balance: i64,
+    is_upgraded: bool,
+) {
+    let protocol = upgrade(headers).filter(|_| is_upgraded);
     clean(headers);
     headers.insert(CHARGE, charge.clone());
     headers.insert(AMOUNT, amount.into());
@@ -179,6 +210,8 @@ mod tests {
             ("proxy-authorization", "p"),
             ("expect", "100-continue"),
             ("x-forwarded-for", "10.0.0.1"),
+            ("x-other", "tk_workspace_secret"),
+            ("x-plain", "3"),
             ("content-length", "3"),
             ("upgrade", "h2c"),
         ]);
@@ -188,11 +221,11 @@ mod tests {
             names(&of_request),
             [
                 "authorization",
-                "content-length",
                 "tollkeeper-charge",
                 "x-forwarded-for",
                 "x-forwarded-host",
                 "x-forwarded-proto",
+                "x-plain",
             ]
         );
         assert_eq!(of_request["tollkeeper-charge"], "ch_1");
@@ -202,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_key_of_tollkeeper_is_replaced_by_that_of_the_upstream() {
-        let of = |lines| key(&headers(lines)).map(str::to_owned);
+        let of = |lines: &[(&'static str, &'static str)]| key(&headers(lines)).map(str::to_owned);
         assert_eq!(of(&[("authorization", "Bearer tk_a")]).as_deref(), Some("tk_a"));
         assert_eq!(of(&[("authorization", "bearer  tk_a")]).as_deref(), Some("tk_a"));
         assert_eq!(of(&[("x-api-key", "tk_b")]).as_deref(), Some("tk_b"));
@@ -218,6 +251,8 @@ mod tests {
             (&[("authorization", "Bearer other")], None, Some("Bearer other")),
             (&[("authorization", "Bearer tk_a")], Some(&of_upstream), Some("Bearer sk-1")),
             (&[("x-api-key", "tk_a")], Some(&of_upstream), Some("Bearer sk-1")),
+            (&[("authorization", "tk_a")], None, None),
+            (&[("authorization", "Token tk_a")], None, None),
         ] {
             let mut sent = headers(lines);
             to_upstream(&mut sent, IpAddr::from([192, 0, 2, 7]), &charge, None, key);
@@ -232,6 +267,8 @@ mod tests {
         let asked = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
         let protocol = upgrade(&asked);
         assert_eq!(protocol, Some(HeaderValue::from_static("websocket")));
+        let http_2 = headers(&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c")]);
+        assert_eq!(upgrade(&http_2), None, "it would carry requests that nobody charges");
         let mut asked = asked;
         let charge = HeaderValue::from_static("ch_1");
         to_upstream(&mut asked, IpAddr::from([192, 0, 2, 7]), &charge, protocol, None);
@@ -250,7 +287,7 @@ mod tests {
             ("tollkeeper-balance", "9"),
             ("transfer-encoding", "chunked"),
         ]);
-        to_client(&mut of_answer, &HeaderValue::from_static("ch_1"), 500, 1_500);
+        to_client(&mut of_answer, &HeaderValue::from_static("ch_1"), 500, 1_500, false);
         assert_eq!(
             names(&of_answer),
             ["content-type", "tollkeeper-amount", "tollkeeper-balance", "tollkeeper-charge"]

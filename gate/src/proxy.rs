@@ -21,9 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::charging::{Charging, Opened};
 use crate::exchange::Exchange;
-use crate::headers::{self, MEMBER, WORKER};
-use crate::refusal::{Refusal, unavailable};
-use crate::settings::{Route, Settings};
+use crate::headers::{self, MEMBER, WORKER, WORKSPACE_KEY};
+use crate::refusal::{Refusal, unavailable, unknown};
+use crate::settings::{Dialect, Quantity, Route, Settings};
 use crate::{quantity, relay, remote};
 
 /// The client of all upstreams, with a pool of connections.
@@ -31,9 +31,11 @@ pub type Upstreams = Client<HttpsConnector<HttpConnector>, Body>;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The prefix of an API key, behind which 64 digits and the workspace follow.
-const KEY_PREFIX: &str = "tk_workspace_";
+/// The digits of an API key of a workspace; the workspace follows them.
 const KEY_DIGITS: usize = 64;
+
+/// How often a charge is asked for, if the API does not answer.
+const CALLS_MAX: u32 = 3;
 
 /// The routes, the API and the client of the upstreams.
 pub struct Gate {
@@ -71,7 +73,7 @@ impl Gate {
     }
 
     /// Answers a request of a client.
-    pub async fn answer<B>(&self, request: Request<B>, client: IpAddr) -> Response<Body>
+    pub async fn answer<B>(self: Arc<Gate>, request: Request<B>, client: IpAddr) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
@@ -80,86 +82,137 @@ impl Gate {
         let Some(route) = self.route(request.method(), request.uri().path()) else {
             let detail = format!("There is no route for {} {}.", request.method(), request.uri().path());
             let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", "Not found", &detail);
-            return refusal.into_response(crate::settings::Dialect::Problem);
+            return refusal.into_response(Dialect::Problem);
         };
+        let dialect = self.routes[route].dialect;
         match self.charge_and_forward(route, request, client).await {
             Ok(response) => response,
-            Err(refusal) => refusal.into_response(route.dialect),
+            Err(refusal) => refusal.into_response(dialect),
         }
     }
 
-    /// The route of a request: the longest path that fits.
-    fn route(&self, method: &Method, path: &str) -> Option<&Route> {
-        let fitting = self.routes.iter().filter(|route| route.is_for(method, path));
-        fitting.max_by_key(|route| (route.path.len(), !route.takes_rest))
+    /// The index of the route of a request: the longest path that fits.
+    fn route(&self, method: &Method, path: &str) -> Option<usize> {
+        let fitting = self.routes.iter().enumerate().filter(|(_, route)| route.is_for(method, path));
+        let longest = fitting.max_by_key(|(_, route)| (route.path.len(), !route.takes_rest));
+        longest.map(|(index, _)| index)
     }
 
+    /// What can be refused without the ledger is refused first. From the charge on everything runs in
+    /// a task of its own, so that a client that hangs up leaves no charge without an outcome.
     async fn charge_and_forward(
-        &self,
-        route: &Route,
+        self: Arc<Gate>,
+        index: usize,
         mut request: Request<Body>,
         client: IpAddr,
     ) -> Result<Response<Body>, Refusal> {
+        let route = &self.routes[index];
+        let caller = Caller::of(request.headers())?;
+        let uri = upstream_uri(&route.upstream, request.uri())?;
         let protocol = headers::upgrade(request.headers());
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let (units, body) = quantity::find(route, &head.headers, body).await?;
-        let charge = self.charge(route, &head.headers, units).await?;
-        let id = HeaderValue::from_str(&charge.id).map_err(|_| unavailable())?;
-        headers::to_upstream(&mut head.headers, client, &id, protocol, route.upstream_key.as_ref());
-        head.uri = upstream_uri(&route.upstream, &head.uri)?;
+        let charge = charge_json(route, &head.headers, units)?.to_string();
+        head.uri = uri;
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        let (body, is_broken) = relay::watched(body);
-        let exchange = Exchange {
-            charging: Arc::clone(&self.charging),
-            upstreams: self.upstreams.clone(),
-            charge,
-            timeout: Duration::from_secs(route.timeout_seconds.into()),
-            grace: Duration::from_secs(route.grace_seconds.into()),
-            upgrade,
-            is_broken,
-        };
         let (sender, answer) = oneshot::channel();
-        let running = self.running.clone();
+        let gate = Arc::clone(&self);
         tokio::spawn(async move {
+            let route = &gate.routes[index];
+            let charge = match gate.charge(&caller, Bytes::from(charge)).await {
+                Ok(charge) => charge,
+                Err(refusal) => return drop(sender.send(Err(refusal))),
+            };
+            let key = route.upstream_key.as_ref();
+            headers::to_upstream(&mut head.headers, client, &charge.header(), protocol, key);
+            if let Quantity::Header(name) = &route.quantity {
+                // Also if the caller named it as a header of its connection: the upstream runs what
+                // was charged.
+                head.headers.insert(name.clone(), units.into());
+            }
+            let (body, request_state) = relay::watched(body);
+            let exchange = Exchange {
+                charging: Arc::clone(&gate.charging),
+                upstreams: gate.upstreams.clone(),
+                charge,
+                timeout: Duration::from_secs(route.timeout_seconds.into()),
+                grace: Duration::from_secs(route.grace_seconds.into()),
+                upgrade,
+                request_state,
+                running: gate.running.clone(),
+            };
+            // A shutdown waits for the exchange, which says itself when it may end.
+            drop(gate);
             exchange.run(Request::from_parts(head, body), sender).await;
-            drop(running);
         });
         answer.await.map_err(|_| unavailable())?
     }
 
     /// Charges for the request, as its caller.
-    async fn charge(&self, route: &Route, headers: &HeaderMap, units: i64) -> Result<Opened, Refusal> {
-        let key = headers::key(headers)
-            .ok_or_else(|| unauthenticated("Send an API key in the header `Tollkeeper-Key`."))?;
-        let workspace =
-            workspace_of(key).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
-        let bearer = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| unauthenticated("The key is not valid."))?;
-        let idempotency_key = match headers.get(IDEMPOTENCY_KEY) {
-            Some(key) => key.clone(),
-            None => fresh_key()?,
+    async fn charge(&self, caller: &Caller, charge: Bytes) -> Result<Opened, Refusal> {
+        let mut calls = 1;
+        let response = loop {
+            match self.charging.call(caller.request(charge.clone())?).await {
+                Ok(response) => break response,
+                // Only the gate knows a key that it made, so the same call again is safe.
+                Err(why) if caller.is_key_fresh && calls < CALLS_MAX => {
+                    tracing::warn!(%why, "the API did not answer; the same call is made again");
+                    calls += 1;
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "the API did not answer");
+                    return Err(unknown());
+                }
+            }
         };
-        let request = Request::post(format!("/v1/workspaces/{workspace}/charges"))
-            .header(AUTHORIZATION, bearer)
-            .header(IDEMPOTENCY_KEY, idempotency_key)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Bytes::from(charge_json(route, headers, units)?.to_string()))
-            .map_err(|_| unauthenticated("The key is not valid."))?;
-        let response = self.charging.call(request).await.map_err(|why| {
-            tracing::warn!(%why, "the API did not answer");
-            unavailable()
-        })?;
         let (head, body) = response.into_parts();
         if head.status != StatusCode::CREATED {
             return Err(Refusal::of_api(head.status, &head.headers, &body));
         }
         let charge = Opened::read(&head.headers, body).ok_or_else(unavailable)?;
-        if charge.is_replay {
+        if charge.is_replay && calls == 1 {
             return Err(already_paid(&charge));
         }
         Ok(charge)
+    }
+}
+
+/// Who is charged, and under which idempotency key.
+struct Caller {
+    path: String,
+    bearer: HeaderValue,
+    key: HeaderValue,
+    /// Whether the gate made the idempotency key.
+    is_key_fresh: bool,
+}
+
+impl Caller {
+    fn of(headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let key = headers::key(headers)
+            .ok_or_else(|| unauthenticated("Send an API key in the header `Tollkeeper-Key`."))?;
+        let workspace =
+            workspace_of(key).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
+            .map_err(|_| unauthenticated("The key is not valid."))?;
+        bearer.set_sensitive(true);
+        let path = format!("/v1/workspaces/{workspace}/charges");
+        let (key, is_key_fresh) = match headers.get(IDEMPOTENCY_KEY) {
+            Some(key) => (key.clone(), false),
+            None => (fresh_key()?, true),
+        };
+        Ok(Caller { path, bearer, key, is_key_fresh })
+    }
+
+    /// The request that opens a charge.
+    fn request(&self, charge: Bytes) -> Result<Request<Bytes>, Refusal> {
+        Request::post(&*self.path)
+            .header(AUTHORIZATION, self.bearer.clone())
+            .header(IDEMPOTENCY_KEY, self.key.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(charge)
+            .map_err(|_| unauthenticated("The key is not valid."))
     }
 }
 
@@ -185,7 +238,7 @@ fn charge_json(route: &Route, headers: &HeaderMap, units: i64) -> Result<Value, 
 
 /// The workspace of an API key.
 fn workspace_of(key: &str) -> Option<&str> {
-    let (digits, rest) = key.strip_prefix(KEY_PREFIX)?.split_at_checked(KEY_DIGITS)?;
+    let (digits, rest) = key.strip_prefix(WORKSPACE_KEY)?.split_at_checked(KEY_DIGITS)?;
     let workspace = rest.strip_prefix('_')?;
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
     let is_key = digits.bytes().all(|byte| byte.is_ascii_hexdigit());

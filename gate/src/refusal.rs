@@ -122,6 +122,14 @@ pub fn unavailable() -> Refusal {
         .retryable()
 }
 
+/// The API did not answer, so whether the charge was made is not known.
+pub fn unknown() -> Refusal {
+    let detail = "The ledger did not answer, so the operation did not run. If the charge was made all the same, it \
+                  is refunded at its deadline. Try again under a new idempotency key.";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Store unavailable", detail)
+        .retryable()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

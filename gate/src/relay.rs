@@ -17,18 +17,39 @@ use tokio::sync::mpsc;
 /// Frames that wait for the client.
 const FRAMES: usize = 2;
 
-/// A part of an answer.
-pub type Part = Result<Frame<Bytes>, io::Error>;
+/// A part of an answer, or that it broke off.
+type Part = Result<Frame<Bytes>, io::Error>;
 
-/// The body that the client gets.
-pub struct Relay {
+/// The body that the client gets. It breaks off unless its sender said that it is whole.
+struct Relay {
     parts: mpsc::Receiver<Part>,
+    is_whole: Arc<AtomicBool>,
+}
+
+/// Where the parts of an answer are sent.
+pub struct Sender {
+    parts: mpsc::Sender<Part>,
+    is_whole: Arc<AtomicBool>,
+}
+
+impl Sender {
+    /// Sends a part, and waits until there is room; false if the client is gone.
+    pub async fn send(&self, frame: Frame<Bytes>) -> bool {
+        self.parts.send(Ok(frame)).await.is_ok()
+    }
+
+    /// Ends the answer. Without this call the client sees that it is not complete.
+    pub fn end(self) {
+        self.is_whole.store(true, Ordering::Release);
+    }
 }
 
 /// A body for the client, and where its parts are sent.
-pub fn relay() -> (mpsc::Sender<Part>, Body) {
+pub fn relay() -> (Sender, Body) {
     let (sender, parts) = mpsc::channel(FRAMES);
-    (sender, Body::new(Relay { parts }))
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let relay = Relay { parts, is_whole: Arc::clone(&is_whole) };
+    (Sender { parts: sender, is_whole }, Body::new(relay))
 }
 
 impl HttpBody for Relay {
@@ -36,25 +57,50 @@ impl HttpBody for Relay {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Part>> {
-        self.parts.poll_recv(context)
+        match ready!(self.parts.poll_recv(context)) {
+            // Said once: the error ends the connection.
+            None if !self.is_whole.swap(true, Ordering::Acquire) => {
+                Poll::Ready(Some(Err(io::Error::other("the answer broke off"))))
+            }
+            part => Poll::Ready(part),
+        }
     }
 }
 
-/// The body of a request on its way to the upstream, which remembers that it broke off.
-pub struct Watched {
-    body: Body,
-    is_broken: Arc<AtomicBool>,
+/// What the client does with the body of its request.
+#[derive(Default)]
+pub struct RequestState {
+    is_broken: AtomicBool,
+    is_awaited: AtomicBool,
 }
 
-/// The body, and whether the client broke off while it was sent.
-pub fn watched(body: Body) -> (Body, Arc<AtomicBool>) {
-    let is_broken = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&is_broken);
+impl RequestState {
+    /// Whether the client broke off.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the upstream waits for more that the client does not send.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
+    }
+}
+
+/// The body of a request on its way to the upstream, which remembers what the client does.
+struct Watched {
+    body: Body,
+    state: Arc<RequestState>,
+}
+
+/// The body, and what the client does while it is sent.
+pub fn watched(body: Body) -> (Body, Arc<RequestState>) {
+    let state = Arc::new(RequestState::default());
+    let watcher = Arc::clone(&state);
     // An empty body stays one, so that no chunked body is made of it.
     if body.is_end_stream() {
-        return (body, flag);
+        return (body, watcher);
     }
-    (Body::new(Watched { body, is_broken }), flag)
+    (Body::new(Watched { body, state }), watcher)
 }
 
 impl HttpBody for Watched {
@@ -65,9 +111,11 @@ impl HttpBody for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.state.is_awaited.store(polled.is_pending(), Ordering::Relaxed);
+        let frame = ready!(polled);
         if matches!(frame, Some(Err(_))) {
-            self.is_broken.store(true, Ordering::Relaxed);
+            self.state.is_broken.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }

@@ -16,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::charging::{BoxFuture, Charging, Opened, ReportError, Unavailable};
@@ -114,6 +114,11 @@ async fn read(body: Incoming) -> Result<Bytes, Unavailable> {
     Ok(Bytes::from(bytes))
 }
 
+/// Whether a body is a problem of the API, which has a code.
+fn is_problem(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|problem| problem.get("code").is_some_and(Value::is_string))
+}
+
 impl Charging for Remote {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>> {
         Box::pin(self.send(request))
@@ -143,7 +148,9 @@ impl Charging for Remote {
                 200 => Ok(()),
                 // A key of the gate that is wrong can be put right while the charge is open.
                 401 | 403 | 429 | 500..=599 => Err(ReportError::Later(why())),
-                _ => Err(ReportError::Refused(why())),
+                _ if is_problem(response.body()) => Err(ReportError::Refused(why())),
+                // A load balancer, and not the API.
+                _ => Err(ReportError::Later(why())),
             }
         })
     }

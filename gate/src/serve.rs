@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::proxy::Gate;
 
-/// The longest time for the head of a request to arrive.
-const HEAD_MAX_TIME: Duration = Duration::from_secs(15);
+/// The longest time for the head of a request to arrive, and for a connection to wait for one. Longer
+/// than proxies keep idle connections, which is a minute, so that none sends into a closed one.
+const HEAD_MAX_TIME: Duration = Duration::from_secs(75);
+
+/// The most connections of clients. Others wait in the queue of the operating system.
+const CONNECTIONS_MAX: usize = 10_000;
 
 /// The most that a connection buffers of a head; longer ones are refused.
 const HEAD_MAX_BYTES: usize = 64 << 10;
@@ -39,14 +44,23 @@ pub async fn serve(
     let gate = Arc::new(gate);
     let (stop, stopped) = watch::channel(());
     let mut shutdown = pin!(shutdown);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((listener.accept().await?, place))
+        };
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            accepted = accepted => accepted,
         };
-        let Ok((stream, client)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
+        let ((stream, client), place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(why) => {
+                tracing::warn!(%why, "a connection was not accepted");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         let _ = stream.set_nodelay(true);
         let gate = Arc::clone(&gate);
@@ -71,7 +85,7 @@ pub async fn serve(
                     let _ = connection.await;
                 }
             }
-            drop(running);
+            drop((running, place));
         });
     }
     drop(listener);

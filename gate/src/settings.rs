@@ -12,7 +12,7 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Deserialize;
 
-use crate::headers::X_API_KEY;
+use crate::headers::{X_API_KEY, is_not_passed_on};
 
 /// The longest time-out of a route, in seconds: an hour less than the longest deadline of a charge.
 const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600 - 3_600;
@@ -220,13 +220,29 @@ impl Route {
         })
     }
 
-    /// Whether requests with this method and path belong to the route.
+    /// Whether requests with this method and path belong to the route. A path that an upstream may
+    /// read as another one belongs to none: it could run what another route charges more for.
     #[must_use]
     pub fn is_for(&self, method: &Method, path: &str) -> bool {
         let rest = path.strip_prefix(&*self.path);
         let is_path = rest.is_some_and(|rest| rest.is_empty() || (self.takes_rest && rest.starts_with('/')));
-        *method == self.method && is_path && (self.takes_rest || path == self.path)
+        *method == self.method && is_path && (self.takes_rest || path == self.path) && is_plain(path)
     }
+}
+
+/// Whether a path has no other spelling: no dot segments, no empty ones before its end, no escape of
+/// a character that needs none.
+fn is_plain(path: &str) -> bool {
+    let needs_escape = |byte: u8| {
+        byte >= 0x20 && byte != 0x7f && !byte.is_ascii_alphanumeric() && !b"-._~/\\%".contains(&byte)
+    };
+    let is_needed = |rest: &str| {
+        rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_some_and(needs_escape)
+    };
+    path.split('%').skip(1).all(is_needed)
+        && !path.contains('\\')
+        && !path.contains("//")
+        && !path.split('/').any(|part| part == "." || part == "..")
 }
 
 impl Quantity {
@@ -236,7 +252,11 @@ impl Quantity {
         match value {
             QuantityValue::Constant(units) if units >= 1 => Ok(Quantity::Constant(units)),
             QuantityValue::Place(Place { header: Some(name), json: None }) => {
-                name.parse().map(Quantity::Header).map_err(|_| MUST.to_owned())
+                let name: HeaderName = name.parse().map_err(|_| MUST.to_owned())?;
+                if is_not_passed_on(&name) {
+                    return Err(format!("`quantity` cannot be the header {name}: the upstream does not get it"));
+                }
+                Ok(Quantity::Header(name))
             }
             QuantityValue::Place(Place { header: None, json: Some(pointer) }) if pointer.starts_with('/') => {
                 Ok(Quantity::Json(pointer))
@@ -313,6 +333,26 @@ mod tests {
         for path in ["/v1/image", "/v1/imagesx", "/v1", "/"] {
             assert!(!route.is_for(&Method::POST, path), "{path}");
         }
+        for plain in ["/v1/images/a%20b", "/v1/images/%C3%A4", "/v1/images/a.b", "/v1/images/...", "/v1/images/a%3Fb"] {
+            assert!(route.is_for(&Method::POST, plain), "{plain}");
+        }
+        for other in [
+            "/v1/images/../dear",
+            "/v1/images/./a",
+            "/v1/images/..",
+            "/v1/images//dear",
+            "/v1/images/%2e%2e/dear",
+            "/v1/images/%64ear",
+            "/v1/images%2Fdear",
+            "/v1/images/a%5C..%5Cdear",
+            "/v1/images/..\\dear",
+            "/v1/images/%252e",
+            "/v1/images/%00",
+            "/v1/images/%",
+            "/v1/images/%zz",
+        ] {
+            assert!(!route.is_for(&Method::POST, other), "{other} may be read as another path");
+        }
     }
 
     #[test]
@@ -329,6 +369,10 @@ mod tests {
         {
             let why = of(wrong).expect_err(wrong);
             assert!(why.contains("`quantity` must be"), "{wrong}: {why}");
+        }
+        for hidden in ["Tollkeeper-Count", "TE", "Content-Length", "Host", "Authorization"] {
+            let why = of(&format!("{{ header = \"{hidden}\" }}")).expect_err(hidden);
+            assert!(why.contains("the upstream does not get it"), "{hidden}: {why}");
         }
     }
 

@@ -73,7 +73,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .map_err(|why| Failure::new(Exit::Usage, "the server cannot be called").because(why))?;
     server_process::block_on(async {
         let stop = server_process::stop_signal()?;
-        gate_process::listen(settings, Arc::new(api)).await?.serve(stop).await;
+        let gate = gate_process::listen(settings, Arc::new(api)).await?;
+        gate.announce()?;
+        gate.serve(stop).await;
         Ok(())
     })
 }

@@ -77,9 +77,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         server_process::check_secret(&app)?;
         let (listener, address) = server_process::listen(&settings.http.listen).await?;
         let stop = server_process::stop_signal()?;
+        let gate = match gate {
+            Some(gate) => Some(gate_process::listen(gate, Arc::new(LocalApi::new(&app))).await?),
+            None => None,
+        };
+        // Said once every port is taken, so that a process that says it does not end because of one.
         output::data(&format!("listening on http://{address}\n"))?;
         let Some(gate) = gate else { return server_process::serve(app, listener, stop).await };
-        let gate = gate_process::listen(gate, Arc::new(LocalApi::new(&app))).await?;
+        gate.announce()?;
         // The gate ends first, so that the outcomes of its last requests are reported.
         let (gate_ended, ended) = oneshot::channel::<()>();
         let serving_gate = async {

@@ -1,13 +1,18 @@
 //! A message of a running server to an endpoint is verified as a receiver does it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tollkeeper_client::types::{ChargeRequest, WebhookEndpointRequest};
 use tollkeeper_client::{WebhookError, verify_webhook};
 
 use crate::server::Server;
+
+/// How long the server may take to send a message.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A request that arrived: its headers, with names in lower case, and its body.
 struct Arrived {
@@ -55,8 +60,11 @@ async fn a_message_of_the_server_is_verified() {
     let charge = client.charges("acme").create(&ChargeRequest::new("support_message")).await;
     let charge = charge.expect("there is credit");
 
-    let (stream, _) = listener.accept().await.expect("the server connects");
-    let Arrived { headers, body } = take(stream).await;
+    let arrives = async {
+        let (stream, _) = listener.accept().await.expect("the server connects");
+        take(stream).await
+    };
+    let Arrived { headers, body } = timeout(MESSAGE_WITHIN, arrives).await.expect("the message comes");
     let header = |name: &str| headers.get(name).map(String::as_str);
     let message = verify_webhook(&body, header, &[&secret]).expect("the server signed it");
     assert_eq!(message.kind, "charge.settled");

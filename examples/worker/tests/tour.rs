@@ -23,8 +23,11 @@ fn the_tour_through_the_gate_works_when_it_is_pasted() {
     let on_free_ports = |text: &str| text.replace(":9000", &format!(":{models}")).replace(":8081", &format!(":{gate}"));
     std::fs::write(&settings, on_free_ports(&read("examples/worker/gate.toml"))).expect("it can be written");
     let tour = on_free_ports(tour)
-        .replace("worker &\n", &format!("worker 127.0.0.1:{models} &\n"))
+        .replace("worker & ", &format!("worker 127.0.0.1:{models} & "))
         .replace("examples/worker/gate.toml", settings.to_str().expect("paths are text"));
+
+    // If a line fails, what runs in the background must not keep the output open.
+    let tour = format!("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{tour}");
 
     let worker = Path::new(env!("CARGO_BIN_EXE_worker"));
     let programs = worker.parent().expect("it is in a directory");

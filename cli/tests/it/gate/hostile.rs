@@ -77,8 +77,10 @@ fn a_second_request_cannot_be_smuggled_to_an_upstream() {
         );
         send_bytes(&world, &text);
     }
+    let lawful = "POST /echo HTTP/1.1\r\nHost: a\r\nTollkeeper-Key: KEY\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    assert!(send_bytes(&world, lawful).starts_with("HTTP/1.1 200"), "a request with one length passes");
     let seen = world.upstream.seen();
-    assert!(seen.iter().all(|request| request.line.starts_with("POST /echo ")), "{seen:?}");
+    assert!(!seen.is_empty() && seen.iter().all(|request| request.line.starts_with("POST /echo ")), "{seen:?}");
     for request in &seen {
         let both =
             request.header("content-length").is_some() && request.header("transfer-encoding").is_some();
@@ -89,6 +91,41 @@ fn a_second_request_cannot_be_smuggled_to_an_upstream() {
 }
 
 #[test]
+fn a_connection_cannot_be_made_one_that_carries_unpaid_requests() {
+    let world = World::new(Place::BesideServer);
+    let text = "GET /status/200 HTTP/1.1\r\nHost: a\r\nTollkeeper-Key: KEY\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    assert!(send_bytes(&world, text).starts_with("HTTP/1.1 200"));
+    let [seen] = &world.upstream.seen()[..] else { panic!("one request") };
+    for name in ["upgrade", "http2-settings"] {
+        assert_eq!(seen.header(name), None, "{seen:?}");
+    }
+    world.assert_paid(1);
+}
+
+#[test]
+fn a_path_that_an_upstream_may_read_as_another_one_has_no_route() {
+    let world = World::new(Place::BesideServer);
+    for path in ["/a/../status/200", "/a/%2e%2e/status/200", "/%73tatus/200", "//status/200", "/status%2F200"] {
+        let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\nTollkeeper-Key: KEY\r\nConnection: close\r\n\r\n");
+        let answer = send_bytes(&world, &text);
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+    }
+    assert_eq!(world.upstream.seen().len(), 0);
+    world.assert_paid(0);
+}
+
+#[test]
+fn an_upstream_gets_the_quantity_that_was_charged() {
+    let world = World::new(Place::BesideServer);
+    let hidden = [("x-count", "3"), ("connection", "x-count")];
+    world.send("PUT", "/echo", &hidden, "x").expect("it answers").expect(200);
+    let [seen] = &world.upstream.seen()[..] else { panic!("one request") };
+    assert_eq!(seen.header("x-count"), Some("3"));
+    world.assert_paid(3);
+}
+
+#[test]
 fn heads_that_are_too_long_or_no_http_are_refused() {
     let world = World::new(Place::BesideServer);
     let long = format!("GET /status/200 HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n", "x".repeat(1 << 20));
@@ -96,6 +133,7 @@ fn heads_that_are_too_long_or_no_http_are_refused() {
         let answer = send_bytes(&world, text);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
+    assert!(send_bytes(&world, &long[..(100 << 10)]).starts_with("HTTP/1.1 4"), "a head of 100 KiB");
     assert_eq!(world.upstream.seen().len(), 0);
     world.assert_paid(0);
 }

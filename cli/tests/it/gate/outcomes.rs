@@ -177,7 +177,7 @@ fn a_head_request_settles_without_a_body() {
 fn a_gate_that_dies_leaves_charges_that_their_deadlines_refund() {
     let mut world = World::new(Place::Alone);
     std::thread::scope(|scope| {
-        let request = scope.spawn(|| world.send("GET", "/hang", &[], ""));
+        let request = scope.spawn(|| world.send("GET", "/stall", &[], ""));
         eventually("the upstream has the request", || (world.upstream.seen().len() == 1).then_some(()));
         let gate = world.alone.as_ref().expect("it runs alone").id().to_string();
         let killed = std::process::Command::new("kill").args(["-9", &gate]).status();
@@ -193,7 +193,7 @@ fn a_gate_that_dies_leaves_charges_that_their_deadlines_refund() {
 fn a_server_that_dies_with_its_gate_refunds_after_its_next_start() {
     let mut world = World::new(Place::BesideServer);
     std::thread::scope(|scope| {
-        let request = scope.spawn(|| world.send("GET", "/hang", &[], ""));
+        let request = scope.spawn(|| world.send("GET", "/stall", &[], ""));
         eventually("the upstream has the request", || (world.upstream.seen().len() == 1).then_some(()));
         world.server.signal("KILL");
         assert!(request.join().expect("it does not panic").is_err(), "the connection broke");

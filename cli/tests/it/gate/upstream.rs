@@ -7,14 +7,16 @@
 //! /steps        sends a chunk, and a further one each time the test says so
 //! /idle         sends a chunk, and ends once the test releases it
 //! /flow         sends the body of the request back while it arrives
+//! /cut          sends a chunk and closes
 //! /half         says that ten bytes follow, sends five, and closes
 //! /silent       closes without an answer
-//! /hang         never answers
+//! /hang, /stall never answers
 //! /socket       changes to another protocol and sends every byte back
 //! ```
 
 use std::io::{Read, Write, copy};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -41,6 +43,7 @@ pub struct Upstream {
     seen: Arc<Mutex<Vec<Seen>>>,
     steps: Sender<()>,
     released: Arc<Released>,
+    connections: Arc<AtomicUsize>,
 }
 
 /// Whether the idle answers may end.
@@ -59,19 +62,27 @@ impl Upstream {
         let (requests, of_test) = (Arc::clone(&seen), Arc::new(Mutex::new(of_test)));
         let released = Arc::new(Released::default());
         let release = Arc::clone(&released);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (requests, steps) = (Arc::clone(&requests), Arc::clone(&of_test));
                 let release = Arc::clone(&release);
+                accepted.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || serve(stream, &requests, &steps, &release));
             }
         });
-        Upstream { url, seen, steps, released }
+        Upstream { url, seen, steps, released, connections }
     }
 
     /// Lets `/steps` send its next chunk.
     pub fn step(&self) {
         self.steps.send(()).expect("the upstream runs");
+    }
+
+    /// The connections that were made to it.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Lets every `/idle` end.
@@ -136,11 +147,17 @@ fn serve(
                 drop(released.changed.wait_while(is_so, |is_so| !*is_so).ok()?);
                 stream.write_all(b"0\r\n\r\n").ok()?;
             }
+            "/cut" => {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+                    .ok()?;
+                return None;
+            }
             "/half" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").ok()?;
                 return None;
             }
-            "/hang" => return stream.read(&mut [0]).map(drop).ok(),
+            "/hang" | "/stall" => return stream.read(&mut [0]).map(drop).ok(),
             "/socket" => {
                 let head =
                     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";

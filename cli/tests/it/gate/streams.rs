@@ -76,7 +76,7 @@ fn an_upstream_that_breaks_off_within_its_answer_is_refunded() {
 #[test]
 fn a_client_that_holds_its_request_back_cannot_have_an_answer_refunded() {
     let world = World::new(Place::BesideServer);
-    let mut stream = open(&world, "POST /flow HTTP/1.1");
+    let mut stream = open(&world, "POST /flow/soon HTTP/1.1");
     stream.write_all(b"Content-Length: 9\r\n\r\nanswered").expect("it is sent");
     read_until(&mut stream, "answered");
     // The last byte never comes, so the route times out.

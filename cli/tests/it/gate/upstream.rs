@@ -107,7 +107,7 @@ fn serve(
     stream.set_read_timeout(Some(2 * TIMEOUT)).ok()?;
     loop {
         let mut request = read_head(&mut stream)?;
-        if request.line.starts_with("POST /flow ") {
+        if request.line.starts_with("POST /flow") {
             let length: u64 = request.header("content-length")?.parse().ok()?;
             seen.lock().ok()?.push(request);
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").ok()?;

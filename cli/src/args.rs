@@ -5,8 +5,7 @@ use clap::CommandFactory;
 
 use crate::commands::{
     alerts, audit, auto_top_up, backup, balance, burn_rate, charge, clock, completions, entries, gate, grant,
-    key,
-    limits, mail, man, mark_restored, member, migrate, operator_password, payment_method, plans, portal,
+    key, limits, mail, man, mark_restored, member, migrate, operator_password, payment_method, plans, portal,
     prices, repair, report, serve, settings, subscription, top_up, transfer, usage, webhooks, workspace,
 };
 use crate::terminal::failure::Failure;

@@ -97,10 +97,8 @@ pub fn verify_webhook_at<'a>(
     if age > TOLERANCE {
         return Err(WebhookError::WrongTime);
     }
-    let given: Vec<Vec<u8>> = signatures
-        .split(' ')
-        .filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok())
-        .collect();
+    let given: Vec<Vec<u8>> =
+        signatures.split(' ').filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok()).collect();
     let mut is_signed = false;
     for secret in secrets {
         let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret));

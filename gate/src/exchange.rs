@@ -129,12 +129,7 @@ impl Exchange {
 
 /// Copies an answer to the client until its end. Returns what its end means if its status is that
 /// of a success.
-async fn copy(
-    body: &mut Incoming,
-    sender: Sender,
-    deadline: Instant,
-    exchange: &Exchange,
-) -> Outcome {
+async fn copy(body: &mut Incoming, sender: Sender, deadline: Instant, exchange: &Exchange) -> Outcome {
     let mut client = Some(sender);
     let mut waited_for_client = Duration::ZERO;
     let mut heard = Instant::now();
@@ -170,8 +165,7 @@ async fn copy(
         // A client that holds its request back, or takes the answer slower than the upstream sends it,
         // used up the time itself.
         let is_slow = exchange.request_state.is_awaited() || waited_for_client > heard.elapsed();
-        let is_of_client =
-            exchange.request_state.is_broken() || (failure == Failure::TimeOut && is_slow);
+        let is_of_client = exchange.request_state.is_broken() || (failure == Failure::TimeOut && is_slow);
         return if is_of_client { Outcome::Succeeded } else { Outcome::SystemFailed(failure) };
     }
 }

@@ -9,8 +9,8 @@
 use std::net::IpAddr;
 
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -86,11 +86,8 @@ fn remove_keys(headers: &mut HeaderMap) {
         let is_place_of_key = *name == AUTHORIZATION || *name == X_API_KEY;
         has(value, WORKSPACE_KEY) || (is_place_of_key && has(value, TOLLKEEPER_KEY))
     };
-    let ours: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(name, value)| is_ours(name, value))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let ours: Vec<HeaderName> =
+        headers.iter().filter(|(name, value)| is_ours(name, value)).map(|(name, _)| name.clone()).collect();
     for name in ours {
         headers.remove(name);
     }
@@ -239,7 +236,10 @@ mod tests {
         assert_eq!(of(&[("authorization", "Bearer tk_a")]).as_deref(), Some("tk_a"));
         assert_eq!(of(&[("authorization", "bearer  tk_a")]).as_deref(), Some("tk_a"));
         assert_eq!(of(&[("x-api-key", "tk_b")]).as_deref(), Some("tk_b"));
-        assert_eq!(of(&[("authorization", "Bearer tk_a"), ("tollkeeper-key", "tk_c")]).as_deref(), Some("tk_c"));
+        assert_eq!(
+            of(&[("authorization", "Bearer tk_a"), ("tollkeeper-key", "tk_c")]).as_deref(),
+            Some("tk_c")
+        );
         for none in [("authorization", "Bearer sk-1"), ("authorization", "tk_a"), ("x-api-key", "sk-1")] {
             assert_eq!(of(&[none]), None, "{none:?}");
         }

@@ -116,7 +116,8 @@ async fn read(body: Incoming) -> Result<Bytes, Unavailable> {
 
 /// Whether a body is a problem of the API, which has a code.
 fn is_problem(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body).is_ok_and(|problem| problem.get("code").is_some_and(Value::is_string))
+    serde_json::from_slice::<Value>(body)
+        .is_ok_and(|problem| problem.get("code").is_some_and(Value::is_string))
 }
 
 impl Charging for Remote {

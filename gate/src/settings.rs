@@ -254,7 +254,9 @@ impl Quantity {
             QuantityValue::Place(Place { header: Some(name), json: None }) => {
                 let name: HeaderName = name.parse().map_err(|_| MUST.to_owned())?;
                 if is_not_passed_on(&name) {
-                    return Err(format!("`quantity` cannot be the header {name}: the upstream does not get it"));
+                    return Err(format!(
+                        "`quantity` cannot be the header {name}: the upstream does not get it"
+                    ));
                 }
                 Ok(Quantity::Header(name))
             }
@@ -275,7 +277,8 @@ fn upstream_key(variable: &str, dialect: Dialect) -> Result<(HeaderName, HeaderV
         Dialect::Anthropic => (X_API_KEY, key),
         Dialect::Problem | Dialect::Openai => (AUTHORIZATION, format!("Bearer {key}")),
     };
-    let mut value = HeaderValue::from_str(&value).map_err(|_| format!("{variable} is no key: it has control characters"))?;
+    let mut value = HeaderValue::from_str(&value)
+        .map_err(|_| format!("{variable} is no key: it has control characters"))?;
     value.set_sensitive(true);
     Ok((name, value))
 }
@@ -333,7 +336,9 @@ mod tests {
         for path in ["/v1/image", "/v1/imagesx", "/v1", "/"] {
             assert!(!route.is_for(&Method::POST, path), "{path}");
         }
-        for plain in ["/v1/images/a%20b", "/v1/images/%C3%A4", "/v1/images/a.b", "/v1/images/...", "/v1/images/a%3Fb"] {
+        for plain in
+            ["/v1/images/a%20b", "/v1/images/%C3%A4", "/v1/images/a.b", "/v1/images/...", "/v1/images/a%3Fb"]
+        {
             assert!(route.is_for(&Method::POST, plain), "{plain}");
         }
         for other in [
@@ -379,7 +384,8 @@ mod tests {
     #[test]
     fn the_key_of_an_upstream_comes_from_the_environment_and_is_not_shown() {
         // A variable that every environment of a test has.
-        let of = |more: &str| parse(&format!("{ROUTE}{more}")).map(|settings| settings.expect("there is a gate"));
+        let of =
+            |more: &str| parse(&format!("{ROUTE}{more}")).map(|settings| settings.expect("there is a gate"));
         let path = std::env::var("PATH").expect("cargo sets it");
         let settings = of("upstream_key_env = \"PATH\"\n").expect("it is right");
         assert!(!format!("{settings:?}").contains(&path), "{settings:?}");

@@ -186,7 +186,8 @@ fn report(
     });
     // The median round of each way.
     let per_second = |way: Way| {
-        let mut rounds: Vec<u128> = measured.get(&way)?.iter().map(|(elapsed, _)| elapsed.as_micros()).collect();
+        let mut rounds: Vec<u128> =
+            measured.get(&way)?.iter().map(|(elapsed, _)| elapsed.as_micros()).collect();
         rounds.sort_unstable();
         Some(u128::from(requests) * 1_000_000 / rounds[rounds.len() / 2].max(1))
     };
@@ -235,7 +236,8 @@ impl Nginx {
         }
         let io = |why: std::io::Error| failed(format!("nginx: {why}"));
         // A free port; nginx takes it a moment later.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(io)?;
+        let address =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(io)?;
         let directory = std::env::temp_dir().join(format!("tollkeeper-nginx-{}", std::process::id()));
         std::fs::create_dir_all(&directory).map_err(io)?;
         let file = directory.join("nginx.conf");

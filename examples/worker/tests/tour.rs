@@ -20,7 +20,8 @@ fn the_tour_through_the_gate_works_when_it_is_pasted() {
     let ports = listeners.map(|free| free.local_addr().expect("it has an address").port().to_string());
     let [models, server, gate] = ports;
     let settings = own.path().join("gate.toml");
-    let on_free_ports = |text: &str| text.replace(":9000", &format!(":{models}")).replace(":8081", &format!(":{gate}"));
+    let on_free_ports =
+        |text: &str| text.replace(":9000", &format!(":{models}")).replace(":8081", &format!(":{gate}"));
     std::fs::write(&settings, on_free_ports(&read("examples/worker/gate.toml"))).expect("it can be written");
     let tour = on_free_ports(tour)
         .replace("worker & ", &format!("worker 127.0.0.1:{models} & "))

@@ -80,7 +80,10 @@ fn a_second_request_cannot_be_smuggled_to_an_upstream() {
     let lawful = "POST /echo HTTP/1.1\r\nHost: a\r\nTollkeeper-Key: KEY\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert!(send_bytes(&world, lawful).starts_with("HTTP/1.1 200"), "a request with one length passes");
     let seen = world.upstream.seen();
-    assert!(!seen.is_empty() && seen.iter().all(|request| request.line.starts_with("POST /echo ")), "{seen:?}");
+    assert!(
+        !seen.is_empty() && seen.iter().all(|request| request.line.starts_with("POST /echo ")),
+        "{seen:?}"
+    );
     for request in &seen {
         let both =
             request.header("content-length").is_some() && request.header("transfer-encoding").is_some();
@@ -106,8 +109,10 @@ fn a_connection_cannot_be_made_one_that_carries_unpaid_requests() {
 #[test]
 fn a_path_that_an_upstream_may_read_as_another_one_has_no_route() {
     let world = World::new(Place::BesideServer);
-    for path in ["/a/../status/200", "/a/%2e%2e/status/200", "/%73tatus/200", "//status/200", "/status%2F200"] {
-        let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\nTollkeeper-Key: KEY\r\nConnection: close\r\n\r\n");
+    for path in ["/a/../status/200", "/a/%2e%2e/status/200", "/%73tatus/200", "//status/200", "/status%2F200"]
+    {
+        let text =
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nTollkeeper-Key: KEY\r\nConnection: close\r\n\r\n");
         let answer = send_bytes(&world, &text);
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }

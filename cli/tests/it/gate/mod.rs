@@ -159,7 +159,10 @@ impl Drop for World {
 fn start_alone(server: &str, file: &Path) -> (String, Option<Child>) {
     let mut command = tollkeeper();
     command.arg("gate").args(["--server", server]).arg("--config").arg(file);
-    command.env("TOLLKEEPER_PLATFORM_KEY", KEY).env("KEY_OF_UPSTREAM", KEY_OF_UPSTREAM).stdout(Stdio::piped());
+    command
+        .env("TOLLKEEPER_PLATFORM_KEY", KEY)
+        .env("KEY_OF_UPSTREAM", KEY_OF_UPSTREAM)
+        .stdout(Stdio::piped());
     let mut child = command.spawn().expect("the gate starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("its stdout is piped");

@@ -74,7 +74,9 @@ fn clients_of_model_apis_pay_with_the_one_key_that_they_can_set() {
         let as_bearer = openai.raw("OPTIONS", "/echo", &[], "").expect("the gate answers").expect(200);
         let header = [("authorization", ""), ("x-api-key", world.key.as_str())];
         let as_key = world.gate.raw("DELETE", "/echo", &header, "").expect("the gate answers").expect(200);
-        assert!(as_bearer.header("tollkeeper-charge").is_some() && as_key.header("tollkeeper-charge").is_some());
+        assert!(
+            as_bearer.header("tollkeeper-charge").is_some() && as_key.header("tollkeeper-charge").is_some()
+        );
         let without_own = openai.raw("GET", "/status/200", &[], "").expect("the gate answers");
         assert_eq!(without_own.status, 200);
         let [bearer, key, none] = &world.upstream.seen()[..] else { panic!("three requests") };

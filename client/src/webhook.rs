@@ -64,7 +64,8 @@ impl std::error::Error for WebhookError {}
 /// Returns the message if one of the secrets signed it within the last five minutes.
 ///
 /// `body` is as it arrived, before any parser. `header` returns the value of a header of the
-/// request by its name, which is in lower case. `secrets` are one or several, of which one must fit.
+/// request by its name, which is in lower case. `secrets` are one or several, of which one must
+/// fit.
 ///
 /// # Errors
 /// The message is not to be trusted, or a secret is not valid.
@@ -106,7 +107,8 @@ pub fn verify_webhook_at<'a>(
         let mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| WebhookError::InvalidSecret)?;
         let mac = mac.chain_update(id).chain_update(".").chain_update(sent_at).chain_update(".");
         let mac = mac.chain_update(body);
-        // Every pair is compared, so that the time says nothing about the place of the one that fits.
+        // Every pair is compared, so that the time says nothing about the place of the one that
+        // fits.
         for signature in &given {
             is_signed |= mac.clone().verify_slice(signature).is_ok();
         }

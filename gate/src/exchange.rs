@@ -162,8 +162,8 @@ async fn copy(body: &mut Incoming, sender: Sender, deadline: Instant, exchange: 
             Ok(Some(Err(_))) => Failure::Connection,
             Err(_) => Failure::TimeOut,
         };
-        // A client that holds its request back, or takes the answer slower than the upstream sends it,
-        // used up the time itself.
+        // A client that holds its request back, or takes the answer slower than the upstream sends
+        // it, used up the time itself.
         let is_slow = exchange.request_state.is_awaited() || waited_for_client > heard.elapsed();
         let is_of_client = exchange.request_state.is_broken() || (failure == Failure::TimeOut && is_slow);
         return if is_of_client { Outcome::Succeeded } else { Outcome::SystemFailed(failure) };

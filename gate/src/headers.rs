@@ -50,8 +50,8 @@ const OF_CONNECTION: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// The WebSocket that a message wants to change to, if it does. Another protocol such as `h2c` would
-/// carry further requests over the connection, which nobody would charge.
+/// The WebSocket that a message wants to change to, if it does. Another protocol such as `h2c`
+/// would carry further requests over the connection, which nobody would charge.
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let wants = listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
     let protocol = headers.get(UPGRADE).filter(|_| wants)?;
@@ -104,8 +104,8 @@ pub fn is_not_passed_on(name: &HeaderName) -> bool {
     name.as_str().starts_with(OWN_PREFIX) || OF_CONNECTION.contains(name) || others.contains(name)
 }
 
-/// Removes what belongs to one connection only, and what belongs to the gate. A body that is sent in
-/// chunks has no length.
+/// Removes what belongs to one connection only, and what belongs to the gate. A body that is sent
+/// in chunks has no length.
 fn clean(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);

@@ -98,8 +98,8 @@ impl Gate {
         longest.map(|(index, _)| index)
     }
 
-    /// What can be refused without the ledger is refused first. From the charge on everything runs in
-    /// a task of its own, so that a client that hangs up leaves no charge without an outcome.
+    /// What can be refused without the ledger is refused first. From the charge on everything runs
+    /// in a task of its own, so that a client that hangs up leaves no charge without an outcome.
     async fn charge_and_forward(
         self: Arc<Gate>,
         index: usize,

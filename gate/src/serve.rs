@@ -17,8 +17,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::proxy::Gate;
 
-/// The longest time for the head of a request to arrive, and for a connection to wait for one. Longer
-/// than proxies keep idle connections, which is a minute, so that none sends into a closed one.
+/// The longest time for the head of a request to arrive, and for a connection to wait for one.
+/// Longer than proxies keep idle connections, which is a minute, so that none sends into a closed
+/// one.
 const HEAD_MAX_TIME: Duration = Duration::from_secs(75);
 
 /// The most connections of clients. Others wait in the queue of the operating system.

@@ -230,8 +230,8 @@ impl Route {
     }
 }
 
-/// Whether a path has no other spelling: no dot segments, no empty ones before its end, no escape of
-/// a character that needs none.
+/// Whether a path has no other spelling: no dot segments, no empty ones before its end, no escape
+/// of a character that needs none.
 fn is_plain(path: &str) -> bool {
     let needs_escape = |byte: u8| {
         byte >= 0x20 && byte != 0x7f && !byte.is_ascii_alphanumeric() && !b"-._~/\\%".contains(&byte)

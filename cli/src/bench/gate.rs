@@ -3,7 +3,8 @@
 //! the upstream itself.
 //!
 //! A request through the gate is two commands of the ledger: a charge before it, and its outcome
-//! after it. Clients, gate, ledger and upstream share the machine, so a ratio says more than a rate.
+//! after it. Clients, gate, ledger and upstream share the machine, so a ratio says more than a
+//! rate.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

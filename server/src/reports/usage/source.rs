@@ -90,7 +90,8 @@ impl Kept {
         if !(has_keys && is_within && of_days && is_alike) {
             return None;
         }
-        // A report ends with the row that contains the last instant, so it may end later than asked.
+        // A report ends with the row that contains the last instant, so it may end later than
+        // asked.
         let to = if *to == kept.to { report.to } else { *to };
         let mut rows: BTreeMap<UsageGroup, UsageSums> = BTreeMap::new();
         let mut total = UsageSums::default();

@@ -73,6 +73,8 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_MAX_TIME)
             .max_buf_size(HEAD_MAX_BYTES)
+            // A client that has sent its request may close its half, and gets its answer.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let (mut stopped, running) = (stopped.clone(), running.clone());

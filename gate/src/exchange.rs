@@ -61,7 +61,7 @@ impl Exchange {
             }
             Err(_) => Outcome::SystemFailed(Failure::TimeOut),
         };
-        // The refund is made first, so that a client that is told of it finds it.
+        // The refund is made first, so that the client finds it when it gets the answer.
         self.report(outcome, deadline).await;
         let _ = answer.send(Err(failed(outcome, &self.charge)));
     }
@@ -178,7 +178,7 @@ async fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
     let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
 }
 
-/// What a client is told of a failure, whose charge was refunded.
+/// The answer of the gate to a failure, whose charge was refunded.
 fn failed(outcome: Outcome, charge: &Opened) -> Refusal {
     let refusal = match outcome {
         Outcome::SystemFailed(Failure::TimeOut) => Refusal::new(

@@ -14,7 +14,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The API key of the caller, beside whatever key the upstream wants.
+/// The API key of the caller, beside a key of the upstream.
 const KEY: HeaderName = HeaderName::from_static("tollkeeper-key");
 /// The member for whom a request is charged.
 pub const MEMBER: HeaderName = HeaderName::from_static("tollkeeper-member");

@@ -81,7 +81,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Some(gate) => Some(gate_process::listen(gate, Arc::new(LocalApi::new(&app))).await?),
             None => None,
         };
-        // Said once every port is taken, so that a process that says it does not end because of one.
+        // Said once every port is taken, so that a process that says it does not end because of
+        // one.
         output::data(&format!("listening on http://{address}\n"))?;
         let Some(gate) = gate else { return server_process::serve(app, listener, stop).await };
         gate.announce()?;

@@ -41,7 +41,7 @@ fn each_answer_of_an_upstream_settles_or_refunds_its_charge() {
 }
 
 #[test]
-fn a_client_is_told_of_its_charge_and_the_upstream_of_its_id() {
+fn a_client_gets_its_charge_and_the_upstream_the_id() {
     let world = World::new(Place::BesideServer);
     let reply = world.send(
         "POST",

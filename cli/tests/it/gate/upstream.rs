@@ -158,16 +158,18 @@ fn serve(
                 return None;
             }
             "/hang" | "/stall" => return stream.read(&mut [0]).map(drop).ok(),
-            "/socket" => {
-                let head =
-                    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-                stream.write_all(head).ok()?;
-                let mut from = stream.try_clone().ok()?;
-                return copy(&mut from, &mut stream).map(drop).ok();
-            }
+            "/socket" => return serve_socket(stream),
             _ => return None,
         }
     }
+}
+
+/// Changes to another protocol, and sends every byte back.
+fn serve_socket(mut stream: TcpStream) -> Option<()> {
+    let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    stream.write_all(head).ok()?;
+    let mut from = stream.try_clone().ok()?;
+    copy(&mut from, &mut stream).map(drop).ok()
 }
 
 /// Reads the head of a request; `None` if the connection ends before it is complete.

@@ -108,7 +108,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
         "cli",
         &["terminal", "server_process", "gate_process", "transport", "commands", "bench", "demo", "args"],
     ),
-    ("client", &["code error types", "http", "api", "client", "run"]),
+    ("client", &["code error types webhook", "http", "api", "client", "run"]),
     (
         "sim",
         &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults", "formats"],

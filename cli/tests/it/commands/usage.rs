@@ -7,7 +7,8 @@ use std::process::Stdio;
 use crate::harness::{TestServer, printed, run, tollkeeper};
 
 /// Every subcommand, by its words.
-pub const COMMANDS: [&[&str]; 112] = [
+pub const COMMANDS: [&[&str]; 113] = [
+    &["gate"],
     &["serve"],
     &["demo"],
     &["workspace"],

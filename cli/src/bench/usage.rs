@@ -2,7 +2,7 @@
 //!
 //! One workspace gets its charges evenly over twelve simulated months, from 200 combinations of
 //! operation, worker and member. Then the use by day and operation of the whole time is asked for,
-//! many times, and four parts of the API: balance, burn rate by operation, the use of the last 30
+//! many times, and four calls of the API: balance, burn rate by operation, the use of the last 30
 //! days, the newest entries. Then the first page of the dashboard is loaded as a browser of an
 //! admin does, over a socket. The clock of the engine is the benchmark's, so the year takes as long
 //! as its charges.
@@ -105,7 +105,7 @@ pub async fn run(args: &Args, shared: Arc<dyn Engine>) -> Result<(), Failure> {
     line(&format!("{days} days closed in {} ms", closing.as_millis()))?;
     line(&of("use by day and operation, from hours       ", &open))?;
     line(&of("use by day and operation, from closed days ", &closed))?;
-    line(&of("four parts of the API, one after another   ", &api))?;
+    line(&of("four calls of the API, one after another   ", &api))?;
     line(&of("the first page of the dashboard, over HTTP ", &page))
 }
 
@@ -177,7 +177,7 @@ async fn measure(
     Ok((sorted(durations.iter()), report))
 }
 
-/// Asks for four parts of the API without sockets; returns how long all of them took each time,
+/// Makes four calls of the API without sockets; returns how long all of them took each time,
 /// sorted.
 async fn measure_api(app: &Arc<App>) -> Result<Vec<Duration>, Failure> {
     let workspace = path(&["v1", "workspaces", workspace_id(0).as_str()]);

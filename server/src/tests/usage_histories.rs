@@ -165,12 +165,13 @@ impl World {
                     let [part, report] = [&kept, &asked].map(|source| source.report(request.clone()));
                     let (part, report) = (part.await.expect("an answer"), report.await.expect("an answer"));
                     assert_eq!(part, report, "{zone_name}: {request:?}");
+                    assert!(report.total.runs > 0, "something was used: {request:?}");
                 }
             }
-            let whole = UsageFilter { operation: Named::Absent, ..filter.clone() };
+            let other_filter = UsageFilter { operation: Named::Absent, ..filter.clone() };
             let other_keys = GroupBy { member: true, ..GroupBy::default() };
             for (filter, group_by, timezone) in [
-                (whole, GroupBy::default(), zone_name),
+                (other_filter, GroupBy::default(), zone_name),
                 (filter.clone(), other_keys, zone_name),
                 (filter.clone(), keys(true, Some(TimeStep::Hour)), zone_name),
                 (filter.clone(), keys(true, None), "Pacific/Apia"),

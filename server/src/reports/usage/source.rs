@@ -40,7 +40,8 @@ impl<'a> UsageSource<'a> {
         UsageSource { engine, workspace, kept: None }
     }
 
-    /// The source that has read the last days, today included, with the use that a filter names.
+    /// The source that has read today and this many days before it, with the use that a filter
+    /// names.
     ///
     /// # Errors
     /// There is no such workspace, or the engine cannot read.

@@ -31,8 +31,8 @@
 //!     engine.run(Submission { workspace, key: None, actor, command }, now).await
 //! };
 //!
-//! let unit_price = Micros::new(500);
-//! let price = OperationPrice { id: message.clone(), unit_price, timeout_seconds: None };
+//! let price = Micros::new(500).into();
+//! let price = OperationPrice { id: message.clone(), price, timeout_seconds: None };
 //! let prices = Command::SetPrices { operations: vec![price], effective_at: None };
 //! run(&WorkspaceId::platform(), prices).await?.expect("the price list is valid");
 //! run(&acme, Command::CreateWorkspace(Default::default())).await?.expect("the workspace is new");
@@ -41,7 +41,7 @@
 //!
 //! let charge = ChargeRequest {
 //!     operation: message,
-//!     quantity: 3,
+//!     quantity: 3.into(),
 //!     worker: None,
 //!     member: None,
 //!     await_outcome: false,

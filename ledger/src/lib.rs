@@ -74,7 +74,8 @@
 //! let mut acme = Account::new(WorkspaceId::new("acme").expect("an allowed name"));
 //! let message = OperationId::new("message").expect("an allowed name");
 //!
-//! let price = OperationPrice { id: message.clone(), unit_price: Micros::new(500), timeout_seconds: None };
+//! let price = Micros::new(500).into();
+//! let price = OperationPrice { id: message.clone(), price, timeout_seconds: None };
 //! let set_prices = Command::SetPrices { operations: vec![price], effective_at: None };
 //! run(&mut prices, &mut platform, set_prices, now)?;
 //!
@@ -113,7 +114,7 @@ mod tests;
 pub use account::alert::{Alert, AlertLine, Alerts, Crossing, Threshold};
 pub use account::balance::{Balance, Totals};
 pub use account::charge::{
-    Charge, ChargeDetails, ChargeState, Outcome, Refund, RefundReason, Settlement, Status,
+    Charge, ChargeDetails, ChargeState, MetersUsed, Outcome, Refund, RefundReason, Settlement, Status,
 };
 pub use account::claw_back::{ClawBack, ClawBacks};
 pub use account::grant::{Draw, Draws, Grant, Grants, Source};
@@ -122,7 +123,7 @@ pub use account::limit::{Limit, Limits, Period, PeriodWindow, PeriodWindows, Sub
 pub use account::notice::{Notices, ReachedLimit, RefusedCharge};
 pub use account::profile::Profile;
 pub use account::spender::Spender;
-pub use account::usage::{HourPart, Usage, UsageKey, UsageSums};
+pub use account::usage::{HourPart, METER_SEPARATOR, Usage, UsageKey, UsageSums};
 pub use account::{Account, ChainEnd};
 pub use decide::command::{
     ChargeCommand, ChargeRequest, Command, GrantRequest, OperationPrice, Recount, Submission,
@@ -144,7 +145,9 @@ pub use journal::disagreement::{Disagreement, Violation};
 pub use journal::entry::{Entry, EntryBody, LedgerAccount, Legs, LostPart};
 pub use journal::kind::Kind;
 pub use micros::{AmountError, MICROS_PER_USD, Micros, Usd};
-pub use name::{IdempotencyKey, MemberId, NameError, OperationId, OperatorId, PlanId, WorkerId, WorkspaceId};
+pub use name::{
+    IdempotencyKey, MemberId, MeterId, NameError, OperationId, OperatorId, PlanId, WorkerId, WorkspaceId,
+};
 pub use payments::at_provider::{AtProvider, ProviderCall, ProviderChange, ProviderCommand};
 pub use payments::auto_top_up::{AutoTopUp, AutoTopUpChange, AutoTopUpCommand, AutoTopUpState, StopReason};
 pub use payments::card::{Card, CardChange, CardCommand, Customer, Provider};
@@ -164,6 +167,7 @@ pub use prices::message::{Kinds, MessageType, MessageTypes};
 pub use prices::operator::{OperatorAct, OperatorCommand, OperatorSession, OperatorSessions};
 pub use prices::plan::{Interval, Plan, PlanVersion, Plans};
 pub use prices::platform::{NotedPayment, Platform};
+pub use prices::price::{Meter, MeterQuantities, Price, Quantity, Rate};
 pub use prices::price_book::{Operation, PriceBook, PriceVersion};
 pub use prices::settings::PlatformSettings;
 pub use prices::webhook_endpoint::{EndpointFault, WebhookEndpoint};

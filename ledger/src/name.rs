@@ -1,4 +1,4 @@
-//! Names that callers choose: the ids of workspaces, members, workers, operations and plans, and
+//! Names that callers choose: the ids of workspaces, members, workers, operations, meters and plans, and
 //! idempotency keys.
 //!
 //! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that
@@ -177,6 +177,14 @@ name!(
     in_name,
     check_id,
     "The id of an operation, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
+);
+name!(
+    MeterId,
+    WORD_BYTES,
+    NAME_MAX_BYTES,
+    in_name,
+    check_id,
+    "The id of a meter of an operation, chosen by the platform: 1 to 64 of `A-Z a-z 0-9 . _ : @ -`."
 );
 name!(
     PlanId,

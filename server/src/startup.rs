@@ -309,7 +309,7 @@ async fn run_once(app: &App, key: &str, command: Command) -> Result<bool, Error>
 fn reference_prices() -> Vec<OperationPrice> {
     let price = |(id, micros)| OperationPrice {
         id: OperationId::new(id).expect("the reference ids are well-formed"),
-        unit_price: Micros::new(micros),
+        price: Micros::new(micros).into(),
         timeout_seconds: None,
     };
     REFERENCE_PRICES.map(price).into()

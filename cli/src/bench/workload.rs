@@ -154,7 +154,7 @@ impl Workload {
     pub fn prices() -> Submission {
         let operations = OPERATIONS.iter().map(|(id, price)| OperationPrice {
             id: valid(OperationId::new(*id)),
-            unit_price: Micros::new(*price),
+            price: Micros::new(*price).into(),
             timeout_seconds: None,
         });
         let command = Command::SetPrices { operations: operations.collect(), effective_at: None };

@@ -1,9 +1,7 @@
 //! Compares the closed days of a workspace with its rows of usage. Both are summed up, so that the
 //! memory does not grow with them.
 
-use tollkeeper_ledger::{
-    HourPart, MemberId, OperationId, PeriodWindow, Spender, Timestamp, UsageKey, UsageSums, WorkerId,
-};
+use tollkeeper_ledger::{HourPart, PeriodWindow, Timestamp, UsageKey, UsageSums};
 
 use super::{Sketch, Sketcher};
 use crate::Error;
@@ -49,20 +47,9 @@ impl ClosedDaysAudit {
         let noted = self.chain.note(day, part);
         let mut has_malformed = false;
         let read = part.each(|names, sums| {
-            let optional = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-            let spender = (|| {
-                Some(Spender {
-                    operation: OperationId::new(names.operation).ok()?,
-                    worker: optional(names.worker).map(WorkerId::new).transpose().ok()?,
-                    member: optional(names.member).map(MemberId::new).transpose().ok()?,
-                    api_key: names.api_key,
-                })
-            })();
-            match spender {
-                Some(spender) => {
-                    let key = UsageKey { hour: day.millis(), part: HourPart::WHOLE, spender };
-                    self.stored.add(sketcher.usage(&key, sums));
-                }
+            let key = names.key(day.millis(), HourPart::WHOLE);
+            match key {
+                Some(key) => self.stored.add(sketcher.usage(&key, sums)),
                 None => has_malformed = true,
             }
         });

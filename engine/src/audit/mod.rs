@@ -161,13 +161,13 @@ pub(crate) fn price_disagrees(platform: &Platform, details: &ChargeDetails) -> O
     let place = (details.price_version as usize).checked_sub(1);
     let version = place.and_then(|place| platform.price_book.versions().get(place));
     let price = version.and_then(|version| version.find(&details.spender.operation));
-    if price.map(|operation| operation.unit_price) != Some(details.unit_price) {
+    if price.map(|operation| &operation.price) != Some(&details.price) {
         return Some(format!(
             "charge {}: its price is not in price version {}",
             details.id, details.price_version
         ));
     }
-    if details.unit_price.checked_times(details.quantity) != Some(details.amount) {
+    if details.price.amount(&details.quantity) != Some(details.amount) {
         return Some(format!("charge {}: its amount is not price × quantity", details.id));
     }
     None

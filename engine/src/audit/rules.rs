@@ -193,7 +193,7 @@ fn instead(stored: &EntryBody, decided: &EntryBody) -> String {
     }
     let what = match (stored, decided) {
         (EntryBody::ChargeOpened(stored), EntryBody::ChargeOpened(decided)) => {
-            if (stored.price_version, stored.unit_price) != (decided.price_version, decided.unit_price) {
+            if (stored.price_version, &stored.price) != (decided.price_version, &decided.price) {
                 "price it by another version"
             } else if stored.draws != decided.draws {
                 "draw from other grants"

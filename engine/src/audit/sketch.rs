@@ -69,7 +69,7 @@ impl Sketcher {
         let UsageSums { runs, quantity, charged, refunded } = sums;
         let sums = [runs, quantity, charged.get(), refunded.get()];
         let products = sums.iter().zip(self.factors).map(|(sum, factor)| (*sum as u128).wrapping_mul(factor));
-        products.fold(0, u128::wrapping_add).wrapping_mul(self.row(&("usage", key.hour, &key.spender)))
+        products.fold(0, u128::wrapping_add).wrapping_mul(self.row(&("usage", key.hour, &key.spender, &key.meter)))
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
     fn key(hour: i64) -> UsageKey {
         let operation = OperationId::new("message").expect("an allowed name");
         let spender = Spender { operation, worker: None, member: None, api_key: None };
-        UsageKey { hour, part: HourPart::WHOLE, spender }
+        UsageKey { hour, part: HourPart::WHOLE, spender, meter: None }
     }
 
     fn sums(runs: i64, charged: i64) -> UsageSums {

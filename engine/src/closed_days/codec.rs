@@ -7,17 +7,18 @@
 //! part      the number of this part, counted from 0, and the number of all parts
 //! names     their number; each one length byte and UTF-8. The first is empty and stands for none
 //! API keys  their number; each 16 bytes. A row names them counted from 1; 0 stands for none
-//! rows      their number; each operation, worker, member and API key by their places above, then
-//!           runs, quantity, charged, refunded
+//! rows      their number; each operation (with `/` and a meter for the units of one), worker, member
+//!           and API key by their places above, then runs, quantity, charged, refunded
 //! ```
 //!
 //! Numbers without a size are in LEB128: seven bits a byte, the lowest first. A reader borrows the
 //! names, so a row costs no allocation. Damaged bytes give an error, never a panic. That no day is
 //! missing follows from `before`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, Spender, Timestamp, UsageSums, WorkerId};
+use tollkeeper_ledger::{ApiKeyId, Id, MemberId, Micros, Timestamp, UsageKey, UsageSums, WorkerId};
 
 use crate::Error;
 use crate::usage_report::Names;
@@ -31,9 +32,9 @@ pub(crate) const ROWS_MAX: usize = 4_096;
 const NO_DAY: i64 = i64::MIN;
 
 /// Encodes the sums of a day; at least one part.
-pub(crate) fn encode_day(before: Option<Timestamp>, sums: &BTreeMap<Spender, UsageSums>) -> Vec<Vec<u8>> {
+pub(crate) fn encode_day(before: Option<Timestamp>, sums: &BTreeMap<UsageKey, UsageSums>) -> Vec<Vec<u8>> {
     assert!(!sums.is_empty(), "a day without use is not stored");
-    let rows: Vec<(&Spender, &UsageSums)> = sums.iter().collect();
+    let rows: Vec<(&UsageKey, &UsageSums)> = sums.iter().collect();
     let parts = rows.chunks(ROWS_MAX);
     let count = parts.len();
     parts.enumerate().map(|(part, rows)| encode_part(before, (part, count), rows)).collect()
@@ -42,15 +43,15 @@ pub(crate) fn encode_day(before: Option<Timestamp>, sums: &BTreeMap<Spender, Usa
 fn encode_part(
     before: Option<Timestamp>,
     (part, parts): (usize, usize),
-    rows: &[(&Spender, &UsageSums)],
+    rows: &[(&UsageKey, &UsageSums)],
 ) -> Vec<u8> {
-    let mut names: BTreeMap<&str, usize> = BTreeMap::from([("", 0)]);
+    let mut names: BTreeMap<Cow<'_, str>, usize> = BTreeMap::from([("".into(), 0)]);
     let mut keys: BTreeMap<ApiKeyId, usize> = BTreeMap::new();
-    for (spender, _) in rows {
-        for name in names_of(spender) {
+    for (key, _) in rows {
+        for name in names_of(key) {
             names.insert(name, 0);
         }
-        keys.extend(spender.api_key.map(|key| (key, 0)));
+        keys.extend(key.spender.api_key.map(|key| (key, 0)));
     }
     names.values_mut().zip(0..).for_each(|(place, at)| *place = at);
     keys.values_mut().zip(1..).for_each(|(place, at)| *place = at);
@@ -67,9 +68,9 @@ fn encode_part(
     put(&mut bytes, keys.len() as u64);
     keys.keys().for_each(|key| bytes.extend_from_slice(&key.0.to_bytes()));
     put(&mut bytes, rows.len() as u64);
-    for (spender, sums) in rows {
-        names_of(spender).iter().for_each(|name| put(&mut bytes, names[name] as u64));
-        put(&mut bytes, spender.api_key.map_or(0, |key| keys[&key]) as u64);
+    for (key, sums) in rows {
+        names_of(key).iter().for_each(|name| put(&mut bytes, names[name] as u64));
+        put(&mut bytes, key.spender.api_key.map_or(0, |key| keys[&key]) as u64);
         let UsageSums { runs, quantity, charged, refunded } = **sums;
         for number in [runs, quantity, charged.get(), refunded.get()] {
             put(&mut bytes, u64::try_from(number).expect("i08: usage must not be negative"));
@@ -78,9 +79,11 @@ fn encode_part(
     bytes
 }
 
-fn names_of(spender: &Spender) -> [&str; 3] {
+fn names_of(key: &UsageKey) -> [Cow<'_, str>; 3] {
+    let spender = &key.spender;
     let worker = spender.worker.as_ref().map_or("", WorkerId::as_str);
-    [spender.operation.as_str(), worker, spender.member.as_ref().map_or("", MemberId::as_str)]
+    let member = spender.member.as_ref().map_or("", MemberId::as_str);
+    [key.operation_and_meter(), worker.into(), member.into()]
 }
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
@@ -144,7 +147,7 @@ impl<'a> DayPart<'a> {
         let sum = |number: u64| i64::try_from(number).ok();
         let (charged, refunded) = (Micros::new(sum(charged)?), Micros::new(sum(refunded)?));
         let sums = UsageSums { runs: sum(runs)?, quantity: sum(quantity)?, charged, refunded };
-        Some((Names { operation, worker, member, api_key }, sums))
+        Some((Names::read([operation, worker, member], api_key), sums))
     }
 }
 
@@ -197,17 +200,19 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::OperationId;
+    use tollkeeper_ledger::{HourPart, Spender};
 
     use super::*;
 
-    fn spender(operation: &str, worker: &str, key: Option<u8>) -> Spender {
-        Spender {
-            operation: OperationId::new(operation).expect("a name"),
+    fn key(operation: &str, worker: &str, key: Option<u8>) -> UsageKey {
+        let (operation, meter) = UsageKey::split_operation(operation).expect("names");
+        let spender = Spender {
+            operation,
             worker: (!worker.is_empty()).then(|| WorkerId::new(worker).expect("a name")),
             member: None,
             api_key: key.map(|byte| ApiKeyId(Id::from_bytes([byte; 16]))),
-        }
+        };
+        UsageKey { hour: 7, part: HourPart::WHOLE, spender, meter }
     }
 
     fn sums(runs: i64) -> UsageSums {
@@ -215,13 +220,12 @@ mod tests {
         UsageSums { runs, quantity: runs * 3, charged, refunded }
     }
 
-    fn decoded(parts: &[Vec<u8>]) -> Result<BTreeMap<Spender, UsageSums>, Error> {
+    fn decoded(parts: &[Vec<u8>]) -> Result<BTreeMap<UsageKey, UsageSums>, Error> {
         let mut all = BTreeMap::new();
         for bytes in parts {
             DayPart::decode(bytes)?.each(|names, sums| {
-                let spender =
-                    Spender { api_key: names.api_key, ..spender(names.operation, names.worker, None) };
-                assert!(all.insert(spender, sums).is_none(), "a row for each spender");
+                let key = names.key(7, HourPart::WHOLE).expect("the names are allowed");
+                assert!(all.insert(key, sums).is_none(), "a row for each spender");
             })?;
         }
         Ok(all)
@@ -229,9 +233,9 @@ mod tests {
 
     #[test]
     fn a_day_decodes_as_encoded_also_in_parts() {
-        let day: BTreeMap<Spender, UsageSums> = (0..ROWS_MAX as i64 + 10)
-            .map(|n| (spender("message", &format!("w{n}"), Some((n % 3) as u8)), sums(n)))
-            .chain([(spender("try_on", "", None), sums(i64::MAX / 20_000))])
+        let day: BTreeMap<UsageKey, UsageSums> = (0..ROWS_MAX as i64 + 10)
+            .map(|n| (key("message", &format!("w{n}"), Some((n % 3) as u8)), sums(n)))
+            .chain([(key("try_on/input", "", None), sums(i64::MAX / 20_000))])
             .collect();
         let before = Some(Timestamp::from_millis(-86_400_000));
         let parts = encode_day(before, &day);
@@ -241,15 +245,15 @@ mod tests {
             assert_eq!((part.before, part.part, part.parts), (before, number as u64, 2));
         }
         assert_eq!(decoded(&parts).expect("as encoded"), day);
-        let first = encode_day(None, &BTreeMap::from([(spender("message", "", None), sums(1))]));
+        let first = encode_day(None, &BTreeMap::from([(key("message", "", None), sums(1))]));
         assert_eq!(DayPart::decode(&first[0]).expect("as encoded").before, None);
     }
 
     #[test]
     fn damaged_bytes_are_an_error() {
         let day = BTreeMap::from([
-            (spender("message", "w1", Some(7)), sums(300)),
-            (spender("a", "", None), sums(1)),
+            (key("message", "w1", Some(7)), sums(300)),
+            (key("a", "", None), sums(1)),
         ]);
         let parts = encode_day(None, &day);
         let bytes = &parts[0];

@@ -23,7 +23,7 @@ mod codec;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use tollkeeper_ledger::{Micros, PeriodWindow, Spender, Timestamp, UsageKey, UsageSums};
+use tollkeeper_ledger::{HourPart, Micros, PeriodWindow, Timestamp, UsageKey, UsageSums};
 
 pub(crate) use chain::DayChain;
 pub(crate) use codec::DayPart;
@@ -91,11 +91,12 @@ pub(crate) fn hours_of(range: &Range<Timestamp>) -> Range<i64> {
     range.start.hour()..last.hour() + 1
 }
 
-/// The sums of a day, by spender.
+/// The sums of a day, by spender and meter.
 #[derive(Debug)]
 pub(crate) struct DaySums {
     day: PeriodWindow,
-    sums: BTreeMap<Spender, UsageSums>,
+    /// Under keys of which the hour is the beginning of the day.
+    sums: BTreeMap<UsageKey, UsageSums>,
     /// True if a row covers the beginning or the end of the day.
     is_covered: bool,
 }
@@ -119,7 +120,8 @@ impl DaySums {
         let covers = |at: Timestamp| begin < at && at < end;
         self.is_covered |= covers(self.day.start) || covers(self.day.end);
         if self.day.contains(begin) {
-            self.sums.entry(key.spender).or_default().add(used);
+            let key = UsageKey { hour: self.day.start.millis(), part: HourPart::WHOLE, ..key };
+            self.sums.entry(key).or_default().add(used);
         }
         Ok(())
     }

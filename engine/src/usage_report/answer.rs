@@ -1,6 +1,6 @@
 //! The sums of a question about use, or why there are none.
 
-use tollkeeper_ledger::{ApiKeyId, MemberId, OperationId, Timestamp, UsageSums, WorkerId};
+use tollkeeper_ledger::{ApiKeyId, MemberId, MeterId, OperationId, Timestamp, UsageSums, WorkerId};
 
 /// The answer to a [`UsageRequest`](super::UsageRequest) about a workspace that exists.
 pub type UsageAnswer = Result<UsageReport, UsageRefusal>;
@@ -17,8 +17,8 @@ pub struct UsageReport {
     /// True if rows by day are being made in the background, so that this answer took longer. The
     /// sums are the same.
     pub rebuilding: bool,
-    /// A row for each group that has use, in the order of time, operation, worker, member, API key;
-    /// an absent name comes first.
+    /// A row for each group that has use, in the order of time, operation, worker, member, API
+    /// key, meter; an absent name comes first.
     pub rows: Vec<(UsageGroup, UsageSums)>,
     /// The sum of all rows.
     pub total: UsageSums,
@@ -37,6 +37,8 @@ pub struct UsageGroup {
     pub member: Option<MemberId>,
     /// The API key; `None` for charges that none opened.
     pub api_key: Option<ApiKeyId>,
+    /// The meter of which the row counts the units; `None` for all else.
+    pub meter: Option<MeterId>,
 }
 
 /// Why a question about use has no answer.

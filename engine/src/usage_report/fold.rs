@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 use tollkeeper_ledger::{
-    ApiKeyId, ChargeDetails, Entry, EntryBody, MemberId, Micros, OperationId, Spender, Timestamp, UsageKey,
-    UsageSums, WorkerId,
+    ApiKeyId, Entry, HourPart, METER_SEPARATOR, MemberId, MeterId, OperationId, Spender, Timestamp, Usage,
+    UsageKey, UsageSums, WorkerId,
 };
 
 use super::request::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRequest};
@@ -32,20 +32,42 @@ pub(crate) const ENTRIES_MAX: usize = 100_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names<'a> {
     pub operation: &'a str,
+    pub meter: &'a str,
     pub worker: &'a str,
     pub member: &'a str,
     pub api_key: Option<ApiKeyId>,
 }
 
 impl<'a> Names<'a> {
-    /// The names of a spender.
-    pub(crate) fn of(spender: &'a Spender) -> Names<'a> {
+    /// The names of a key.
+    pub(crate) fn of(key: &'a UsageKey) -> Names<'a> {
+        let spender = &key.spender;
         Names {
             operation: spender.operation.as_str(),
+            meter: key.meter.as_ref().map_or("", MeterId::as_str),
             worker: spender.worker.as_ref().map_or("", WorkerId::as_str),
             member: spender.member.as_ref().map_or("", MemberId::as_str),
             api_key: spender.api_key,
         }
+    }
+
+    /// The names as they are stored: the operation with its meter, the worker and the member.
+    pub(crate) fn read([operation, worker, member]: [&'a str; 3], api_key: Option<ApiKeyId>) -> Names<'a> {
+        let (operation, meter) = operation.split_once(METER_SEPARATOR).unwrap_or((operation, ""));
+        Names { operation, meter, worker, member, api_key }
+    }
+
+    /// The key of a row with these names; `None` if one is none.
+    pub(crate) fn key(&self, hour: i64, part: HourPart) -> Option<UsageKey> {
+        let optional = |name: &'a str| (!name.is_empty()).then_some(name);
+        let spender = Spender {
+            operation: OperationId::new(self.operation).ok()?,
+            worker: optional(self.worker).map(WorkerId::new).transpose().ok()?,
+            member: optional(self.member).map(MemberId::new).transpose().ok()?,
+            api_key: self.api_key,
+        };
+        let meter = optional(self.meter).map(MeterId::new).transpose().ok()?;
+        Some(UsageKey { hour, part, spender, meter })
     }
 }
 
@@ -89,27 +111,18 @@ impl<T: Clone + Ord + std::hash::Hash> Numbered<T> {
     }
 }
 
-/// A group: the slot, and the numbers of operation, worker, member and API key, each 0 if rows are
-/// not grouped by it.
-type GroupKey = [u32; 5];
+/// A group: the slot, and the numbers of operation, worker, member, API key and meter, each 0 if rows
+/// are not grouped by it.
+type GroupKey = [u32; 6];
 
 /// What one entry used: when it was decided, for whom, and how much.
-pub(crate) type Used = (Timestamp, Spender, UsageSums);
+pub(crate) type Used = (Timestamp, UsageKey, UsageSums);
 
-/// What an entry used; `None` for other entries.
-pub(crate) fn used_by(entry: &Entry) -> Option<Used> {
-    let (spender, sums) = match &entry.body {
-        EntryBody::ChargeOpened(details) => {
-            let ChargeDetails { spender, quantity, amount, .. } = &**details;
-            let (quantity, charged) = (*quantity, *amount);
-            (spender, UsageSums { runs: 1, quantity, charged, refunded: Micros::ZERO })
-        }
-        EntryBody::ChargeRefunded(refund) => {
-            (&refund.spender, UsageSums { refunded: refund.amount, ..UsageSums::default() })
-        }
-        _ => return None,
-    };
-    Some((entry.decided_at, spender.clone(), sums))
+/// What an entry used, in the rows in which it is counted; none for other entries.
+pub(crate) fn used_by(entry: &Entry) -> Vec<Used> {
+    let mut usage = Usage::default();
+    usage.record(entry, HourPart::WHOLE);
+    usage.rows().into_iter().map(|(key, sums)| (entry.decided_at, key, sums)).collect()
 }
 
 /// The sums of a report so far.
@@ -122,6 +135,7 @@ pub(crate) struct Fold<'a> {
     workers: Numbered<Box<str>>,
     members: Numbered<Box<str>>,
     api_keys: Numbered<Option<ApiKeyId>>,
+    meters: Numbered<Box<str>>,
     groups: HashMap<GroupKey, UsageSums>,
     /// The sums of rows that cover more than one slot, under the first of them.
     across: HashMap<GroupKey, UsageSums>,
@@ -140,6 +154,7 @@ impl<'a> Fold<'a> {
             workers: Numbered::default(),
             members: Numbered::default(),
             api_keys: Numbered::default(),
+            meters: Numbered::default(),
             groups: HashMap::new(),
             across: HashMap::new(),
             has_too_many: false,
@@ -148,7 +163,7 @@ impl<'a> Fold<'a> {
 
     /// Adds a stored row, if it is in an hour of the range and the filter admits its names.
     pub(crate) fn add_row(&mut self, key: &UsageKey, sums: UsageSums) {
-        let names = Names::of(&key.spender);
+        let names = Names::of(key);
         let last = Timestamp::from_millis(key.end().millis() - 1);
         if self.admits(&names)
             && let (Some(first), Some(last)) = (self.slots.slot_of(key.begin()), self.slots.slot_of(last))
@@ -171,7 +186,7 @@ impl<'a> Fold<'a> {
 
     /// The key of the group of these names in a slot.
     fn key(&mut self, slot: usize, names: Names) -> GroupKey {
-        let Names { operation, worker, member, api_key } = names;
+        let Names { operation, meter, worker, member, api_key } = names;
         let by = self.group_by;
         let own = |name: &str| name.into();
         [
@@ -180,6 +195,7 @@ impl<'a> Fold<'a> {
             if by.worker { self.workers.number(worker, own) } else { 0 },
             if by.member { self.members.number(member, own) } else { 0 },
             if by.api_key { self.api_keys.number(&api_key, |key| *key) } else { 0 },
+            if by.meter { self.meters.number(meter, own) } else { 0 },
         ]
     }
 
@@ -208,7 +224,7 @@ impl<'a> Fold<'a> {
     /// they are not what was counted in the hour.
     pub(crate) fn divide(&mut self, hour: i64, used: &[Used]) -> bool {
         let used: Vec<&Used> =
-            used.iter().filter(|(_, spender, _)| self.admits(&Names::of(spender))).collect();
+            used.iter().filter(|(_, key, _)| self.admits(&Names::of(key))).collect();
         let sum = |all: &mut dyn Iterator<Item = UsageSums>| {
             let mut sum = UsageSums::default();
             all.for_each(|sums| sum.add(sums));
@@ -223,9 +239,9 @@ impl<'a> Fold<'a> {
         }
         self.groups.retain(|key, _| !is_of_hour(key));
         self.across.retain(|key, _| !is_of_hour(key));
-        for (at, spender, sums) in used {
+        for (at, key, sums) in used {
             let slot = self.slots.slot_of(*at).expect("what was used in the hour is in one of its slots");
-            self.add(slot..=slot, Names::of(spender), *sums);
+            self.add(slot..=slot, Names::of(key), *sums);
         }
         true
     }
@@ -252,8 +268,13 @@ impl<'a> Fold<'a> {
         if self.has_too_many {
             return Ok(Err(UsageRefusal::TooManyRows));
         }
-        let ranks =
-            [self.operations.ranks(), self.workers.ranks(), self.members.ranks(), self.api_keys.ranks()];
+        let ranks = [
+            self.operations.ranks(),
+            self.workers.ranks(),
+            self.members.ranks(),
+            self.api_keys.ranks(),
+            self.meters.ranks(),
+        ];
         let rank = |key: &GroupKey, column: usize| {
             ranks[column].get(key[column + 1] as usize).copied().unwrap_or_default()
         };
@@ -262,7 +283,7 @@ impl<'a> Fold<'a> {
             .iter()
             .filter_map(|(key, sums)| {
                 let time = self.slots.period(key[0] as usize)?;
-                Some((time, [0, 1, 2, 3].map(|column| rank(key, column)), key, sums))
+                Some((time, [0, 1, 2, 3, 4].map(|column| rank(key, column)), key, sums))
             })
             .collect();
         groups.sort_unstable_by_key(|(time, ranks, key, _)| (*time, *ranks, key[0]));
@@ -288,7 +309,7 @@ impl<'a> Fold<'a> {
         let name = |names: &Numbered<Box<str>>, number: u32| {
             names.values.get(number as usize).filter(|name| !name.is_empty()).cloned()
         };
-        let [_, operation, worker, member, api_key] = *key;
+        let [_, operation, worker, member, api_key, meter] = *key;
         Ok(UsageGroup {
             time: self.group_by.time.map(|_| time),
             operation: name(&self.operations, operation)
@@ -298,13 +319,14 @@ impl<'a> Fold<'a> {
             worker: name(&self.workers, worker).map(WorkerId::new).transpose().map_err(malformed)?,
             member: name(&self.members, member).map(MemberId::new).transpose().map_err(malformed)?,
             api_key: self.api_keys.values.get(api_key as usize).copied().flatten(),
+            meter: name(&self.meters, meter).map(MeterId::new).transpose().map_err(malformed)?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tollkeeper_ledger::HourPart;
+    use tollkeeper_ledger::Micros;
 
     use super::*;
     use crate::usage_report::{Named, TimeStep};
@@ -321,6 +343,7 @@ mod tests {
             hour: FIRST + hour,
             part,
             spender: Spender { operation, worker, member: None, api_key: None },
+            meter: None,
         }
     }
 
@@ -400,7 +423,7 @@ mod tests {
             assert_eq!(undivided.into_iter().collect::<Vec<_>>(), [FIRST + 18]);
             let entry = |(minute, charged): &(i64, i64)| {
                 let at = Timestamp::from_millis(((FIRST + 18) * 60 + minute) * 60_000);
-                (at, key(18, "a", "").spender, sums(*charged))
+                (at, key(18, "a", ""), sums(*charged))
             };
             let used: Vec<Used> = used.iter().map(entry).collect();
             (fold.divide(FIRST + 18, &used), text(&fold.finish().expect("the names are right")))

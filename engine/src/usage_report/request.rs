@@ -35,6 +35,8 @@ pub struct GroupBy {
     pub member: bool,
     /// A row for each API key, and one for charges that none opened.
     pub api_key: bool,
+    /// A row for the units of each meter, and one for all else.
+    pub meter: bool,
     /// A row for each hour, day or month.
     pub time: Option<TimeStep>,
 }

@@ -5,7 +5,9 @@
 //! an entry does to the account in `account`.
 
 use crate::journal::codec::coded;
-use crate::{ChargeId, Draw, Draws, Micros, PeriodWindows, Spender, Timestamp};
+use crate::{
+    ChargeId, Draw, Draws, MeterQuantities, Micros, PeriodWindows, Price, Quantity, Spender, Timestamp,
+};
 
 /// The status of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,11 +72,11 @@ pub struct ChargeDetails {
     pub id: ChargeId,
     /// The operation, worker, member and API key it is counted under.
     pub spender: Spender,
-    /// The number of units that were paid for.
-    pub quantity: i64,
-    /// The price of one unit.
-    pub unit_price: Micros,
-    /// `unit_price` × `quantity`.
+    /// What was paid for.
+    pub quantity: Quantity,
+    /// The price by which it was paid.
+    pub price: Price,
+    /// What the quantity costs by the price.
     pub amount: Micros,
     /// The number of the price version that priced it.
     pub price_version: u32,
@@ -106,7 +108,7 @@ pub struct ChargeState {
     pub refunded: Micros,
     /// How many refunds returned that credit.
     pub refunds: u32,
-    /// The number of units that were used, as far as is known.
+    /// The number of units that were used, as far as is known; of all meters together.
     pub quantity: i64,
     /// The time until which an outcome is awaited; set if and only if the charge is pending.
     pub deadline: Option<Timestamp>,
@@ -125,6 +127,17 @@ pub struct Settlement {
     pub detail: Option<Box<str>>,
     /// The state of the charge after the entry.
     pub state: ChargeState,
+    /// What was used of each meter, if the operation has meters and the charge was pending.
+    pub used: Option<Box<MetersUsed>>,
+}
+
+/// What a charge used of its meters, with the spender under which it is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetersUsed {
+    /// The spender of the charge.
+    pub spender: Spender,
+    /// The units of each meter.
+    pub quantities: MeterQuantities,
 }
 
 /// Credit of a charge was refunded.
@@ -154,6 +167,9 @@ pub struct Refund {
     pub spender: Spender,
     /// The day and month in which the limits count it; `None` if the workspace has no limits.
     pub windows: Option<PeriodWindows>,
+    /// What was used, if fewer units were used than paid for and their number does not follow from
+    /// the amount: the price is not one for a single unit.
+    pub used: Option<Box<Quantity>>,
 }
 
 /// A charge: how it was opened, and its state now.
@@ -181,7 +197,7 @@ impl ChargeDetails {
             outcome: None,
             refunded: Micros::ZERO,
             refunds: 0,
-            quantity: self.quantity,
+            quantity: self.quantity.total(),
             deadline: self.deadline,
         }
     }

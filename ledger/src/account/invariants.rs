@@ -132,8 +132,8 @@ fn i04_credit_repays_debt_first(body: &EntryBody, before: Balance) -> Result<(),
 fn i05_draws_sum_to_the_amount(body: &EntryBody) -> Result<(), Violation> {
     match body {
         EntryBody::ChargeOpened(details) => {
-            let price = details.unit_price.checked_times(details.quantity);
-            ensure(price == Some(details.amount), "i05: a charge is not its unit price times its quantity")?;
+            let price = details.price.amount(&details.quantity);
+            ensure(price == Some(details.amount), "i05: a charge is not the price of its quantity")?;
             ensure(sum(&details.draws) == details.amount, "i05: the draws do not sum to the charge")
         }
         EntryBody::ChargeRefunded(refund) => {

@@ -8,11 +8,15 @@
 //! The engine takes the rows that were counted here and adds them to the stored ones. Reports are
 //! not here.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
 use crate::text::Text;
-use crate::{ApiKeyId, Entry, EntryBody, MemberId, Micros, OperationId, Spender, Timestamp, WorkerId};
+use crate::{
+    ApiKeyId, Entry, EntryBody, MemberId, MeterId, MeterQuantities, Micros, NameError, OperationId, Quantity,
+    Settlement, Spender, Timestamp, WorkerId,
+};
 
 /// The minutes of an hour that a rollup covers: `begin <= minute < end`.
 ///
@@ -52,6 +56,8 @@ pub struct UsageKey {
     pub part: HourPart,
     /// The operation, worker, member and API key. Reports add up over API keys, limits count each.
     pub spender: Spender,
+    /// The meter of the operation, if the row counts only the units of one.
+    pub meter: Option<MeterId>,
 }
 
 impl UsageKey {
@@ -61,6 +67,27 @@ impl UsageKey {
         Timestamp::of_minute(self.hour, self.part.begin)
     }
 
+    /// The operation and the meter in one text, as engines store it.
+    #[must_use]
+    pub fn operation_and_meter(&self) -> Cow<'_, str> {
+        let operation = self.spender.operation.as_str();
+        match &self.meter {
+            None => operation.into(),
+            Some(meter) => format!("{operation}{METER_SEPARATOR}{meter}").into(),
+        }
+    }
+
+    /// The operation and the meter of such a text.
+    ///
+    /// # Errors
+    /// [`NameError`] if one of them is no name.
+    pub fn split_operation(text: &str) -> Result<(OperationId, Option<MeterId>), NameError> {
+        match text.split_once(METER_SEPARATOR) {
+            None => Ok((OperationId::new(text)?, None)),
+            Some((operation, meter)) => Ok((OperationId::new(operation)?, Some(MeterId::new(meter)?))),
+        }
+    }
+
     /// The instant at which it ends.
     #[must_use]
     pub fn end(&self) -> Timestamp {
@@ -68,12 +95,16 @@ impl UsageKey {
     }
 }
 
+/// Stands between an operation and its meter; no name has it.
+pub const METER_SEPARATOR: char = '/';
+
 /// The sums of a rollup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsageSums {
     /// The number of charges that were opened.
     pub runs: i64,
-    /// The number of units that they paid for.
+    /// The number of units that they paid for. Those of meters are what was used, and are counted in
+    /// the hour of the settlement, in a row for each meter.
     pub quantity: i64,
     /// The credit that they deducted.
     pub charged: Micros,
@@ -218,7 +249,7 @@ fn keyed_hash<'a>(
 }
 
 impl Usage {
-    /// Counts what an entry charged or refunded. Other kinds of entries change nothing. `part`: the
+    /// Counts what an entry charged, used of meters, or refunded. Other kinds of entries change nothing. `part`: the
     /// part of its hour that the rollup covers.
     ///
     /// # Panics
@@ -230,13 +261,32 @@ impl Usage {
             EntryBody::ChargeOpened(details) => {
                 let sums = self.sums_of(&Names::new(&details.spender), time);
                 sums.runs += 1;
-                sums.quantity += details.quantity;
                 sums.charged += details.amount;
+                match &details.quantity {
+                    Quantity::Units(units) => sums.quantity += units,
+                    Quantity::Meters(quantities) if details.deadline.is_none() => {
+                        self.record_meters(&details.spender, quantities, time);
+                    }
+                    Quantity::Meters(_) => {}
+                }
+            }
+            EntryBody::ChargeSettled(Settlement { used: Some(used), .. }) => {
+                self.record_meters(&used.spender, &used.quantities, time);
             }
             EntryBody::ChargeRefunded(refund) => {
                 self.sums_of(&Names::new(&refund.spender), time).refunded += refund.amount;
             }
             _ => {}
+        }
+    }
+
+    /// Counts units of meters, each in a row of its own that has no runs and no credit.
+    fn record_meters(&mut self, spender: &Spender, quantities: &MeterQuantities, time: RowTime) {
+        for (meter, units) in quantities.iter() {
+            let operation = format!("{}{METER_SEPARATOR}{meter}", spender.operation);
+            let mut names = Names::new(spender);
+            names.names[0] = operation.as_bytes();
+            self.sums_of(&names, time).quantity += units;
         }
     }
 
@@ -355,12 +405,16 @@ impl Row {
         let mut name = || names.next().unwrap_or_default();
         let (operation, worker, member) = (name(), name(), name());
         assert!(names.next().is_none(), "a row must have three names");
+        let (operation, meter) = match operation.split_once(METER_SEPARATOR) {
+            None => (operation, None),
+            Some((operation, meter)) => (operation, Some(MeterId::known(meter))),
+        };
         let spender = Spender {
             operation: OperationId::known(operation),
             worker: (!worker.is_empty()).then(|| WorkerId::known(worker)),
             member: (!member.is_empty()).then(|| MemberId::known(member)),
             api_key: self.api_key,
         };
-        UsageKey { hour: self.time.hour(), part: self.time.part(), spender }
+        UsageKey { hour: self.time.hour(), part: self.time.part(), spender, meter }
     }
 }

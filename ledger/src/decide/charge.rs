@@ -14,15 +14,15 @@ use crate::journal::disagreement::assert_no_violation;
 use crate::journal::entry::sum;
 use crate::{
     Account, ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Draw,
-    EntryBody, Grants, Limit, Micros, Operation, Outcome, PeriodWindows, Refund, RefundReason, Refusal,
-    Settlement, Spender, Status, Timestamp, bounds,
+    EntryBody, Grants, Limit, MetersUsed, Micros, Operation, Outcome, PeriodWindows, Price, Quantity, Refund,
+    RefundReason, Refusal, Settlement, Spender, Status, Timestamp, bounds,
 };
 
 /// Decides a new charge.
 ///
 /// # Errors
 /// `WorkspaceNotFound`, `WorkspaceSuspended`, `DebtOutstanding`, `OperationNotFound`,
-/// `QuantityOutOfRange`, `InvalidField`, `LimitExceeded`, `InsufficientCredits`: the first that
+/// `InvalidField`, `QuantityOutOfRange`, `LimitExceeded`, `InsufficientCredits`: the first that
 /// applies.
 pub(super) fn open(
     view: &View,
@@ -44,7 +44,7 @@ pub(super) fn open(
         "a charge must be priced by an effective version"
     );
     assert!(operation.id == request.operation, "a charge must be priced as its own operation");
-    let amount = price(operation, request.quantity)?;
+    let amount = price(&operation.price, &request.quantity)?;
     let deadline = deadline(operation, &request, now)?;
     assert!(
         deadline.is_some() || !request.await_outcome,
@@ -64,12 +64,12 @@ pub(super) fn open(
     }
     let available = account.balance.available;
     if available < amount {
-        let affordable_quantity = affordable(available, operation, request.quantity);
+        let affordable = Box::new(operation.price.affordable(&request.quantity, available));
         let buys_credit = auto_top_up::may_buy(view, account, now);
         return Err(Refusal::InsufficientCredits {
             required: amount,
             available,
-            affordable_quantity,
+            affordable,
             buys_credit,
         });
     }
@@ -81,7 +81,7 @@ pub(super) fn open(
     Ok(EntryBody::ChargeOpened(Box::new(ChargeDetails {
         id: ChargeId(view.fresh_id),
         quantity: request.quantity,
-        unit_price: operation.unit_price,
+        price: operation.price.clone(),
         amount,
         price_version: prices.version,
         spender,
@@ -95,15 +95,28 @@ pub(super) fn open(
     })))
 }
 
-/// The price of a quantity (P2).
+/// What a quantity costs (P2).
 ///
 /// # Errors
+/// [`Refusal::InvalidField`] if the quantity is of the other shape than the price,
 /// [`Refusal::QuantityOutOfRange`].
-pub(super) fn price(operation: &Operation, quantity: i64) -> Result<Micros, Refusal> {
-    if !(1..=bounds::QUANTITY_MAX).contains(&quantity) {
-        return Err(Refusal::QuantityOutOfRange);
+pub(super) fn price(price: &Price, quantity: &Quantity) -> Result<Micros, Refusal> {
+    let refuse = |field, why| Err(Refusal::InvalidField { field, why });
+    match (price, quantity) {
+        (Price::Units(_), Quantity::Units(_)) => {}
+        (Price::Units(_), Quantity::Meters(_)) => {
+            return refuse("quantities", "is for operations with meters; this one needs `quantity`");
+        }
+        (Price::Meters(_), Quantity::Units(_)) => {
+            return refuse("quantity", "is for operations without meters; this one needs `quantities`");
+        }
+        (Price::Meters(_), Quantity::Meters(quantities)) => {
+            if quantities.iter().any(|(meter, _)| price.meter(meter).is_none()) {
+                return refuse("quantities", "names a meter that the operation does not have");
+            }
+        }
     }
-    let amount = operation.unit_price.checked_times(quantity).ok_or(Refusal::QuantityOutOfRange)?;
+    let amount = price.amount(quantity).ok_or(Refusal::QuantityOutOfRange)?;
     assert!(amount >= Micros::ZERO, "a price must not be negative, or a charge would add credit");
     Ok(amount)
 }
@@ -127,13 +140,6 @@ fn deadline(
     let deadline = now.plus_seconds(i64::from(seconds));
     assert!(deadline > now, "the deadline of a new charge must be in the future");
     Ok(Some(deadline))
-}
-
-/// The number of units that `available` pays for, less than were asked for.
-fn affordable(available: Micros, operation: &Operation, quantity: i64) -> i64 {
-    let affordable_quantity = available.whole_units(operation.unit_price);
-    assert!(affordable_quantity < quantity, "a refused quantity must cost more than is available");
-    affordable_quantity
 }
 
 fn limit_exceeded(limit: &Limit, required: Micros, windows: &PeriodWindows) -> Refusal {
@@ -177,13 +183,12 @@ impl<'a> ExistingCharge<'a> {
         assert!(charge.created_at <= chain.at, "i02: a charge must not be opened after the last entry");
         assert!(charge.decided_at <= charge.created_at, "a charge must not be decided after its entry");
         assert!(charge.opening_entry <= chain.n, "i02: a charge must be opened by an entry of its journal");
-        let ChargeDetails { unit_price, quantity: paid, amount, .. } = &*charge.details;
-        assert!(
-            unit_price.checked_times(*paid) == Some(*amount),
-            "a charge must cost its unit price times its quantity"
-        );
+        let ChargeDetails { price, quantity: paid, amount, .. } = &*charge.details;
+        assert!(price.amount(paid) == Some(*amount), "a charge must cost the price of its quantity");
         let ChargeState { status, refunded, quantity, deadline, .. } = charge.state;
-        assert!((1..=*paid).contains(&quantity), "a charge must not use more units than it paid for");
+        // Of a meter more may be used than was paid for, if all together costs no more.
+        let is_within = paid.meters().is_some() || quantity <= paid.total();
+        assert!(is_within && quantity > 0, "a charge must not use more units than it paid for");
         assert!(refunded >= Micros::ZERO, "i05: what was refunded must not be negative");
         let is_free = *amount == Micros::ZERO;
         assert!(
@@ -237,46 +242,67 @@ impl<'a> ExistingCharge<'a> {
         assert!(state != self.charge.state, "an entry about a charge must change its state");
     }
 
-    /// The operation succeeded. If fewer units were used than paid for, the price of the others is
-    /// refunded (P9).
+    /// The operation succeeded. If what was used costs less than what was paid for, the rest is
+    /// refunded (P9). A second report of as many units changes nothing, also if it divides them
+    /// differently over meters: the first report counts.
     ///
     /// # Errors
-    /// `UsedQuantityOutOfRange`, `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by another
-    /// outcome.
-    fn succeed(&self, used: Option<i64>) -> Result<Transition, Refusal> {
+    /// `InvalidField`, `UsedQuantityOutOfRange`, `ChargeAlreadyRefunded`, `ChargeAlreadySettled` by
+    /// another outcome.
+    fn succeed(&self, used: Option<Quantity>) -> Result<Transition, Refusal> {
         let Charge { details, state, .. } = self.charge;
-        if used.is_some_and(|used| !(1..=details.quantity).contains(&used)) {
-            return Err(Refusal::UsedQuantityOutOfRange);
-        }
+        let kept = used.as_ref().map(|used| self.price_of_used(used)).transpose()?;
         let reported = state.outcome;
-        if reported == Some(Outcome::Succeeded) && used.is_none_or(|used| used == state.quantity) {
+        let is_same = used.as_ref().is_none_or(|used| used.total() == state.quantity);
+        if reported == Some(Outcome::Succeeded) && is_same {
             return Ok(Transition::Unchanged);
         }
-        let reports_whole = reported.is_none() && used.is_none_or(|used| used == details.quantity);
+        let reports_whole = reported.is_none() && used.as_ref().is_none_or(|used| *used == details.quantity);
         let may_settle = self.is_pending() || (state.status == Status::Settled && reports_whole);
         if !may_settle {
             return Err(self.already_ended());
         }
-        let quantity = used.unwrap_or(details.quantity);
-        let kept = details.unit_price.checked_times(quantity);
-        let unused = details.amount - kept.expect("fewer units than were priced when the charge was opened");
+        let quantity = used.as_ref().unwrap_or(&details.quantity);
+        let unused = details.amount - kept.unwrap_or(details.amount);
         assert!(unused >= Micros::ZERO, "i05: what was used must not cost more than was paid");
         let mut bodies = Vec::with_capacity(2);
         let mut state = *state;
         if unused > Micros::ZERO {
             assert!(self.is_pending(), "i06: a charge that is partly used must be pending");
             state = state.after_refund(unused);
-            bodies.push(self.refunded(unused, RefundReason::PartlyUsed, state));
+            let mut refund = self.refund_of(unused, RefundReason::PartlyUsed, state);
+            refund.used = details.price.unit_price().is_none().then(|| Box::new(quantity.clone()));
+            bodies.push(EntryBody::ChargeRefunded(Box::new(refund)));
         }
         state = ChargeState {
             status: Status::Settled,
             outcome: Some(Outcome::Succeeded),
-            quantity,
+            quantity: quantity.total(),
             deadline: None,
             ..state
         };
-        bodies.push(self.settled(state, None));
+        bodies.push(self.settled(state, quantity, None));
         Ok(Transition::Entries(bodies))
+    }
+
+    /// What was used costs; no more than was paid, and nothing only if nothing was paid: a charge of
+    /// which all goes back is refunded by a failure of the system.
+    ///
+    /// # Errors
+    /// `InvalidField`, `UsedQuantityOutOfRange`.
+    fn price_of_used(&self, used: &Quantity) -> Result<Micros, Refusal> {
+        let ChargeDetails { quantity: paid, price: of, amount, .. } = &*self.charge.details;
+        let kept = price(of, used).map_err(|refusal| match refusal {
+            Refusal::QuantityOutOfRange => Refusal::UsedQuantityOutOfRange,
+            other => other,
+        })?;
+        let is_within = paid.meters().is_some() || used.total() <= paid.total();
+        let is_nothing = kept == Micros::ZERO && *amount > Micros::ZERO;
+        if !is_within || is_nothing || kept > *amount {
+            return Err(Refusal::UsedQuantityOutOfRange);
+        }
+        assert!(kept <= *amount, "i05: what was used must not cost more than was paid");
+        Ok(kept)
     }
 
     /// The operation failed. A failure of the system is refunded in full, a failure of the user is
@@ -297,7 +323,8 @@ impl<'a> ExistingCharge<'a> {
         if !by_system {
             let state =
                 ChargeState { status: Status::Settled, outcome: Some(outcome), deadline: None, ..state };
-            return Ok(Transition::Entries(vec![self.settled(state, detail)]));
+            let paid = &self.charge.details.quantity;
+            return Ok(Transition::Entries(vec![self.settled(state, paid, detail)]));
         }
         let closed_at = self.charge.decided_at.plus_seconds(self.refund_window_seconds);
         if !self.is_pending() && self.now > closed_at {
@@ -418,7 +445,7 @@ impl<'a> ExistingCharge<'a> {
         }
     }
 
-    fn settled(&self, state: ChargeState, detail: Option<Box<str>>) -> EntryBody {
+    fn settled(&self, state: ChargeState, used: &Quantity, detail: Option<Box<str>>) -> EntryBody {
         assert!(state.status == Status::Settled, "a settlement must leave the charge settled");
         let kept = self.charge.details.amount - state.refunded;
         assert!(kept >= Micros::ZERO, "i05: a charge must not be refunded more than it took");
@@ -429,11 +456,11 @@ impl<'a> ExistingCharge<'a> {
             amount,
             detail,
             state,
+            used: used.meters().filter(|_| self.is_pending()).map(|quantities| {
+                let spender = self.charge.details.spender.clone();
+                Box::new(MetersUsed { spender, quantities: quantities.clone() })
+            }),
         })
-    }
-
-    fn refunded(&self, amount: Micros, reason: RefundReason, state: ChargeState) -> EntryBody {
-        EntryBody::ChargeRefunded(Box::new(self.refund_of(amount, reason, state)))
     }
 
     /// The refund of all that is left, which ends the charge.
@@ -472,6 +499,7 @@ impl<'a> ExistingCharge<'a> {
             state,
             spender: self.charge.details.spender.clone(),
             windows: self.windows,
+            used: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, AlertLine, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros,
     OperationId, OperatorCommand, PaymentCommand, Period, PersonalText, Plan, PlatformSettings,
-    ProviderCommand, RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp,
+    Price, ProviderCommand, Quantity, RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp,
     UnmatchedPayment, WebhookEndpoint, WebhookEndpointId, WorkerId, WorkspaceId,
 };
 
@@ -130,8 +130,8 @@ pub enum Command {
 pub enum ChargeCommand {
     /// Reports that the operation succeeded.
     Succeed {
-        /// Units used, if fewer than were paid for; the price of the others is refunded.
-        quantity: Option<i64>,
+        /// What was used, if it was less than what was paid for; the rest is refunded.
+        quantity: Option<Quantity>,
     },
     /// Reports that the operation failed.
     Fail {
@@ -199,8 +199,10 @@ pub struct GrantRequest {
 pub struct ChargeRequest {
     /// The operation.
     pub operation: OperationId,
-    /// The number of units, 1 to [`crate::bounds::QUANTITY_MAX`].
-    pub quantity: i64,
+    /// How much of it: a number of units, or of each of its meters ([`Rate::quantity_max`]).
+    ///
+    /// [`Rate::quantity_max`]: crate::Rate::quantity_max
+    pub quantity: Quantity,
     /// The AI worker that runs it.
     pub worker: Option<WorkerId>,
     /// The member it runs for.
@@ -228,10 +230,10 @@ impl ChargeRequest {
     /// A charge for `quantity` units that asks for no outcome; it is pending all the same if its
     /// operation has a timeout. It has no worker, member, reference or metadata.
     #[must_use]
-    pub const fn new(operation: OperationId, quantity: i64) -> ChargeRequest {
+    pub fn new(operation: OperationId, quantity: impl Into<Quantity>) -> ChargeRequest {
         ChargeRequest {
             operation,
-            quantity,
+            quantity: quantity.into(),
             worker: None,
             member: None,
             await_outcome: false,
@@ -257,8 +259,8 @@ pub struct Recount {
 pub struct OperationPrice {
     /// The id of the operation, chosen by the platform.
     pub id: OperationId,
-    /// The price of one unit.
-    pub unit_price: Micros,
+    /// What it costs.
+    pub price: Price,
     /// If set, every charge stays pending for this many seconds unless an outcome comes.
     pub timeout_seconds: Option<u32>,
 }

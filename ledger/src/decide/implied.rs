@@ -18,7 +18,7 @@ use crate::{
     EntryBody, GrantRequest, Hash, Id, LinkRequest, LostPart, MailTopic, Member, MemberChanges,
     MemberRequest, Micros, OperationPrice, OperatorCommand, OperatorSession, Outcome, PaymentChange,
     PaymentCommand, PaymentRefundChange, PersonalText, PlanId, PortalSession, PriceVersion, Profile,
-    Provider, ProviderChange, ProviderCommand, ReachedLimit, RecipientChange, RecipientCommand,
+    Provider, ProviderChange, ProviderCommand, Quantity, ReachedLimit, RecipientChange, RecipientCommand,
     RecipientRequest, Refund, RefundReason, Settlement, Source, Spender, Submission, Subscription,
     SubscriptionChange, SubscriptionCommand, Team, TeamChange, TeamCommand, TextsOfMember, Timestamp, TopUp,
     TopUpBounds, TopUpWay, WorkspaceChanges,
@@ -376,7 +376,7 @@ fn charge_request(details: &ChargeDetails) -> ChargeRequest {
     let Spender { operation, worker, member, api_key: _ } = details.spender.clone();
     ChargeRequest {
         operation,
-        quantity: details.quantity,
+        quantity: details.quantity.clone(),
         worker,
         member,
         await_outcome: details.await_outcome,
@@ -390,7 +390,12 @@ fn charge_request(details: &ChargeDetails) -> ChargeRequest {
 /// [`Violation`] if the outcome does not settle a charge.
 fn settled(settlement: &Settlement) -> Result<ChargeCommand, Violation> {
     match settlement.state.outcome {
-        Some(Outcome::Succeeded) => Ok(ChargeCommand::Succeed { quantity: Some(settlement.state.quantity) }),
+        Some(Outcome::Succeeded) => {
+            let units = Quantity::Units(settlement.state.quantity);
+            let used = settlement.used.as_deref();
+            let quantity = used.map_or(units, |used| Quantity::Meters(used.quantities.clone()));
+            Ok(ChargeCommand::Succeed { quantity: Some(quantity) })
+        }
         Some(Outcome::FailedUser) => {
             Ok(ChargeCommand::Fail { by_system: false, detail: settlement.detail.clone() })
         }
@@ -413,12 +418,16 @@ fn refunded(refund: &Refund, charge: Option<&Charge>) -> Result<ChargeCommand, V
             Ok(ChargeCommand::Refund { amount: refund.requested, reason })
         }
         RefundReason::PartlyUsed => {
+            if let Some(used) = refund.used.as_deref() {
+                return Ok(ChargeCommand::Succeed { quantity: Some(used.clone()) });
+            }
             let details = charge.map(|charge| &charge.details);
-            let details = details.filter(|details| details.unit_price > Micros::ZERO);
-            let details = details.ok_or(Violation("no units were unused that cost anything"))?;
-            let kept = details.amount - refund.amount;
+            let priced = details.and_then(|details| Some((details.amount, details.price.unit_price()?)));
+            let priced = priced.filter(|(_, unit_price)| *unit_price > Micros::ZERO);
+            let (amount, unit_price) = priced.ok_or(Violation("no units were unused that cost anything"))?;
+            let kept = amount - refund.amount;
             ensure(kept >= Micros::ZERO, "i05: a charge gives back more than it took")?;
-            Ok(ChargeCommand::Succeed { quantity: Some(kept.whole_units(details.unit_price)) })
+            Ok(ChargeCommand::Succeed { quantity: Some(kept.whole_units(unit_price).into()) })
         }
     }
 }
@@ -441,7 +450,7 @@ fn whole_seconds(from: Timestamp, to: Timestamp) -> Option<i64> {
 fn prices(version: &PriceVersion) -> Command {
     let operations = version.operations.iter().map(|operation| OperationPrice {
         id: operation.id.clone(),
-        unit_price: operation.unit_price,
+        price: operation.price.clone(),
         timeout_seconds: operation.timeout_seconds,
     });
     Command::SetPrices { operations: operations.collect(), effective_at: Some(version.effective_at) }

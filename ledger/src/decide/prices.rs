@@ -4,7 +4,7 @@
 //! further checks.
 
 use super::view::View;
-use crate::{EntryBody, Operation, OperationPrice, PriceVersion, Refusal, Timestamp, bounds};
+use crate::{EntryBody, Operation, OperationPrice, Price, PriceVersion, Rate, Refusal, Timestamp, bounds};
 
 /// Creates a new version of the price book; none if these prices are in force at that time anyway.
 /// An operation that is not in it is retired, one whose price is zero is free. A planned version
@@ -29,15 +29,13 @@ pub(super) fn set_prices(
     // The time of the caller's clock, which may be a little late.
     let effective_at = effective_at.max(now);
     let mut list = Vec::with_capacity(operations.len());
-    for OperationPrice { id, unit_price, timeout_seconds } in operations {
-        if !(0..=bounds::UNIT_PRICE_MAX_MICROS).contains(&unit_price.get()) {
-            return refuse("unit_price", "must be 0 to 9,000,000,000 micro-units");
-        }
+    for OperationPrice { id, price, timeout_seconds } in operations {
+        let price = check_price(price)?;
         let range = bounds::TIMEOUT_MIN_SECONDS..=bounds::TIMEOUT_MAX_SECONDS;
         if timeout_seconds.is_some_and(|seconds| !range.contains(&seconds)) {
             return refuse("timeout_seconds", "must be 1 to 604800, a week");
         }
-        list.push(Operation { id, unit_price, timeout_seconds });
+        list.push(Operation { id, price, timeout_seconds });
     }
     list.sort_by(|a, b| a.id.cmp(&b.id));
     if list.windows(2).any(|pair| pair[0].id == pair[1].id) {
@@ -56,4 +54,37 @@ pub(super) fn set_prices(
     let last = view.platform.price_book.versions().last().map_or(0, |last| last.version);
     assert!(version.version == last + 1, "price versions must be numbered without gaps");
     Ok(vec![EntryBody::PricesSet(version)])
+}
+
+/// The price with its meters sorted.
+///
+/// # Errors
+/// `InvalidField`.
+fn check_price(price: Price) -> Result<Price, Refusal> {
+    let refuse = |field, why| Refusal::InvalidField { field, why };
+    let check_rate = |Rate { unit_price, per }: Rate| {
+        if !(0..=bounds::UNIT_PRICE_MAX_MICROS).contains(&unit_price.get()) {
+            return Err(refuse("unit_price", "must be 0 to 9,000,000,000 micro-units"));
+        }
+        let is_power_of_ten = per.checked_ilog10().is_some_and(|digits| 10_u32.pow(digits) == per);
+        if !is_power_of_ten || per > bounds::PER_MAX {
+            return Err(refuse("per", "must be a power of ten, 1 to 1,000,000,000"));
+        }
+        Ok(())
+    };
+    match price {
+        Price::Units(rate) => check_rate(rate)?,
+        Price::Meters(mut meters) => {
+            if !(1..=bounds::METERS_MAX).contains(&meters.len()) {
+                return Err(refuse("meters", "must be 1 to 8"));
+            }
+            meters.iter().try_for_each(|meter| check_rate(meter.rate))?;
+            meters.sort_by(|a, b| a.id.cmp(&b.id));
+            if meters.windows(2).any(|pair| pair[0].id == pair[1].id) {
+                return Err(refuse("meters", "must name each meter once"));
+            }
+            return Ok(Price::Meters(meters));
+        }
+    }
+    Ok(price)
 }

@@ -4,7 +4,9 @@
 //! quote promises nothing: all of them and the price version may change before the charge.
 
 use super::charge;
-use crate::{Balance, Limits, Micros, PeriodWindows, PriceBook, Refusal, Spender, Timestamp, bounds};
+use crate::{
+    Balance, Limits, MeterQuantities, Micros, PeriodWindows, PriceBook, Quantity, Refusal, Spender, Timestamp,
+};
 
 /// What a quote depends on beside the price book.
 #[derive(Clone, Copy, Debug)]
@@ -22,25 +24,26 @@ pub struct QuoteBasis<'a> {
 }
 
 /// What a charge would cost at one instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// The amount it would deduct.
     pub amount: Micros,
     /// True if a charge of the amount would pass.
     pub affordable: bool,
-    /// The number of units that a charge could pay for.
-    pub affordable_quantity: i64,
+    /// What a charge could pay for: a number of units, or of each meter if the others stay.
+    pub affordable_quantity: Quantity,
     /// The code of the refusal of such a charge; `None` if it would pass.
     pub refusal: Option<&'static str>,
 }
 
-/// Prices `quantity` units of the spender's operation at `now`.
+/// Prices a quantity of the spender's operation at `now`.
 ///
 /// # Errors
-/// [`Refusal::OperationNotFound`] or [`Refusal::QuantityOutOfRange`], as a charge would be refused.
+/// [`Refusal::OperationNotFound`], [`Refusal::InvalidField`] or [`Refusal::QuantityOutOfRange`], as a
+/// charge would be refused.
 pub fn quote(
     price_book: &PriceBook,
-    quantity: i64,
+    quantity: &Quantity,
     basis: QuoteBasis<'_>,
     now: Timestamp,
 ) -> Result<Quote, Refusal> {
@@ -48,7 +51,7 @@ pub fn quote(
     assert!(balance.available >= Micros::ZERO, "i04: the available balance must not be negative");
     let prices = price_book.in_force(now).ok_or(Refusal::OperationNotFound)?;
     let operation = prices.find(&spender.operation).ok_or(Refusal::OperationNotFound)?;
-    let amount = charge::price(operation, quantity)?;
+    let amount = charge::price(&operation.price, quantity)?;
     let left = limits.least_left(spender, windows);
     let is_blocked = suspended || balance.debt > Micros::ZERO;
     let spendable =
@@ -65,16 +68,21 @@ pub fn quote(
         None
     };
     let affordable = refusal.is_none();
-    let affordable_quantity = if is_blocked {
-        0
-    } else if operation.unit_price == Micros::ZERO {
-        bounds::QUANTITY_MAX
-    } else {
-        spendable.whole_units(operation.unit_price)
+    let affordable_quantity = match (is_blocked, quantity) {
+        (false, _) => operation.price.affordable(quantity, spendable),
+        (true, Quantity::Units(_)) => Quantity::Units(0),
+        (true, Quantity::Meters(_)) => Quantity::Meters(MeterQuantities::default()),
     };
     assert!(affordable == (!is_blocked && amount <= spendable), "a quote must not promise a refused charge");
+    let is_within = match (quantity, &affordable_quantity) {
+        (Quantity::Units(asked), Quantity::Units(most)) => asked <= most,
+        (Quantity::Meters(asked), Quantity::Meters(most)) => {
+            asked.iter().all(|(meter, units)| *units <= most.get(meter))
+        }
+        _ => false,
+    };
     assert!(
-        is_blocked || operation.unit_price == Micros::ZERO || affordable == (affordable_quantity >= quantity),
+        is_blocked || affordable == is_within,
         "a quantity must be affordable if and only if its amount is"
     );
     Ok(Quote { amount, affordable, affordable_quantity, refusal })

@@ -5,7 +5,7 @@
 //! order. Each variant has a stable code and carries the numbers that explain it. A `why` is passed
 //! on to the caller as it is; the server writes all other sentences.
 
-use crate::{ChargeState, Micros, Period, Subject, Timestamp, TopUpBounds};
+use crate::{ChargeState, Micros, Period, Quantity, Subject, Timestamp, TopUpBounds};
 
 /// Why a command was refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd)]
@@ -73,7 +73,8 @@ pub enum Refusal {
     },
     /// The operation is not in the price version in force.
     OperationNotFound,
-    /// A quantity reported as used is not 1 to the quantity that was paid for.
+    /// What was reported as used costs nothing or more than was paid, or is not 1 to the number of
+    /// units that were paid for.
     UsedQuantityOutOfRange,
     /// The charge was refunded; carries its state.
     ChargeAlreadyRefunded(ChargeState),
@@ -81,7 +82,8 @@ pub enum Refusal {
     ChargeAlreadySettled(ChargeState),
     /// It needs a saved card, and none is saved.
     PaymentMethodRequired,
-    /// The quantity of a charge is not 1 to [`crate::bounds::QUANTITY_MAX`].
+    /// The quantity of a charge is not 1 to [`crate::Rate::quantity_max`], or costs more than a
+    /// balance can hold.
     QuantityOutOfRange,
     /// A value that is not allowed, or not allowed in the current state.
     InvalidField {
@@ -131,8 +133,8 @@ pub enum Refusal {
         required: Micros,
         /// What can be spent.
         available: Micros,
-        /// The number of units that `available` pays for.
-        affordable_quantity: i64,
+        /// What `available` pays for.
+        affordable: Box<Quantity>,
         /// True if an automatic top-up may be opened now. A refusal writes nothing, so the caller
         /// then sends [`AutoTopUpCommand::OpenIfLow`](crate::AutoTopUpCommand::OpenIfLow).
         buys_credit: bool,
@@ -214,9 +216,9 @@ impl Refusal {
                 assert!(*limit >= Micros::ZERO, "a limit must not be negative");
                 assert!(*resets_at > now, "the period of a limit that is exceeded must not have ended");
             }
-            Refusal::InsufficientCredits { required, available, affordable_quantity, buys_credit: _ } => {
+            Refusal::InsufficientCredits { required, available, affordable, buys_credit: _ } => {
                 assert!(available < required, "credits that are insufficient must be below the price");
-                assert!(*affordable_quantity >= 0, "an affordable quantity must not be negative");
+                assert!(affordable.total() >= 0, "an affordable quantity must not be negative");
             }
             Refusal::WorkspaceNotFound
             | Refusal::Unauthenticated

@@ -236,12 +236,12 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// Checks that no bytes are left.
     /// True if all bytes were read.
     pub fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Checks that no bytes are left.
     pub fn end(self, what: &'static str) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed(what)) }
     }

@@ -10,9 +10,9 @@ use super::payment_codec;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, Alert, AlertLine, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry,
-    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, Micros, OperatorAct,
+    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, MetersUsed, Micros, OperatorAct,
     OperatorId, OperatorSession, OperatorSessionId, Outcome, PeriodWindows, PlanVersion, PlatformSettings,
-    PortalSession, PriceVersion, Profile, RecipientChange, Refund, RefundReason, SessionId, Settlement,
+    PortalSession, Price, PriceVersion, Profile, Quantity, RecipientChange, Refund, RefundReason, SessionId, Settlement,
     Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint, WebhookEndpointId,
     WorkspaceId,
 };
@@ -411,12 +411,16 @@ fn read_windows(r: &mut Reader) -> Result<Option<PeriodWindows>, Malformed> {
     if r.flag("windows")? { Ok(Some(PeriodWindows::read(r)?)) } else { Ok(None) }
 }
 
+/// Added to the byte of `await_outcome` if the price is not one for a single unit. The price and the
+/// quantity are at the end then.
+const IS_METERED: u8 = 2;
+
 fn write_details(w: &mut Writer, details: &ChargeDetails) {
     let ChargeDetails {
         id,
         spender,
         quantity,
-        unit_price,
+        price,
         amount,
         price_version,
         reference,
@@ -429,34 +433,62 @@ fn write_details(w: &mut Writer, details: &ChargeDetails) {
     } = details;
     w.id(id.0);
     spender.write(w);
-    w.signed(*quantity);
-    w.micros(*unit_price);
+    w.signed(quantity.total());
+    w.micros(price.unit_price().unwrap_or(Micros::ZERO));
     w.micros(*amount);
     w.unsigned(u64::from(*price_version));
     w.maybe_text(reference.as_deref());
     w.maybe_text(metadata.as_deref());
-    w.flag(*await_outcome);
+    w.byte(u8::from(*await_outcome) | if price.is_plain() { 0 } else { IS_METERED });
     w.maybe_signed(timeout_seconds.map(i64::from));
     w.maybe_signed(deadline.map(Timestamp::millis));
     write_draws(w, draws);
     write_windows(w, windows.as_deref());
+    if !price.is_plain() {
+        price.write_metered(w);
+        quantity.write(w);
+    }
 }
 
 fn read_details(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
+    let id = ChargeId(r.id("a charge")?);
+    let spender = Spender::read(r)?;
+    let units = r.signed("a quantity")?;
+    let unit_price = r.micros("a unit price")?;
+    let amount = r.micros("a charge's amount")?;
+    let price_version =
+        r.unsigned("a price version")?.try_into().map_err(|_| Malformed("a price version"))?;
+    let reference = r.maybe_text("a reference")?.map(Into::into);
+    let metadata = r.maybe_text("metadata")?.map(Into::into);
+    let flags = r.byte("await_outcome")?;
+    if flags & !(IS_METERED | 1) != 0 {
+        return Err(Malformed("await_outcome"));
+    }
+    let timeout_seconds = read_seconds(r)?;
+    let deadline = r.maybe_signed("a deadline")?.map(Timestamp::from_millis);
+    let draws = read_draws(r)?.into();
+    let windows = read_windows(r)?.map(Box::new);
+    let (price, quantity) = match flags & IS_METERED {
+        0 => (Price::from(unit_price), Quantity::Units(units)),
+        _ => (Price::read_metered(r)?, Quantity::read(r)?),
+    };
+    if quantity.total() != units || price.unit_price().unwrap_or(Micros::ZERO) != unit_price {
+        return Err(Malformed("a quantity"));
+    }
     Ok(ChargeDetails {
-        id: ChargeId(r.id("a charge")?),
-        spender: Spender::read(r)?,
-        quantity: r.signed("a quantity")?,
-        unit_price: r.micros("a unit price")?,
-        amount: r.micros("a charge's amount")?,
-        price_version: r.unsigned("a price version")?.try_into().map_err(|_| Malformed("a price version"))?,
-        reference: r.maybe_text("a reference")?.map(Into::into),
-        metadata: r.maybe_text("metadata")?.map(Into::into),
-        await_outcome: r.flag("await_outcome")?,
-        timeout_seconds: read_seconds(r)?,
-        deadline: r.maybe_signed("a deadline")?.map(Timestamp::from_millis),
-        draws: read_draws(r)?.into(),
-        windows: read_windows(r)?.map(Box::new),
+        id,
+        spender,
+        quantity,
+        price,
+        amount,
+        price_version,
+        reference,
+        metadata,
+        await_outcome: flags & 1 == 1,
+        timeout_seconds,
+        deadline,
+        draws,
+        windows,
     })
 }
 
@@ -465,12 +497,17 @@ fn read_details(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
 const SEVERAL_REFUNDS: u8 = 0x10;
 
 fn write_settlement(w: &mut Writer, settlement: &Settlement) {
-    let Settlement { charge, opening_entry, amount, detail, state } = settlement;
+    let Settlement { charge, opening_entry, amount, detail, state, used } = settlement;
     w.id(charge.0);
     w.unsigned(*opening_entry);
     w.micros(*amount);
     w.maybe_text(detail.as_deref());
     write_state(w, *state);
+    // Nothing follows if nothing was metered, as in entries of versions before meters.
+    if let Some(used) = used {
+        used.spender.write(w);
+        Quantity::Meters(used.quantities.clone()).write(w);
+    }
 }
 
 fn read_settlement(r: &mut Reader) -> Result<Settlement, Malformed> {
@@ -480,7 +517,16 @@ fn read_settlement(r: &mut Reader) -> Result<Settlement, Malformed> {
         amount: r.micros("a settlement")?,
         detail: r.maybe_text("a detail")?.map(Into::into),
         state: read_state(r)?,
+        used: if r.is_at_end() { None } else { Some(Box::new(read_meters_used(r)?)) },
     })
+}
+
+fn read_meters_used(r: &mut Reader) -> Result<MetersUsed, Malformed> {
+    let spender = Spender::read(r)?;
+    match Quantity::read(r)? {
+        Quantity::Meters(quantities) => Ok(MetersUsed { spender, quantities }),
+        Quantity::Units(_) => Err(Malformed("what was used of meters")),
+    }
 }
 
 fn write_state(w: &mut Writer, state: ChargeState) {
@@ -536,6 +582,7 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
         state,
         spender,
         windows,
+        used,
     } = refund;
     w.id(charge.0);
     w.unsigned(*opening_entry);
@@ -549,6 +596,9 @@ fn write_refund(w: &mut Writer, refund: &Refund) {
     write_state(w, *state);
     spender.write(w);
     write_windows(w, windows.as_ref());
+    if let Some(used) = used {
+        used.write(w);
+    }
 }
 
 fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
@@ -565,5 +615,6 @@ fn read_refund(r: &mut Reader) -> Result<Refund, Malformed> {
         state: read_state(r)?,
         spender: Spender::read(r)?,
         windows: read_windows(r)?,
+        used: if r.is_at_end() { None } else { Some(Box::new(Quantity::read(r)?)) },
     })
 }

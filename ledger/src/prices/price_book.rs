@@ -1,4 +1,4 @@
-//! The price book: versions of the list of operations and their unit prices (P2).
+//! The price book: versions of the list of operations and their prices (P2).
 //!
 //! A charge records the version that priced it. A version never changes, so that every charge can
 //! be explained later. Who may set prices, and which prices are allowed, is decided in
@@ -6,15 +6,15 @@
 
 use crate::journal::codec::{Malformed, Reader, Writer};
 use crate::journal::disagreement::{Violation, ensure};
-use crate::{Micros, OperationId, Timestamp};
+use crate::{Micros, OperationId, Price, Timestamp};
 
 /// An operation with its price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// The id of the operation, chosen by the platform.
     pub id: OperationId,
-    /// The price of one unit.
-    pub unit_price: Micros,
+    /// What it costs.
+    pub price: Price,
     /// If set, every charge stays pending for this many seconds unless an outcome comes.
     pub timeout_seconds: Option<u32>,
 }
@@ -50,11 +50,7 @@ impl PriceVersion {
     pub(crate) fn write(&self, w: &mut Writer) {
         w.unsigned(u64::from(self.version));
         w.time(self.effective_at);
-        w.list(&self.operations, |w, operation| {
-            w.text(operation.id.as_str());
-            w.micros(operation.unit_price);
-            w.maybe_signed(operation.timeout_seconds.map(i64::from));
-        });
+        w.list(&self.operations, |w, operation| operation.write(w));
     }
 
     pub(crate) fn read(r: &mut Reader) -> Result<PriceVersion, Malformed> {
@@ -62,14 +58,48 @@ impl PriceVersion {
         Ok(PriceVersion {
             version: version.map_err(|_| Malformed("a price version"))?,
             effective_at: r.time("a price version's time")?,
-            operations: r.list("the operations", |r| {
-                Ok(Operation {
-                    id: OperationId::known(r.text("an operation")?),
-                    unit_price: r.micros("a unit price")?,
-                    timeout_seconds: read_seconds(r)?,
-                })
-            })?,
+            operations: r.list("the operations", Operation::read)?,
         })
+    }
+}
+
+/// The byte behind the unit price of an operation: what follows it. A price that is not plain has a
+/// unit price of zero there, and is written at the end.
+const HAS_TIMEOUT: u8 = 1;
+const IS_METERED: u8 = 2;
+
+impl Operation {
+    fn write(&self, w: &mut Writer) {
+        let Operation { id, price, timeout_seconds } = self;
+        w.text(id.as_str());
+        w.micros(price.unit_price().unwrap_or(Micros::ZERO));
+        let has_timeout = if timeout_seconds.is_some() { HAS_TIMEOUT } else { 0 };
+        w.byte(has_timeout | if price.is_plain() { 0 } else { IS_METERED });
+        if let Some(seconds) = timeout_seconds {
+            w.signed((*seconds).into());
+        }
+        if !price.is_plain() {
+            price.write_metered(w);
+        }
+    }
+
+    fn read(r: &mut Reader) -> Result<Operation, Malformed> {
+        let id = OperationId::known(r.text("an operation")?);
+        let unit_price = r.micros("a unit price")?;
+        let follows = r.byte("what follows a unit price")?;
+        if follows & !(HAS_TIMEOUT | IS_METERED) != 0 {
+            return Err(Malformed("what follows a unit price"));
+        }
+        let timeout_seconds = match follows & HAS_TIMEOUT {
+            0 => None,
+            _ => Some(u32::try_from(r.signed("a timeout")?).map_err(|_| Malformed("a timeout"))?),
+        };
+        let price = match follows & IS_METERED {
+            0 => Price::from(unit_price),
+            _ if unit_price == Micros::ZERO => Price::read_metered(r)?,
+            _ => return Err(Malformed("a unit price")),
+        };
+        Ok(Operation { id, price, timeout_seconds })
     }
 }
 

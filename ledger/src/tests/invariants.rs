@@ -36,6 +36,7 @@ fn refund(world: &World, amount: i64) -> Refund {
         state: charge.state,
         spender: charge.details.spender.clone(),
         windows: None,
+        used: None,
     }
 }
 
@@ -120,7 +121,7 @@ fn i04_a_charge_cannot_draw_what_is_not_there() {
 fn i05_the_draws_sum_to_the_charge() {
     let mut world = acme_with_a_charge();
     let mut details = world.charges[0].details.clone();
-    details.unit_price = micros(400);
+    details.price = micros(400).into();
     details.amount = micros(400);
     details.draws = vec![Draw { grant: 2, amount: micros(500) }].into();
     world.account.balance.available -= micros(100);
@@ -129,11 +130,11 @@ fn i05_the_draws_sum_to_the_charge() {
 }
 
 #[test]
-#[should_panic(expected = "i05: a charge is not its unit price times its quantity")]
-fn i05_a_charge_is_its_unit_price_times_its_quantity() {
+#[should_panic(expected = "i05: a charge is not the price of its quantity")]
+fn i05_a_charge_is_the_price_of_its_quantity() {
     let mut world = acme_with_a_charge();
     let mut details = world.charges[0].details.clone();
-    details.unit_price += micros(1);
+    details.price = micros(501).into();
     record(&mut world.account, EntryBody::ChargeOpened(details));
 }
 

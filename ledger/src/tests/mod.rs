@@ -19,6 +19,7 @@ mod invariants;
 mod limits;
 mod lost_payments;
 mod lost_subscriptions;
+mod metered;
 mod old_top_ups;
 mod operators;
 mod payment_refunds;

@@ -50,8 +50,8 @@ use super::world::{Output, World};
 use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
-    Micros, OperationId, OperationPrice, PaymentCommand, Period, PersonalText, Plan, PlanId,
-    PlatformSettings, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp,
+    Meter, MeterId, MeterQuantities, Micros, OperationId, OperationPrice, PaymentCommand, Period,
+    PersonalText, Plan, PlanId, PlatformSettings, Price, Quantity, Rate, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp,
     UnmatchedPayment, WorkerId, WorkspaceChanges,
 };
 
@@ -86,9 +86,18 @@ impl<'a> Words<'a> {
         Some(self.named.remove(index).1)
     }
 
-    /// The quantity, written `x37`.
-    fn times(&self) -> Option<i64> {
-        self.bare.iter().find_map(|word| word.strip_prefix('x')?.parse().ok())
+    /// The quantity, written `x37`, or `xinput:1200,output:800` of meters.
+    fn times(&self) -> Option<Quantity> {
+        self.bare.iter().find_map(|word| {
+            let word = word.strip_prefix('x')?;
+            if let Ok(units) = word.parse::<i64>() {
+                return Some(units.into());
+            }
+            let meters = word.split(',').map(|part| part.split_once(':'));
+            let meters = meters.collect::<Option<Vec<_>>>()?.into_iter();
+            MeterQuantities::new(meters.map(|(meter, units)| (MeterId::known(meter), number(units))))
+                .map(Quantity::Meters)
+        })
     }
 }
 
@@ -354,7 +363,7 @@ fn grant_request(words: &Words) -> GrantRequest {
 fn charge_request(words: &Words) -> ChargeRequest {
     ChargeRequest {
         operation: OperationId::known(words.bare[1]),
-        quantity: words.times().unwrap_or(1),
+        quantity: words.times().unwrap_or(Quantity::Units(1)),
         worker: words.text("worker").map(WorkerId::known),
         member: words.text("member").map(MemberId::known),
         await_outcome: words.bare.contains(&"await"),
@@ -385,12 +394,29 @@ fn prices(world: &World, words: &Words) -> Command {
         let (price, timeout) = line.split_once('/').map_or((*line, None), |(p, t)| (p, Some(t)));
         OperationPrice {
             id: OperationId::known(id),
-            unit_price: micros(price),
+            price: price_of(price),
             timeout_seconds: timeout.map(|text| number(text).try_into().expect("a script's seconds fit")),
         }
     });
     let effective_at = words.number::<i64>("in").map(|later| world.now.plus_seconds(later));
     Command::SetPrices { operations: operations.collect(), effective_at }
+}
+
+/// `500`, `15000:6` for 10^6 units, or of meters `input:15000:6+output:60000:6`.
+fn price_of(text: &str) -> Price {
+    let per = |digits: &str| 10_u32.pow(digits.parse().expect("the digits of a power of ten"));
+    let rate = |text: &str| match text.split_once(':') {
+        None => Rate::of_unit(micros(text)),
+        Some((price, digits)) => Rate { unit_price: micros(price), per: per(digits) },
+    };
+    if text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        let meter = |text: &str| {
+            let (id, text) = text.split_once(':').expect("a meter has a rate");
+            Meter { id: MeterId::known(id), rate: rate(text) }
+        };
+        return Price::Meters(text.split('+').map(meter).collect());
+    }
+    Price::Units(rate(text))
 }
 
 fn plans(words: &Words) -> Command {
@@ -545,6 +571,12 @@ fn draws(world: &World, draws: &[Draw]) -> String {
     draws.iter().map(|draw| format!(" g{}:{}", name(draw.grant), draw.amount)).collect()
 }
 
+/// A quantity as the script writes it.
+fn units(quantity: &Quantity) -> String {
+    let Quantity::Meters(quantities) = quantity else { return quantity.total().to_string() };
+    quantities.iter().map(|(meter, units)| format!("{meter}:{units}")).collect::<Vec<_>>().join(",")
+}
+
 fn no(world: &World, refusal: &Refusal) -> String {
     let code = refusal.code();
     match refusal {
@@ -556,9 +588,9 @@ fn no(world: &World, refusal: &Refusal) -> String {
         Refusal::LimitExceeded { limit, remaining, resets_at, .. } => {
             format!("{code} {remaining} of {limit} left, resets {}", later(*resets_at, world.now))
         }
-        Refusal::InsufficientCredits { required, available, affordable_quantity, buys_credit } => {
+        Refusal::InsufficientCredits { required, available, affordable, buys_credit } => {
             let buys = if *buys_credit { ", buys" } else { "" };
-            format!("{code} {available} of {required}, affords {affordable_quantity}{buys}")
+            format!("{code} {available} of {required}, affords {}{buys}", units(affordable))
         }
         Refusal::ChargeAlreadySettled(state) | Refusal::ChargeAlreadyRefunded(state) => {
             format!("{code}: {}", show(*state, world.now))

@@ -334,7 +334,7 @@ fn price_list() -> Vec<OperationPrice> {
     listed
         .map(|(id, price, timeout_seconds)| OperationPrice {
             id: OperationId::known(id),
-            unit_price: Micros::new(price),
+            price: Micros::new(price).into(),
             timeout_seconds,
         })
         .into()

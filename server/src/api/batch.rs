@@ -28,6 +28,7 @@ use crate::http::route::{Route, of};
 use crate::observe::refusals::Cause;
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
+use crate::wire::quantity::QuantitiesIn;
 use crate::wire::read::{Bounded, Object, ShortText, maybe_word, read, word};
 
 /// The routes.
@@ -100,10 +101,12 @@ pub struct BatchItemIn {
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     operation: OperationId,
-    /// The number of units.
-    #[serde(default = "one")]
-    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000, default = 1)]
-    quantity: i64,
+    /// The number of units, of an operation without meters; 1 if it is absent.
+    #[schema(minimum = 1, maximum = 1_000_000_000, default = 1)]
+    quantity: Option<i64>,
+    /// The units of each meter, of an operation with meters: an object of meters and numbers.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    quantities: Option<QuantitiesIn>,
     /// The id of the AI worker that runs the operation.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
@@ -125,10 +128,6 @@ pub struct BatchItemIn {
     /// A JSON object that your product chooses, at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
-}
-
-fn one() -> i64 {
-    1
 }
 
 /// The results of a batch.
@@ -281,6 +280,7 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<(Submission, OperationId
         idempotency_key,
         operation,
         quantity,
+        quantities,
         worker,
         member,
         await_outcome,
@@ -293,7 +293,7 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<(Submission, OperationId
         return Err(refusal::workspace_not_found(workspace.as_str()));
     }
     let charge =
-        ChargeIn { operation, quantity, worker, member, await_outcome, timeout_seconds, reference, metadata };
+        ChargeIn { operation, quantity, quantities, worker, member, await_outcome, timeout_seconds, reference, metadata };
     let request = charge.request(&call.caller)?;
     let operation = request.operation.clone();
     Ok((call.submission(workspace, Some(key), Command::Charge(request))?, operation))

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tollkeeper_engine::{Answer, ChargeFilter, ChargeRecord, Output, Reads, RefundRecord};
 use tollkeeper_ledger::{
     Balance, Charge, ChargeDetails, ChargeId, ChargeRequest, ChargeState, Command, GrantId, MemberId, Micros,
-    OperationId, Scope, Spender, Status, WorkerId, WorkspaceId,
+    OperationId, Quantity, Scope, Spender, Status, WorkerId, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -25,6 +25,7 @@ use crate::reports::draws::{GrantIds, drawn_parts};
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::page::ListJson;
+use crate::wire::quantity::{self, MeterJson, PriceFields, QuantitiesIn, QuantitiesJson};
 use crate::wire::read::{ID_RULE, ShortText, Word, maybe_word, word};
 use crate::wire::write::{AvailableJson, Text, Time, Usd, metadata};
 
@@ -140,10 +141,12 @@ pub struct ChargeIn {
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "virtual_try_on")]
     pub(super) operation: OperationId,
-    /// The number of units.
-    #[serde(default = "one")]
-    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000, default = 1)]
-    pub(super) quantity: i64,
+    /// The number of units, of an operation without meters; 1 if it is absent.
+    #[schema(minimum = 1, maximum = 1_000_000_000, default = 1)]
+    pub(super) quantity: Option<i64>,
+    /// The units of each meter, of an operation with meters: an object of meters and numbers.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    pub(super) quantities: Option<QuantitiesIn>,
     /// The id of the AI worker that runs the operation; your product chooses it.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
@@ -170,10 +173,6 @@ pub struct ChargeIn {
     pub(super) metadata: Option<Metadata>,
 }
 
-fn one() -> i64 {
-    1
-}
-
 impl ChargeIn {
     /// The request to the ledger. A charge with a tied key is made for the member and by the worker
     /// of the key.
@@ -184,6 +183,7 @@ impl ChargeIn {
         let ChargeIn {
             operation,
             quantity,
+            quantities,
             worker,
             member,
             await_outcome,
@@ -191,6 +191,7 @@ impl ChargeIn {
             reference,
             metadata,
         } = self;
+        let quantity = quantity::quantity(quantity, quantities)?.unwrap_or(Quantity::Units(1));
         let await_outcome = awaits(await_outcome, timeout_seconds)?;
         let key = caller.api_key();
         let worker = worker.or_else(|| key.and_then(|key| key.worker.clone()));
@@ -229,11 +230,22 @@ pub struct ChargeJson<'a> {
     workspace: &'a str,
     /// The id of the operation.
     operation: &'a str,
-    /// The number of units that were charged.
+    /// The number of units that were charged; of all meters together.
     quantity: i64,
-    /// The price of one unit, in micro-units.
-    unit_price: i64,
-    /// The amount that was deducted: unit price × quantity, in micro-units.
+    /// The units of each meter that were charged, if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    quantities: Option<QuantitiesJson<'a>>,
+    /// The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
+    #[schema(required)]
+    unit_price: Option<i64>,
+    /// The number of units for which `unit_price` is, if it is not one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per: Option<u32>,
+    /// The meters and their prices, if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meters: Option<Vec<MeterJson<'a>>>,
+    /// The amount that was deducted: the price of the quantity, rounded up, in micro-units.
     amount: i64,
     /// `amount` in dollars, as an exact decimal text.
     #[schema(value_type = String, example = "0.20")]
@@ -286,14 +298,18 @@ impl<'a> ChargeJson<'a> {
         let Charge { details, opening_entry: _, created_at, decided_at: _, state } = charge;
         // The state's quantity is what was used; the details have what was charged.
         let ChargeState { status, outcome, refunded, quantity: _, deadline, refunds: _ } = state;
-        let ChargeDetails { id, spender, quantity, unit_price, amount, price_version, .. } = &**details;
+        let ChargeDetails { id, spender, quantity, price, amount, price_version, .. } = &**details;
+        let PriceFields { unit_price, per, meters } = PriceFields::of(price);
         let Spender { operation, worker, member, api_key: _ } = spender;
         ChargeJson {
             id: Text(*id),
             workspace,
             operation: operation.as_str(),
-            quantity: *quantity,
-            unit_price: unit_price.get(),
+            quantity: quantity.total(),
+            quantities: quantity.meters().map(QuantitiesJson),
+            unit_price: unit_price.map(Micros::get),
+            per,
+            meters,
             amount: amount.get(),
             amount_usd: Usd(*amount),
             status: status.as_str(),

@@ -11,6 +11,7 @@ use crate::access::Rule::{Platform, Workspace};
 use crate::http::call::Call;
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
+use crate::wire::quantity::{self, QuantitiesIn};
 use crate::wire::read::{
     AMOUNT, Dollars, ShortText, Word, given, given_word, maybe_word, optional_amount, word,
 };
@@ -78,8 +79,12 @@ pub struct OutcomeIn {
     #[schema(value_type = String, pattern = "^(succeeded|failed)$", example = "succeeded")]
     result: OperationResult,
     /// With `succeeded`: the number of units used, if fewer; the difference is refunded.
-    #[schema(minimum = 1, maximum = 1_000_000)]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     quantity: Option<i64>,
+    /// With `succeeded`, of an operation with meters: the units used of each. Together they cost at
+    /// most what was charged; the difference is refunded.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    quantities: Option<QuantitiesIn>,
     /// With `failed`: `system` refunds the charge, `user` keeps the credit.
     #[serde(default, deserialize_with = "maybe_word")]
     #[schema(value_type = Option<String>, pattern = "^(system|user)$")]
@@ -131,7 +136,8 @@ impl Word for Fault {
 async fn report(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
     let charge = call.charge(&workspace).await?;
-    let OutcomeIn { result, quantity, fault, detail } = call.json().await?;
+    let OutcomeIn { result, quantity, quantities, fault, detail } = call.json().await?;
+    let quantity = quantity::quantity(quantity, quantities)?;
     let command = match (result, fault) {
         (OperationResult::Succeeded, Some(_)) => {
             return Err(Problem::field("fault", "cannot be given with `succeeded`"));

@@ -5,7 +5,10 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Listing, Output};
 use tollkeeper_ledger::Scope::{Charge, Manage, Read};
-use tollkeeper_ledger::{Command, Operation, OperationId, OperationPrice, PriceVersion, WorkspaceId, bounds};
+use tollkeeper_ledger::{
+    Command, Meter, MeterId, Micros, Operation, OperationId, OperationPrice, Price, PriceVersion, Rate,
+    WorkspaceId, bounds,
+};
 use utoipa::ToSchema;
 
 use super::PAGE;
@@ -15,6 +18,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, list_of, of};
 use crate::wire::ReadError;
 use crate::wire::page::ListJson;
+use crate::wire::quantity::{MeterJson, PriceFields};
 use crate::wire::read::{
     AmountFields, Bounded, Dollars, Instant, Object, amount, given, given_word, maybe_word, word,
 };
@@ -96,7 +100,7 @@ pub struct OperationIn {
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     id: OperationId,
-    /// The price of one unit, in micro-units.
+    /// The price of one unit, or of `per` units, in micro-units.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = i64, required = false, minimum = 0, maximum = 9_000_000_000_i64)]
     unit_price: Option<i64>,
@@ -104,9 +108,37 @@ pub struct OperationIn {
     #[serde(default, deserialize_with = "given_word")]
     #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$")]
     unit_price_usd: Option<Dollars>,
+    /// The number of units for which the price is: a power of ten, 1 if it is absent.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    per: Option<u32>,
+    /// 1 to 8 meters with prices of their own, in place of one price.
+    #[schema(value_type = Option<Vec<MeterIn>>)]
+    meters: Option<Bounded<Object<MeterIn>, { bounds::METERS_MAX }>>,
     /// If it is set, every charge awaits an outcome for this many seconds.
     #[schema(minimum = 1, maximum = 604_800)]
     timeout_seconds: Option<u32>,
+}
+
+/// A meter of an operation and its new price.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = MeterRequest)]
+pub struct MeterIn {
+    /// The id by which quantities name the meter.
+    #[serde(deserialize_with = "word")]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
+    id: MeterId,
+    /// The price of `per` units, in micro-units.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 9_000_000_000_i64)]
+    unit_price: Option<i64>,
+    /// The price of `per` units in dollars, as a decimal text; give one of the two.
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(value_type = String, required = false, pattern = r"^[0-9]+(\.[0-9]{1,5})?$")]
+    unit_price_usd: Option<Dollars>,
+    /// The number of units for which the price is: a power of ten, 1 if it is absent.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    per: Option<u32>,
 }
 
 /// A version of the price book.
@@ -154,11 +186,18 @@ impl PlannedJson {
 pub struct OperationJson<'a> {
     /// The id by which charges name the operation.
     id: &'a str,
-    /// The price of one unit, in micro-units.
-    unit_price: i64,
+    /// The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
+    #[schema(required)]
+    unit_price: Option<i64>,
     /// `unit_price` in dollars, as an exact decimal text.
-    #[schema(value_type = String, example = "0.20")]
-    unit_price_usd: Usd,
+    #[schema(value_type = Option<String>, required, example = "0.20")]
+    unit_price_usd: Option<Usd>,
+    /// The number of units for which `unit_price` is, if it is not one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per: Option<u32>,
+    /// The meters and their prices, if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meters: Option<Vec<MeterJson<'a>>>,
     /// The seconds that every charge awaits an outcome; null if it awaits none.
     #[schema(required)]
     timeout_seconds: Option<u32>,
@@ -168,11 +207,14 @@ impl<'a> PricesJson<'a> {
     fn of(prices: &'a PriceVersion) -> PricesJson<'a> {
         let PriceVersion { version, effective_at, operations } = prices;
         let operation = |operation: &'a Operation| {
-            let Operation { id, unit_price, timeout_seconds } = operation;
+            let Operation { id, price, timeout_seconds } = operation;
+            let PriceFields { unit_price, per, meters } = PriceFields::of(price);
             OperationJson {
                 id: id.as_str(),
-                unit_price: unit_price.get(),
-                unit_price_usd: Usd(*unit_price),
+                unit_price: unit_price.map(Micros::get),
+                unit_price_usd: unit_price.map(Usd),
+                per,
+                meters,
                 timeout_seconds: *timeout_seconds,
             }
         };
@@ -225,11 +267,34 @@ async fn put(mut call: Call) -> Result<Response, Problem> {
 pub(super) fn price(
     (index, Object(operation)): (usize, Object<OperationIn>),
 ) -> Result<OperationPrice, ReadError> {
-    let OperationIn { id, unit_price, unit_price_usd, timeout_seconds } = operation;
-    let field = |name| format!("operations[{index}].{name}");
-    let (micros, usd) = (field("unit_price"), field("unit_price_usd"));
+    let OperationIn { id, unit_price, unit_price_usd, per, meters, timeout_seconds } = operation;
+    let path = format!("operations[{index}]");
+    let Some(Bounded(meters)) = meters else {
+        let price = Price::Units(rate(&path, unit_price, unit_price_usd, per)?);
+        return Ok(OperationPrice { id, price, timeout_seconds });
+    };
+    if unit_price.is_some() || unit_price_usd.is_some() || per.is_some() {
+        return Err(ReadError::field(&format!("{path}.meters"), "cannot be given with a price of its own"));
+    }
+    let meters = meters.into_iter().enumerate().map(|(index, Object(meter))| {
+        let MeterIn { id, unit_price, unit_price_usd, per } = meter;
+        let rate = rate(&format!("{path}.meters[{index}]"), unit_price, unit_price_usd, per)?;
+        Ok(Meter { id, rate })
+    });
+    let price = Price::Meters(meters.collect::<Result<_, ReadError>>()?);
+    Ok(OperationPrice { id, price, timeout_seconds })
+}
+
+/// The rate that the fields below a path give.
+fn rate(
+    path: &str,
+    unit_price: Option<i64>,
+    unit_price_usd: Option<Dollars>,
+    per: Option<u32>,
+) -> Result<Rate, ReadError> {
+    let (micros, usd) = (format!("{path}.unit_price"), format!("{path}.unit_price_usd"));
     let unit_price = amount(AmountFields { micros: &micros, usd: &usd }, unit_price, unit_price_usd)?;
-    Ok(OperationPrice { id, unit_price, timeout_seconds })
+    Ok(Rate { unit_price, per: per.unwrap_or(1) })
 }
 
 fn respond(prices: &PriceVersion) -> Response {

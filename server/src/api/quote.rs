@@ -5,13 +5,14 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::Reads;
 use tollkeeper_ledger::Scope::{Charge, Read};
-use tollkeeper_ledger::{OperationId, Quote, QuoteBasis, Spender};
+use tollkeeper_ledger::{OperationId, Quantity, Quote, QuoteBasis, Spender};
 use utoipa::ToSchema;
 
 use crate::access::Rule::Workspace;
 use crate::http::call::{Call, existing, json};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
+use crate::wire::quantity::{self, QuantitiesIn, QuantitiesJson};
 use crate::wire::read::word;
 use crate::wire::write::Usd;
 
@@ -45,20 +46,18 @@ pub struct QuoteIn {
     #[serde(deserialize_with = "word")]
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "smart_pricing")]
     operation: OperationId,
-    /// The number of units.
-    #[serde(default = "one")]
-    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000, default = 1)]
-    quantity: i64,
-}
-
-fn one() -> i64 {
-    1
+    /// The number of units, of an operation without meters; 1 if it is absent.
+    #[schema(minimum = 1, maximum = 1_000_000_000, default = 1)]
+    quantity: Option<i64>,
+    /// The units of each meter, of an operation with meters: an object of meters and numbers.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    quantities: Option<QuantitiesIn>,
 }
 
 /// What the operation would cost now.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Quote)]
-pub struct QuoteJson {
+pub struct QuoteJson<'a> {
     /// The price of all units, in micro-units.
     amount: i64,
     /// `amount` in dollars, as an exact decimal text.
@@ -70,8 +69,15 @@ pub struct QuoteJson {
     /// pass.
     #[schema(required)]
     refusal: Option<&'static str>,
-    /// The number of units that the available credit and the limits cover.
-    affordable_quantity: i64,
+    /// The number of units that the available credit and the limits cover; absent if the operation
+    /// has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affordable_quantity: Option<i64>,
+    /// The units of each meter that they cover if the other meters stay as they were asked for; of
+    /// an operation with meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    affordable_quantities: Option<QuantitiesJson<'a>>,
     /// The credit that can be spent, in micro-units.
     available: i64,
     /// `available` in dollars, as an exact decimal text.
@@ -82,7 +88,8 @@ pub struct QuoteJson {
 /// `POST /v1/workspaces/{workspace}/quote`.
 async fn quote(mut call: Call) -> Result<Response, Problem> {
     let workspace = call.workspace()?;
-    let QuoteIn { operation, quantity } = call.json().await?;
+    let QuoteIn { operation, quantity, quantities } = call.json().await?;
+    let quantity = quantity::quantity(quantity, quantities)?.unwrap_or(Quantity::Units(1));
     let engine = call.app.engine();
     let profile = existing(&workspace, engine.workspace(&workspace).await?)?;
     let (limits, windows) = existing(&workspace, engine.limits(&workspace, call.now).await?)?;
@@ -101,7 +108,7 @@ async fn quote(mut call: Call) -> Result<Response, Problem> {
         windows: &windows,
         spender: &spender,
     };
-    let quote = tollkeeper_ledger::quote(&engine.platform().price_book, quantity, basis, call.now);
+    let quote = tollkeeper_ledger::quote(&engine.platform().price_book, &quantity, basis, call.now);
     let Quote { amount, affordable, affordable_quantity, refusal } =
         quote.map_err(|refused| call.refused(&workspace, refused))?;
     let available = balance.available;
@@ -110,7 +117,8 @@ async fn quote(mut call: Call) -> Result<Response, Problem> {
         amount_usd: Usd(amount),
         affordable,
         refusal,
-        affordable_quantity,
+        affordable_quantity: affordable_quantity.meters().is_none().then(|| affordable_quantity.total()),
+        affordable_quantities: affordable_quantity.meters().map(QuantitiesJson),
         available: available.get(),
         available_usd: Usd(available),
     };

@@ -15,7 +15,9 @@ use axum::response::Response;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tollkeeper_engine::{Page, Reads, WorkspaceFilter};
-use tollkeeper_ledger::{Micros, OperationId, UsageSums, WorkspaceId, bounds};
+use tollkeeper_ledger::{
+    MeterId, MeterQuantities, Micros, OperationId, Price, Quantity, UsageSums, WorkspaceId, bounds,
+};
 use utoipa::ToSchema;
 
 use super::price_book::{OperationIn, price};
@@ -24,6 +26,7 @@ use crate::app::App;
 use crate::http::call::{Call, json};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
+use crate::wire::quantity::PriceFields;
 use crate::wire::read::{Bounded, Instant, Object, word};
 use crate::wire::write::{Time, Usd};
 
@@ -119,7 +122,7 @@ pub struct RowJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<Box<str>>,
     /// The price of the draft in micro-units, in a row of an operation; null if the operation is
-    /// not in the draft.
+    /// not in the draft, or has meters there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>)]
     unit_price: Option<Option<i64>>,
@@ -162,13 +165,19 @@ struct Sums {
 
 impl Sums {
     /// The use of one operation by one workspace, at the price of the draft; without a price it
-    /// brings nothing.
-    fn of(used: &UsageSums, unit_price: Option<Micros>) -> Sums {
+    /// brings nothing. Units of meters are those that were used, so of them nothing is given back.
+    fn of(used: &Used, price: Option<&Price>) -> Sums {
+        let Used { sums: used, meters } = used;
         let [quantity, charged, refunded] =
             [used.quantity, used.charged.get(), used.refunded.get()].map(i128::from);
-        let gross = unit_price.map_or(0, |price| quantity * i128::from(price.get()));
-        let given_back = match unit_price {
+        let units = match meters.is_empty() {
+            true => Some(Quantity::Units(used.quantity)),
+            false => MeterQuantities::new(meters.clone()).map(Quantity::Meters),
+        };
+        let gross = price.zip(units).map_or(0, |(price, units)| price.gross_micros(&units));
+        let given_back = match price {
             None => 0,
+            Some(_) if !meters.is_empty() => 0,
             // Refunds of charges that were made before: their prices are not those of the draft.
             Some(_) if charged == 0 => refunded,
             Some(_) => refunded.saturating_mul(gross / charged) + refunded * (gross % charged) / charged,
@@ -216,9 +225,17 @@ impl From<Sums> for RowJson {
     }
 }
 
+/// The use of one operation by one workspace.
+#[derive(Clone, Debug, Default)]
+struct Used {
+    sums: UsageSums,
+    /// The units of each meter.
+    meters: BTreeMap<MeterId, i64>,
+}
+
 /// A simulation under way.
 struct Simulation {
-    draft: BTreeMap<OperationId, Micros>,
+    draft: BTreeMap<OperationId, Price>,
     operations: BTreeMap<OperationId, Sums>,
     /// The workspaces with the largest change so far.
     workspaces: Vec<(WorkspaceId, Sums)>,
@@ -227,20 +244,20 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(draft: BTreeMap<OperationId, Micros>) -> Simulation {
+    fn new(draft: BTreeMap<OperationId, Price>) -> Simulation {
         let operations = draft.keys().map(|id| (id.clone(), Sums::default())).collect();
         let (workspaces, total) = Default::default();
         Simulation { draft, operations, workspaces, used_workspaces: 0, total }
     }
 
     /// Adds the use of a workspace by operation.
-    fn add(&mut self, workspace: WorkspaceId, used: BTreeMap<OperationId, UsageSums>) {
+    fn add(&mut self, workspace: WorkspaceId, used: BTreeMap<OperationId, Used>) {
         if used.is_empty() {
             return;
         }
         let mut of_workspace = Sums::default();
         for (operation, used) in used {
-            let sums = Sums::of(&used, self.draft.get(&operation).copied());
+            let sums = Sums::of(&used, self.draft.get(&operation));
             of_workspace.add(sums);
             self.operations.entry(operation).or_default().add(sums);
         }
@@ -261,7 +278,7 @@ impl Simulation {
         self.keep_largest();
         let Simulation { draft, operations, workspaces, used_workspaces, total } = self;
         let operation = |(id, sums): (OperationId, Sums)| {
-            let unit_price = draft.get(&id).copied();
+            let PriceFields { unit_price, .. } = draft.get(&id).map(PriceFields::of).unwrap_or_default();
             RowJson {
                 operation: Some(id.as_str().into()),
                 unit_price: Some(unit_price.map(Micros::get)),
@@ -289,7 +306,7 @@ async fn simulate(mut call: Call) -> Result<Response, Problem> {
     let mut draft = BTreeMap::new();
     for (index, operation) in operations.into_iter().enumerate() {
         let operation = price((index, operation))?;
-        if draft.insert(operation.id, operation.unit_price).is_some() {
+        if draft.insert(operation.id, operation.price).is_some() {
             return Err(Problem::field(&format!("operations[{index}].id"), "is there twice"));
         }
     }
@@ -335,10 +352,14 @@ async fn used(
     app: &App,
     id: &WorkspaceId,
     (from, to): (i64, i64),
-) -> Result<(WorkspaceId, BTreeMap<OperationId, UsageSums>), Problem> {
-    let mut used: BTreeMap<OperationId, UsageSums> = BTreeMap::new();
+) -> Result<(WorkspaceId, BTreeMap<OperationId, Used>), Problem> {
+    let mut used: BTreeMap<OperationId, Used> = BTreeMap::new();
     for (key, sums) in app.engine().usage(id, from..to).await? {
-        used.entry(key.spender.operation).or_default().add(sums);
+        let used = used.entry(key.spender.operation).or_default();
+        used.sums.add(sums);
+        if let Some(meter) = key.meter {
+            *used.meters.entry(meter).or_default() += sums.quantity;
+        }
     }
     Ok((id.clone(), used))
 }
@@ -349,8 +370,9 @@ mod tests {
 
     fn sums(quantity: i64, charged: i64, refunded: i64, price: Option<i64>) -> (i128, i128) {
         let [charged, refunded] = [charged, refunded].map(Micros::new);
-        let used = UsageSums { runs: 1, quantity, charged, refunded };
-        let sums = Sums::of(&used, price.map(Micros::new));
+        let sums = UsageSums { runs: 1, quantity, charged, refunded };
+        let used = Used { sums, meters: BTreeMap::new() };
+        let sums = Sums::of(&used, price.map(|price| Price::from(Micros::new(price))).as_ref());
         (sums.simulated, sums.change())
     }
 

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use tollkeeper_engine::Error;
 use tollkeeper_ledger::{
-    ChargeState, Micros, Period, Refusal, Subject, Timestamp, TopUpBounds, WorkspaceId, bounds,
+    ChargeState, Micros, Period, Quantity, Refusal, Subject, Timestamp, TopUpBounds, WorkspaceId, bounds,
 };
 
 use super::problem::{CURSOR_RULE, Code, Problem};
 use crate::access::Denied;
+use crate::wire::quantity::quantities_json;
 use crate::wire::subject::SubjectFields;
 use crate::wire::write::{Time, Usd};
 
@@ -37,7 +38,9 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             Problem::new(Code::OperationNotFound, "The price book in force has no such operation.")
         }
         Refusal::QuantityOutOfRange => {
-            Problem::field("quantity", &format!("must be 1 to {}", bounds::QUANTITY_MAX))
+            let (plain, metered) = (bounds::QUANTITY_MAX, bounds::METERED_QUANTITY_MAX);
+            let rule = format!("must be 1 to {plain}, or to {metered} if the price is for several units");
+            Problem::field("quantity", &rule)
         }
         Refusal::TopUpOutOfBounds { allowed } => top_up_out_of_bounds(allowed),
         Refusal::RefundOutOfBounds { refundable_cents } => refund_out_of_bounds(refundable_cents),
@@ -45,10 +48,15 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::LimitExceeded { subject, period, required, limit, remaining, resets_at } => {
             ExceededLimit { subject, period, required, limit, remaining, resets_at }.problem()
         }
-        Refusal::InsufficientCredits { required, available, affordable_quantity, buys_credit: _ } => {
-            insufficient_credits(required, available)
-                .with("affordable_quantity", affordable_quantity)
-                .with("add_credits_url", add_credits_url)
+        Refusal::InsufficientCredits { required, available, affordable, buys_credit: _ } => {
+            let problem = insufficient_credits(required, available);
+            let problem = match &*affordable {
+                Quantity::Units(units) => problem.with("affordable_quantity", *units),
+                Quantity::Meters(quantities) => {
+                    problem.with("affordable_quantities", quantities_json(quantities))
+                }
+            };
+            problem.with("add_credits_url", add_credits_url)
         }
         Refusal::WorkspaceExists => workspace_exists(workspace),
         Refusal::ChargeNotFound => charge_not_found(),

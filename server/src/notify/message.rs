@@ -11,6 +11,7 @@ use tollkeeper_ledger::{
 
 use super::envelope::{Message, body, id};
 use crate::api::{alert_details, payment_details};
+use crate::wire::quantity::{PriceFields, quantities_json};
 use crate::wire::write::{Time, Usd};
 
 /// The most bytes of a message.
@@ -128,7 +129,14 @@ fn charge(body: &EntryBody) -> Map<String, Value> {
     let spender = match body {
         EntryBody::ChargeOpened(details) => {
             amount(&mut data, "amount", details.amount);
-            data.insert("unit_price".to_owned(), details.unit_price.get().into());
+            let PriceFields { unit_price, per, .. } = PriceFields::of(&details.price);
+            data.insert("unit_price".to_owned(), unit_price.map(Micros::get).into());
+            if let Some(per) = per {
+                data.insert("per".to_owned(), per.into());
+            }
+            if let Some(quantities) = details.quantity.meters() {
+                data.insert("quantities".to_owned(), quantities_json(quantities));
+            }
             data.insert("price_version".to_owned(), details.price_version.into());
             data.insert("reference".to_owned(), details.reference.as_deref().into());
             let deadline = details.deadline.map(|deadline| Time(deadline).to_string());
@@ -137,6 +145,9 @@ fn charge(body: &EntryBody) -> Map<String, Value> {
         }
         EntryBody::ChargeSettled(settlement) => {
             amount(&mut data, "amount", settlement.amount);
+            if let Some(used) = &settlement.used {
+                data.insert("quantities".to_owned(), quantities_json(&used.quantities));
+            }
             None
         }
         EntryBody::ChargeRefunded(refund) => {

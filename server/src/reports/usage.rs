@@ -11,7 +11,7 @@ use tollkeeper_engine::{
     GroupBy, Named, Reads, TimeStep, USAGE_ROWS_MAX, UsageFilter, UsageGroup, UsageRefusal, UsageReport,
     UsageRequest,
 };
-use tollkeeper_ledger::{ApiKeyId, MemberId, OperationId, Timestamp, UsageSums, WorkerId};
+use tollkeeper_ledger::{ApiKeyId, MemberId, MeterId, OperationId, Timestamp, UsageSums, WorkerId};
 use utoipa::ToSchema;
 
 use super::local_time::{LocalTime, date_of, days_before, read_date, start_of, zone};
@@ -182,9 +182,10 @@ pub fn read_group_by(query: &Query, steps: &[(&str, TimeStep)]) -> Result<GroupB
             "worker" => &mut group_by.worker,
             "member" => &mut group_by.member,
             "api_key" => &mut group_by.api_key,
+            "meter" => &mut group_by.meter,
             _ => {
                 let names: Vec<&str> = steps.iter().map(|(step, _)| *step).collect();
-                let names = ["operation", "worker", "member", "api_key"].into_iter().chain(names);
+                let names = ["operation", "worker", "member", "api_key", "meter"].into_iter().chain(names);
                 let names: Vec<&str> = names.collect();
                 let rule = format!("must be some of {}, separated by commas", names.join(", "));
                 return Err(Problem::parameter("group_by", &rule));
@@ -255,7 +256,7 @@ impl UsageTable {
     }
 
     fn row<'a>(&'a self, group: &'a UsageGroup, sums: &UsageSums) -> UsageRowJson<'a> {
-        let UsageGroup { time, operation, worker, member, api_key } = group;
+        let UsageGroup { time, operation, worker, member, api_key, meter } = group;
         let by = self.group_by;
         let local = |step| {
             let at = time.filter(|_| by.time == Some(step))?;
@@ -269,6 +270,7 @@ impl UsageTable {
             worker: by.worker.then(|| worker.as_ref().map(WorkerId::as_str)),
             member: by.member.then(|| member.as_ref().map(MemberId::as_str)),
             api_key: by.api_key.then_some(api_key.map(Text)),
+            meter: by.meter.then(|| meter.as_ref().map(MeterId::as_str)),
             ..UsageRowJson::of(sums)
         }
     }
@@ -276,7 +278,7 @@ impl UsageTable {
     /// The rows as comma-separated values. `is_guarded`: whether texts are made safe for
     /// spreadsheets.
     pub fn csv(&self, is_guarded: bool) -> Csv {
-        let GroupBy { operation, worker, member, api_key, time } = self.group_by;
+        let GroupBy { operation, worker, member, api_key, meter, time } = self.group_by;
         let is_by = |step| time == Some(step);
         let keys = [
             ("hour", is_by(TimeStep::Hour)),
@@ -286,6 +288,7 @@ impl UsageTable {
             ("worker", worker),
             ("member", member),
             ("api_key", api_key),
+            ("meter", meter),
         ];
         let keys = keys.into_iter().filter_map(|(name, is_key)| is_key.then_some(name));
         let columns: Vec<&str> = keys.chain(SUMS).collect();
@@ -353,9 +356,13 @@ pub struct UsageRowJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "ak_01991234-5678-7abc-bfff-0123456789ab")]
     api_key: Option<Option<Text<ApiKeyId>>>,
+    /// The meter of which the row counts the units; null for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "input")]
+    meter: Option<Option<&'a str>>,
     /// The number of charges that were opened.
     runs: i64,
-    /// The number of units that they paid for.
+    /// The number of units that they paid for; of operations with meters, those that were used.
     quantity: i64,
     /// What they deducted, in micro-units.
     charged: i64,
@@ -387,6 +394,7 @@ impl UsageRowJson<'_> {
             worker: None,
             member: None,
             api_key: None,
+            meter: None,
             runs,
             quantity,
             charged: charged.get(),
@@ -400,12 +408,15 @@ impl UsageRowJson<'_> {
 
     /// Writes the row, with the fields that are present and in their order.
     fn write(&self, csv: &mut Csv) {
-        let UsageRowJson { hour, day, month, operation, worker, member, api_key, .. } = self;
+        let UsageRowJson { hour, day, month, operation, worker, member, api_key, meter, .. } = self;
         [hour, day, month].into_iter().flatten().for_each(|time| csv.value(time));
         let names = [operation.map(Some), *worker, *member];
         names.into_iter().flatten().for_each(|name| csv.text(name.unwrap_or_default()));
         if let Some(key) = api_key {
             csv.text(&key.map_or_else(String::new, |Text(key)| key.to_string()));
+        }
+        if let Some(meter) = meter {
+            csv.text(meter.unwrap_or_default());
         }
         self.write_sums(csv);
         csv.end_row();

@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod metadata;
 pub(crate) mod page;
 pub(crate) mod position;
+pub(crate) mod quantity;
 pub(crate) mod read;
 pub(crate) mod subject;
 pub(crate) mod url;

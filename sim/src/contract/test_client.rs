@@ -98,7 +98,7 @@ pub fn key(name: &str) -> ApiKeyRequest {
 pub fn prices(list: &[(&str, i64)]) -> Command {
     let line = |(name, price): &(&str, i64)| OperationPrice {
         id: OperationId::new(*name).expect("a name"),
-        unit_price: Micros::new(*price),
+        price: Micros::new(*price).into(),
         timeout_seconds: None,
     };
     Command::SetPrices { operations: list.iter().map(line).collect(), effective_at: None }

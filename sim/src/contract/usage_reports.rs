@@ -53,7 +53,7 @@ fn expect_what_the_entries_say(client: &TestClient, request: &UsageRequest) {
         block_on(client.engine.entries(&acme(), page)).expect("the engine reads").expect("it exists")
     });
     let profile = block_on(client.engine.workspace(&acme())).expect("the engine reads").expect("it exists");
-    let used = entries.iter().filter_map(|record| used_by(&record.entry));
+    let used = entries.iter().flat_map(|record| used_by(&record.entry));
     let expected = usage_report(&profile.timezone, request, used);
     assert_eq!(ask(client, request), expected, "{request:?}");
 }

@@ -66,11 +66,11 @@ impl Poison {
         let last = diff.model.prices.last().expect("an account is poisoned once there are prices");
         let same = last.operations.iter().map(|operation| OperationPrice {
             id: operation.id.clone(),
-            unit_price: operation.unit_price,
+            price: operation.price.clone(),
             timeout_seconds: operation.timeout_seconds,
         });
         let id = OperationId::new(format!("strike-{}", self.strikes)).expect("a name");
-        let new = OperationPrice { id, unit_price: Micros::new(500), timeout_seconds: None };
+        let new = OperationPrice { id, price: Micros::new(500).into(), timeout_seconds: None };
         Command::SetPrices { operations: same.chain([new]).collect(), effective_at: None }
     }
 

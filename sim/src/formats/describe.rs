@@ -49,7 +49,7 @@ pub fn describe(engine: &dyn Engine, at: Timestamp) -> String {
         .expect("a string");
     for version in platform.price_book.versions() {
         for operation in &version.operations {
-            let (id, price) = (&operation.id, operation.unit_price.get());
+            let (id, price) = (&operation.id, price_text(&operation.price));
             let timeout = or_dash(operation.timeout_seconds);
             writeln!(text, "price {} {id} {price} {timeout}", version.version).expect("a string");
         }

@@ -3,10 +3,11 @@
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
     ApiKeyId, Charge, ChargeCommand, ChargeDetails, ChargeId, ChargeRequest, Draw, Micros, Outcome,
-    PriceVersion, Refusal, Spender, Status, Timestamp, bounds,
+    PriceVersion, Quantity, Refusal, Spender, Status, Timestamp, bounds,
 };
 
 use super::facts::{Fact, Pool};
+use super::metered;
 use crate::model::step::{index_of, nth};
 
 /// The longest time to a deadline: one week.
@@ -33,10 +34,7 @@ impl Pool {
         let version = version.ok_or(Refusal::OperationNotFound)?;
         let operation = version.operations.iter().find(|operation| operation.id == request.operation);
         let operation = operation.ok_or(Refusal::OperationNotFound)?;
-        if request.quantity < 1 || request.quantity > 1_000_000 {
-            return Err(Refusal::QuantityOutOfRange);
-        }
-        let amount = Micros::new(operation.unit_price.get() * request.quantity);
+        let amount = metered::price(&operation.price, &request.quantity)?;
         let awaits = request.await_outcome || operation.timeout_seconds.is_some();
         let wait = request.timeout_seconds.or(operation.timeout_seconds).unwrap_or(WAIT_SECONDS);
         if awaits && !(1..=WAIT_MAX_SECONDS).contains(&wait) {
@@ -50,8 +48,8 @@ impl Pool {
                 member: request.member.clone(),
                 api_key,
             },
-            quantity: request.quantity,
-            unit_price: operation.unit_price,
+            quantity: request.quantity.clone(),
+            price: operation.price.clone(),
             amount,
             price_version: version.version,
             reference: request.reference.clone(),
@@ -67,7 +65,7 @@ impl Pool {
             return Err(Refusal::InsufficientCredits {
                 required: amount,
                 available: balance.available,
-                affordable_quantity: balance.available.get() / operation.unit_price.get(),
+                affordable: metered::affordable(&operation.price, &request.quantity, balance.available),
                 buys_credit: self.has_room_to_buy() && self.clone().buy_if_low(None, now),
             });
         }
@@ -90,7 +88,7 @@ impl Pool {
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         match command {
-            ChargeCommand::Succeed { quantity } => self.succeed(charge, *quantity, now),
+            ChargeCommand::Succeed { quantity } => self.succeed(charge, quantity.as_ref(), now),
             ChargeCommand::Fail { by_system, detail: _ } => {
                 self.fail(charge, *by_system, refund_window_days, now)
             }
@@ -103,27 +101,31 @@ impl Pool {
     fn succeed(
         &mut self,
         charge: ChargeId,
-        quantity: Option<i64>,
+        quantity: Option<&Quantity>,
         now: Timestamp,
     ) -> Result<Output, Refusal> {
         let (index, charge) = self.find(charge)?;
-        let bought = charge.details.quantity;
-        if quantity.is_some_and(|used| used < 1 || used > bought) {
-            return Err(Refusal::UsedQuantityOutOfRange);
-        }
+        let paid = &charge.details.quantity;
+        let cost = match quantity {
+            Some(used) => metered::price_of_used(&charge.details, used)?,
+            None => charge.details.amount,
+        };
         let state = charge.state;
-        if state.outcome == Some(Outcome::Succeeded) && quantity.is_none_or(|q| q == state.quantity) {
+        if state.outcome == Some(Outcome::Succeeded)
+            && quantity.is_none_or(|used| metered::total(used) == state.quantity)
+        {
             return Ok(self.output(index));
         }
-        let used = quantity.unwrap_or(bought);
-        let late_success = state.status == Status::Settled && state.outcome.is_none() && used == bought;
+        let used = quantity.unwrap_or(paid);
+        let late_success = state.status == Status::Settled && state.outcome.is_none() && used == paid;
         if state.status != Status::Pending && !late_success {
             return Err(already_ended(&charge));
         }
-        let unused = Micros::new(charge.details.unit_price.get() * (bought - used));
+        let unused = charge.details.amount - cost;
         if unused > Micros::ZERO {
             self.return_to_grants(index, unused, None, now);
         }
+        let used = used.clone();
         self.add(now, Fact::Settled { charge: index, outcome: Outcome::Succeeded, quantity: used });
         Ok(self.output(index))
     }
@@ -155,7 +157,7 @@ impl Pool {
             if state.outcome.is_some() {
                 return Err(already_ended(&charge));
             }
-            self.add(now, Fact::Settled { charge: index, outcome, quantity: state.quantity });
+            self.add(now, Fact::Settled { charge: index, outcome, quantity: charge.details.quantity.clone() });
         }
         Ok(self.output(index))
     }

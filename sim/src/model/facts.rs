@@ -69,8 +69,8 @@ pub enum Fact {
         charge: usize,
         /// The reported outcome.
         outcome: Outcome,
-        /// The units that were used.
-        quantity: i64,
+        /// What was used.
+        quantity: Quantity,
     },
     /// A charge was refunded, wholly or partly.
     Refunded {
@@ -496,7 +496,7 @@ impl Pool {
                         outcome: None,
                         refunded: Micros::ZERO,
                         refunds: 0,
-                        quantity: details.quantity,
+                        quantity: details.quantity.total(),
                         deadline: details.deadline,
                     },
                     details: details.clone(),
@@ -508,7 +508,7 @@ impl Pool {
                     let state = &mut charges[*charge].state;
                     state.status = Status::Settled;
                     state.outcome = Some(*outcome);
-                    state.quantity = *quantity;
+                    state.quantity = quantity.total();
                     state.deadline = None;
                 }
                 Fact::Refunded { charge, amount, outcome, .. } => {

@@ -20,6 +20,7 @@ mod credit;
 mod endpoints;
 mod facts;
 mod limits;
+mod metered;
 mod operators;
 mod payment_refunds;
 mod payments;

@@ -69,9 +69,7 @@ pub(super) fn check_prices(
         return Err(invalid("effective_at"));
     }
     for operation in operations {
-        if !(0..=9_000_000_000).contains(&operation.unit_price.get()) {
-            return Err(invalid("unit_price"));
-        }
+        metered::check(operation)?;
         if operation.timeout_seconds.is_some_and(|seconds| !(1..=604_800).contains(&seconds)) {
             return Err(invalid("timeout_seconds"));
         }
@@ -88,9 +86,9 @@ pub(super) fn check_prices(
 pub(super) fn sorted(operations: &[OperationPrice]) -> Vec<Operation> {
     let mut list: Vec<Operation> = operations
         .iter()
-        .map(|OperationPrice { id, unit_price, timeout_seconds }| Operation {
+        .map(|OperationPrice { id, price, timeout_seconds }| Operation {
             id: id.clone(),
-            unit_price: *unit_price,
+            price: metered::sorted(price),
             timeout_seconds: *timeout_seconds,
         })
         .collect();

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use tollkeeper_engine::period_windows;
-use tollkeeper_ledger::{ChargeDetails, HourPart, Micros, Timestamp, UsageKey, UsageSums};
+use tollkeeper_ledger::{
+    ChargeDetails, HourPart, MeterId, Micros, Quantity, Timestamp, UsageKey, UsageSums,
+};
 
 use super::facts::{Fact, Pool};
 
@@ -81,21 +83,62 @@ impl Pool {
         spendings
     }
 
+    /// The units of each meter that were used: at the charge if it was settled at once, else when it
+    /// was settled.
+    pub(super) fn metered(&self) -> Vec<(Spending<'_>, &MeterId, i64)> {
+        let mut metered = Vec::new();
+        let mut zone = "UTC";
+        let mut opened = Vec::new();
+        for (n, line) in self.numbered() {
+            let (details, quantity) = match &line.fact {
+                Fact::Created(profile) | Fact::Updated(profile) => {
+                    zone = &profile.timezone;
+                    continue;
+                }
+                Fact::Charged(details) => {
+                    opened.push((n, details.as_ref(), details.deadline.is_some()));
+                    if details.deadline.is_some() {
+                        continue;
+                    }
+                    (details.as_ref(), &details.quantity)
+                }
+                // An outcome that is reported after the settlement counts nothing.
+                Fact::Settled { charge, quantity, .. } if opened[*charge].2 => {
+                    opened[*charge].2 = false;
+                    (opened[*charge].1, quantity)
+                }
+                _ => continue,
+            };
+            let Quantity::Meters(quantities) = quantity else { continue };
+            let (at, amount) = (line.decided_at, Micros::ZERO);
+            let spending = Spending { n, opening: n, is_refund: false, at, zone, details, amount };
+            metered.extend(quantities.iter().map(|(meter, units)| (spending, meter, *units)));
+        }
+        metered
+    }
+
     /// Usage by part of an hour, operation, worker, member and API key.
     #[must_use]
     pub fn usage(&self) -> BTreeMap<UsageKey, UsageSums> {
         let mut usage: BTreeMap<UsageKey, UsageSums> = BTreeMap::new();
         for spending in self.spendings() {
             let (hour, part) = spending.stored_in();
-            let key = UsageKey { hour, part, spender: spending.details.spender.clone() };
+            let key = UsageKey { hour, part, spender: spending.details.spender.clone(), meter: None };
             let used = usage.entry(key).or_default();
             if spending.is_refund {
                 used.refunded -= spending.amount;
             } else {
                 used.runs += 1;
-                used.quantity += spending.details.quantity;
+                if let Quantity::Units(units) = spending.details.quantity {
+                    used.quantity += units;
+                }
                 used.charged += spending.amount;
             }
+        }
+        for (spending, meter, units) in self.metered() {
+            let (hour, part) = spending.stored_in();
+            let (spender, meter) = (spending.details.spender.clone(), Some(meter.clone()));
+            usage.entry(UsageKey { hour, part, spender, meter }).or_default().quantity += units;
         }
         usage
     }

@@ -9,7 +9,9 @@ use tollkeeper_engine::{
     Named, TimeStep, USAGE_DAYS_MAX, USAGE_ROWS_MAX, UsageAnswer, UsageFilter, UsageGroup, UsageRefusal,
     UsageReport, UsageRequest, is_known_timezone, period_windows,
 };
-use tollkeeper_ledger::{Entry, EntryBody, Micros, Spender, Timestamp, UsageSums};
+use tollkeeper_ledger::{
+    Entry, EntryBody, MeterId, MeterQuantities, Micros, Quantity, Spender, Timestamp, UsageSums,
+};
 
 use super::facts::Pool;
 use super::spendings::Spending;
@@ -44,7 +46,12 @@ fn admits(filter: &UsageFilter, spender: &Spender) -> bool {
 }
 
 /// The keys of the row that counts what a spender used at an instant.
-fn group(request: &UsageRequest, timezone: &str, at: Timestamp, spender: &Spender) -> UsageGroup {
+fn group(
+    request: &UsageRequest,
+    timezone: &str,
+    at: Timestamp,
+    (spender, meter): (&Spender, Option<&MeterId>),
+) -> UsageGroup {
     let by = &request.group_by;
     let Spender { operation, worker, member, api_key } = spender.clone();
     let windows = period_windows(timezone, at);
@@ -58,21 +65,48 @@ fn group(request: &UsageRequest, timezone: &str, at: Timestamp, spender: &Spende
         worker: worker.filter(|_| by.worker),
         member: member.filter(|_| by.member),
         api_key: api_key.filter(|_| by.api_key),
+        meter: meter.filter(|_| by.meter).cloned(),
     }
 }
 
-/// What one entry used: when it was decided, for whom, and how much; `None` for other entries.
+/// What one entry used: when it was decided, for whom, of which meter, and how much.
+pub type Used<'a> = (Timestamp, &'a Spender, Option<&'a MeterId>, UsageSums);
+
+/// What one entry used; nothing for other entries.
 #[must_use]
-pub fn used_by(entry: &Entry) -> Option<(Timestamp, &Spender, UsageSums)> {
-    let (spender, used) = match &entry.body {
-        EntryBody::ChargeOpened(details) => (&details.spender, opened(details.quantity, details.amount)),
-        EntryBody::ChargeRefunded(refund) => (&refund.spender, refunded(refund.amount)),
-        _ => return None,
-    };
-    Some((entry.decided_at, spender, used))
+pub fn used_by(entry: &Entry) -> Vec<Used<'_>> {
+    let at = entry.decided_at;
+    match &entry.body {
+        EntryBody::ChargeOpened(details) => {
+            let of_charge = (at, &details.spender, None, opened(&details.quantity, details.amount));
+            let at_once = details.quantity.meters().filter(|_| details.deadline.is_none());
+            let meters = at_once.into_iter().flat_map(|quantities| of_meters(at, &details.spender, quantities));
+            std::iter::once(of_charge).chain(meters).collect()
+        }
+        EntryBody::ChargeSettled(settlement) => {
+            let used = settlement.used.iter();
+            used.flat_map(|used| of_meters(at, &used.spender, &used.quantities)).collect()
+        }
+        EntryBody::ChargeRefunded(refund) => vec![(at, &refund.spender, None, refunded(refund.amount))],
+        _ => Vec::new(),
+    }
 }
 
-fn opened(quantity: i64, charged: Micros) -> UsageSums {
+fn of_meters<'a>(
+    at: Timestamp,
+    spender: &'a Spender,
+    quantities: &'a MeterQuantities,
+) -> impl Iterator<Item = Used<'a>> {
+    quantities.iter().map(move |(meter, units)| {
+        (at, spender, Some(meter), UsageSums { quantity: *units, ..UsageSums::default() })
+    })
+}
+
+fn opened(quantity: &Quantity, charged: Micros) -> UsageSums {
+    let quantity = match quantity {
+        Quantity::Units(units) => *units,
+        Quantity::Meters(_) => 0,
+    };
     UsageSums { runs: 1, quantity, charged, ..UsageSums::default() }
 }
 
@@ -90,11 +124,16 @@ impl Pool {
         let used = spendings.iter().map(|Spending { is_refund, at, details, amount, .. }| {
             let used = match is_refund {
                 true => refunded(Micros::ZERO - *amount),
-                false => opened(details.quantity, *amount),
+                false => opened(&details.quantity, *amount),
             };
-            (*at, &details.spender, used)
+            (*at, &details.spender, None, used)
         });
-        usage_report(&self.profile().timezone, request, used)
+        let metered = self.metered();
+        let metered = metered.iter().map(|(spending, meter, units)| {
+            let sums = UsageSums { quantity: *units, ..UsageSums::default() };
+            (spending.at, &spending.details.spender, Some(*meter), sums)
+        });
+        usage_report(&self.profile().timezone, request, used.chain(metered))
     }
 }
 
@@ -106,7 +145,7 @@ impl Pool {
 pub fn usage_report<'a>(
     workspace: &str,
     request: &UsageRequest,
-    used: impl Iterator<Item = (Timestamp, &'a Spender, UsageSums)>,
+    used: impl Iterator<Item = Used<'a>>,
 ) -> UsageAnswer {
     let timezone = request.timezone.as_deref().unwrap_or(workspace);
     if !is_known_timezone(timezone) {
@@ -122,9 +161,9 @@ pub fn usage_report<'a>(
     let (from, to) = (row_start(timezone, request.from), row_end(timezone, request.to));
     let mut rows: BTreeMap<UsageGroup, UsageSums> = BTreeMap::new();
     let mut total = UsageSums::default();
-    for (at, spender, sums) in used {
+    for (at, spender, meter, sums) in used {
         if (from..to).contains(&at) && admits(&request.filter, spender) {
-            rows.entry(group(request, timezone, at, spender)).or_default().add(sums);
+            rows.entry(group(request, timezone, at, (spender, meter))).or_default().add(sums);
             total.add(sums);
         }
     }

@@ -137,7 +137,7 @@ fn equal_prices(model: &Model) -> Option<Command> {
     let last = model.prices.last()?;
     let operations = last.operations.iter().map(|operation| OperationPrice {
         id: operation.id.clone(),
-        unit_price: operation.unit_price,
+        price: operation.price.clone(),
         timeout_seconds: operation.timeout_seconds,
     });
     Some(Command::SetPrices { operations: operations.collect(), effective_at: None })

@@ -559,7 +559,7 @@ fn turns(model: &Model, now: Timestamp) -> Vec<Timestamp> {
 fn price_list() -> Vec<OperationPrice> {
     let line = |(name, price): (&&str, &i64)| OperationPrice {
         id: OperationId::new(*name).expect("a name"),
-        unit_price: Micros::new(*price),
+        price: Micros::new(*price).into(),
         timeout_seconds: None,
     };
     OPERATIONS.iter().zip(&PRICES).map(line).collect()

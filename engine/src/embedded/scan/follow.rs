@@ -173,7 +173,7 @@ mod tests {
 
     async fn begin(engine: &Embedded) {
         let id = OperationId::new("message").expect("the id is valid");
-        let price = OperationPrice { id, unit_price: Micros::new(1), timeout_seconds: None };
+        let price = OperationPrice { id, price: Micros::new(1).into(), timeout_seconds: None };
         let prices = Command::SetPrices { operations: vec![price], effective_at: None };
         let mut batch = vec![submission(WorkspaceId::platform(), "prices", prices)];
         for name in ["other", "followed"] {

@@ -425,12 +425,12 @@ fn put_usage(connection: &Connection, accounts: &[UsageOfAccount]) -> rusqlite::
     ))?;
     let rows = accounts.iter().flat_map(|(index, rows)| rows.iter().map(move |row| (index, row)));
     for (account_index, (key, used)) in rows {
-        let UsageKey { hour, part, spender: Spender { operation, worker, member, api_key } } = key;
+        let UsageKey { hour, part, spender: Spender { worker, member, api_key, .. }, .. } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         put.execute((
             account_index,
             hour,
-            operation.as_str(),
+            &*key.operation_and_meter(),
             worker.as_ref().map_or("", |worker| worker.as_str()),
             member.as_ref().map_or("", |member| member.as_str()),
             api_key.map_or_else(String::new, |key| key.to_string()),

@@ -203,7 +203,7 @@ impl StateFile {
             let (names, sums, stored) = read_usage(row).map_err(failed)?;
             let part = HourPart::new(row.get(10).map_err(failed)?, row.get(11).map_err(failed)?);
             let part = part.ok_or_else(|| self.damaged("a row of usage holds no part of an hour"))?;
-            let key = UsageKey { hour: row.get(0).map_err(failed)?, part, spender: self.spender(names)? };
+            let key = self.usage_key(row.get(0).map_err(failed)?, part, names)?;
             let crc = state_rows::usage_crc(account_index, &key, sums);
             if crc != stored {
                 return Err(self.damaged("a row of usage is damaged"));
@@ -213,19 +213,26 @@ impl StateFile {
         Ok(())
     }
 
-    /// The spender that the names in a row of usage stand for.
-    fn spender(&self, (operation, worker, member, api_key): UsageNames) -> Result<Spender, Error> {
+    /// The key that the names in a row of usage stand for.
+    fn usage_key(
+        &self,
+        hour: i64,
+        part: HourPart,
+        (operation, worker, member, api_key): UsageNames,
+    ) -> Result<UsageKey, Error> {
         let malformed = |_| self.damaged("a row of usage holds a malformed name");
         let some = |text: Box<str>| Some(text).filter(|text| !text.is_empty());
         let api_key = some(api_key).map(|key| key.parse::<ApiKeyId>());
-        Ok(Spender {
-            operation: OperationId::new(operation).map_err(malformed)?,
+        let (operation, meter) = UsageKey::split_operation(&operation).map_err(malformed)?;
+        let spender = Spender {
+            operation,
             worker: some(worker).map(WorkerId::new).transpose().map_err(malformed)?,
             member: some(member).map(MemberId::new).transpose().map_err(malformed)?,
             api_key: api_key
                 .transpose()
                 .map_err(|()| self.damaged("a row of usage holds a malformed API key id"))?,
-        })
+        };
+        Ok(UsageKey { hour, part, spender, meter })
     }
 
     /// The rows of the hours of a range in which a workspace has entries, oldest first. None is

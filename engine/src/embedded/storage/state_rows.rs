@@ -264,7 +264,7 @@ pub(crate) fn usage_crc(account_index: u32, key: &UsageKey, sums: UsageSums) -> 
     let spender = &key.spender;
     let worker = spender.worker.as_ref().map_or(&[][..], |worker| worker.as_bytes());
     let member = spender.member.as_ref().map_or(&[][..], |member| member.as_bytes());
-    for name in [spender.operation.as_bytes(), worker, member] {
+    for name in [key.operation_and_meter().as_bytes(), worker, member] {
         hasher.write_u8(name.len() as u8);
         hasher.write(name);
     }
@@ -307,7 +307,7 @@ mod tests {
     fn key(hour: i64) -> UsageKey {
         let operation = OperationId::new("message").expect("an allowed name");
         let spender = Spender { operation, worker: None, member: None, api_key: None };
-        UsageKey { hour, part: HourPart::WHOLE, spender }
+        UsageKey { hour, part: HourPart::WHOLE, spender, meter: None }
     }
 
     fn sums(runs: i64, charged: i64) -> UsageSums {

@@ -454,7 +454,7 @@ mod tests {
         let engine = Embedded::open(scratch.path(), Options::default()).expect("a fresh directory opens");
         let now = Timestamp::from_millis(1_767_225_600_000);
         let id = OperationId::new("message").expect("the id is valid");
-        let price = OperationPrice { id, unit_price: Micros::new(1), timeout_seconds: None };
+        let price = OperationPrice { id, price: Micros::new(1).into(), timeout_seconds: None };
         let prices = Command::SetPrices { operations: vec![price], effective_at: None };
         let mut begin = vec![submission(WorkspaceId::platform(), "prices", prices)];
         for name in ["loud", "quiet"] {

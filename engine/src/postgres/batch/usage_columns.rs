@@ -1,6 +1,7 @@
 //! The columns of rows of usage that leave the account's row, and what they take back of closed
 //! days.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tollkeeper_ledger::{MemberId, Profile, Spender, Timestamp, UsageKey, UsageSums, WorkerId};
@@ -16,8 +17,8 @@ use crate::postgres::database::sql::Sql;
 pub(crate) struct UsageColumns<'a> {
     workspace: Vec<&'a str>,
     hour: Vec<i64>,
-    /// Operation, worker, member.
-    names: [Vec<&'a str>; 3],
+    /// Operation with its meter, worker, member.
+    names: [Vec<Cow<'a, str>>; 3],
     api_key: Vec<Uuid>,
     /// Runs, quantity, charged, refunded.
     numbers: [Vec<i64>; 4],
@@ -49,7 +50,7 @@ impl<'a> UsageColumns<'a> {
     }
 
     pub(crate) fn push(&mut self, workspace: &'a str, key: &'a UsageKey, used: &UsageSums) {
-        let UsageKey { hour, part, spender: Spender { operation, worker, member, api_key } } = key;
+        let UsageKey { hour, part, spender: Spender { worker, member, api_key, .. }, .. } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         self.workspace.push(workspace);
         self.hour.push(*hour);
@@ -58,7 +59,8 @@ impl<'a> UsageColumns<'a> {
         }
         let worker = worker.as_ref().map_or("", WorkerId::as_str);
         let member = member.as_ref().map_or("", MemberId::as_str);
-        for (column, name) in self.names.iter_mut().zip([operation.as_str(), worker, member]) {
+        let names = [key.operation_and_meter(), worker.into(), member.into()];
+        for (column, name) in self.names.iter_mut().zip(names) {
             column.push(name);
         }
         self.api_key.push(Uuid::of_api_key(*api_key));

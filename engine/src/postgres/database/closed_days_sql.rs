@@ -109,7 +109,7 @@ pub(super) const USAGE_BY_SLOT: &str = "WITH closed AS (
             WHERE workspace = $1
                 AND (hour * 3600000 + minute * 60000 < coalesce((SELECT start FROM closed), 0)
                     OR hour * 3600000 + minute * 60000 >= coalesce((SELECT stop FROM closed), 0))
-                AND ($9::text IS NULL OR operation = $9) AND ($10::text IS NULL OR worker = $10)
+                AND ($9::text IS NULL OR split_part(operation, '/', 1) = $9) AND ($10::text IS NULL OR worker = $10)
                 AND ($11::text IS NULL OR member = $11) AND ($12::uuid IS NULL OR api_key = $12)
         ) AS u GROUP BY u.slot, u.last, u.operation, u.worker, u.member, u.api_key LIMIT $13
     )";

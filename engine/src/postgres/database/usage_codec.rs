@@ -3,7 +3,8 @@
 //! ```text
 //! format    one byte, 3
 //! row       hour, runs, quantity, charged, refunded (i64 each, little-endian),
-//!           operation, worker, member (one length byte and UTF-8 each; an empty name is none),
+//!           operation (and `/` and a meter), worker, member (one length byte and UTF-8 each; an
+//!           empty name is none),
 //!           0, or 1 and the 16 bytes of the API key,
 //!           the minutes of the hour at which it begins and ends (one byte each)
 //! ```
@@ -12,7 +13,7 @@
 //! Rows follow one another until the bytes end. Damaged bytes give an error, never a panic.
 
 use tollkeeper_ledger::{
-    ApiKeyId, HourPart, Id, MemberId, Micros, OperationId, Spender, UsageKey, UsageSums, WorkerId,
+    ApiKeyId, HourPart, Id, MemberId, Micros, Spender, UsageKey, UsageSums, WorkerId,
 };
 
 use crate::Error;
@@ -27,13 +28,14 @@ const FORMAT_OF_WHOLE_HOURS: u8 = 2;
 pub(crate) fn encode_usage(rows: &[(UsageKey, UsageSums)], bytes: &mut Vec<u8>) {
     bytes.push(FORMAT);
     for (key, used) in rows {
-        let UsageKey { hour, part, spender: Spender { operation, worker, member, api_key } } = key;
+        let UsageKey { hour, part, spender: Spender { worker, member, api_key, .. }, .. } = key;
         let UsageSums { runs, quantity, charged, refunded } = used;
         for number in [*hour, *runs, *quantity, charged.get(), refunded.get()] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        let operation = key.operation_and_meter();
         let worker = worker.as_ref().map_or("", WorkerId::as_str);
-        for name in [operation.as_str(), worker, member.as_ref().map_or("", MemberId::as_str)] {
+        for name in [&*operation, worker, member.as_ref().map_or("", MemberId::as_str)] {
             let length = u8::try_from(name.len()).expect("the ledger bounds a name to 64 bytes");
             bytes.push(length);
             bytes.extend_from_slice(name.as_bytes());
@@ -112,13 +114,14 @@ pub(crate) fn usage_key(
     api_key: Option<ApiKeyId>,
 ) -> Option<UsageKey> {
     let optional = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    let (operation, meter) = UsageKey::split_operation(operation).ok()?;
     let spender = Spender {
-        operation: OperationId::new(operation).ok()?,
+        operation,
         worker: optional(worker).map(WorkerId::new).transpose().ok()?,
         member: optional(member).map(MemberId::new).transpose().ok()?,
         api_key,
     };
-    Some(UsageKey { hour, part, spender })
+    Some(UsageKey { hour, part, spender, meter })
 }
 
 #[cfg(test)]
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn usage_decodes_as_encoded_and_damage_is_an_error() {
-        let mut rows = vec![row(7, "message", "", 1), with_api_key(row(7, "message", "w1", 2))];
+        let mut rows = vec![row(7, "message/input", "", 1), with_api_key(row(7, "message", "w1", 2))];
         rows[1].0.part = HourPart { begin: 15, end: 60 };
         let mut bytes = Vec::new();
         encode_usage(&rows, &mut bytes);

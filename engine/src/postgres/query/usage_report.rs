@@ -86,12 +86,8 @@ fn add_rows(fold: &mut Fold, slots: &Slots, rows: &[Row]) -> Result<bool, Error>
 
 /// Adds a sum of the database, whose rows begin in the slot `first`.
 fn add_sum(fold: &mut Fold, slots: &Slots, first: i32, row: &Row) -> Result<(), Error> {
-    let names = Names {
-        operation: column(row, 3)?,
-        worker: column(row, 4)?,
-        member: column(row, 5)?,
-        api_key: column::<Uuid>(row, 6)?.api_key(),
-    };
+    let names = [column(row, 3)?, column(row, 4)?, column(row, 5)?];
+    let names = Names::read(names, column::<Uuid>(row, 6)?.api_key());
     let sums = UsageSums {
         runs: column(row, 7)?,
         quantity: column(row, 8)?,
@@ -122,6 +118,8 @@ async fn rows(
     let member = member.required("", MemberId::as_str);
     let api_key = api_key.required(None, |key| Some(*key)).map(Uuid::of_api_key);
     let hours = slots.hours();
+    // The meter is a part of the stored name.
+    let by_operation = group_by.operation || group_by.meter;
     let most = GROUPS_MAX as i64 + 1;
     let days = closed_days::days_of_report(slots, request.group_by);
     let timezone = days.as_ref().map(|_| &*slots.timezone);
@@ -133,7 +131,7 @@ async fn rows(
         &hours.start,
         &hours.end,
         &starts,
-        &group_by.operation,
+        &by_operation,
         &group_by.worker,
         &group_by.member,
         &group_by.api_key,
@@ -200,7 +198,7 @@ async fn used_in(
             }
             *left -= 1;
             before = entry.n as i64;
-            found.extend(used_by(&entry).filter(|(at, _, _)| at.hour() == hour));
+            found.extend(used_by(&entry).into_iter().filter(|(at, _, _)| at.hour() == hour));
         }
     }
     Ok(found)

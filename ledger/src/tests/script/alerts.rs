@@ -19,7 +19,7 @@ pub(super) fn command(world: &World, words: &Words) -> Command {
             operation: OperationId::known(words.bare[1]),
             required: micros(words.bare[2]),
             available: micros(words.bare[3]),
-            refusals: words.times().unwrap_or(1).try_into().expect("a count"),
+            refusals: words.times().map_or(1, |times| times.total()).try_into().expect("a count"),
         }),
         _ => {
             let (subject, period, _) = limit(world, words.bare[1], "0");

@@ -106,8 +106,9 @@ impl<'v> EntryWords<'v> {
         let words = &self.visit.words().activity;
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
-                let quantity = (details.quantity != 1)
-                    .then(|| format!("×\u{a0}{}", self.visit.format.number(details.quantity)));
+                let units = details.quantity.total();
+                let quantity =
+                    (units != 1).then(|| format!("×\u{a0}{}", self.visit.format.number(units)));
                 let reference = details.reference.as_deref().map(str::to_owned);
                 self.of_spender(&details.spender, [quantity, reference])
             }

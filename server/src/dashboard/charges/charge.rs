@@ -7,7 +7,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tollkeeper_engine::{ChargeRecord, Reads};
-use tollkeeper_ledger::{Outcome, RefundReason, Spender, Timestamp};
+use tollkeeper_ledger::{Outcome, Price, Rate, RefundReason, Spender, Timestamp};
 
 use super::PATH;
 use super::status::{ShortStatus, in_full, in_short, outcome, refund_reason};
@@ -105,15 +105,16 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
 fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &Format) -> Vec<Fact> {
     let (details, state) = (&record.charge.details, &record.charge.state);
     let Spender { operation: _, worker, member, api_key } = &details.spender;
-    let units = format.number(details.quantity);
-    let units = match state.quantity < details.quantity {
+    let paid = details.quantity.total();
+    let units = format.number(paid);
+    let units = match state.quantity != paid {
         true => (words.units_used)(&units, &format.number(state.quantity)),
         false => units,
     };
     let named = |value: Option<String>| value.ok_or(words.not_named);
     let facts = [
         (words.units, Ok(units)),
-        (words.unit_price, Ok(format.both_units(details.unit_price))),
+        (words.unit_price, Ok(price_text(&details.price, format))),
         (words.refunded_so_far, Ok(format.both_units(state.refunded))),
         (words.outcome, Ok(outcome(state.outcome, words).to_owned())),
         (words.price_version, Ok(details.price_version.to_string())),
@@ -124,6 +125,21 @@ fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &For
         (words.id, Ok(details.id.to_string())),
     ];
     facts.into_iter().map(|(label, value)| Fact { label, value }).collect()
+}
+
+/// What was charged for a unit, or for the units of each meter.
+fn price_text(price: &Price, format: &Format) -> String {
+    let rate = |Rate { unit_price, per }: Rate| match per {
+        1 => format.both_units(unit_price),
+        per => format!("{} / {}", format.both_units(unit_price), format.number(per.into())),
+    };
+    match price {
+        Price::Units(of) => rate(*of),
+        Price::Meters(meters) => {
+            let meters = meters.iter().map(|meter| format!("{}: {}", meter.id, rate(meter.rate)));
+            meters.collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 /// Whether an entry of its own may have settled the charge. A use in part is a refund.

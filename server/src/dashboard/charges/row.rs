@@ -35,7 +35,8 @@ impl ChargeRow {
             href: format!("{}/{}", super::PATH, details.id),
             when: format.recent_time(charge.created_at, now),
             operation: details.spender.operation.to_string(),
-            quantity: (details.quantity != 1).then(|| format!("×\u{a0}{}", format.number(details.quantity))),
+            quantity: (details.quantity.total() != 1)
+                .then(|| format!("×\u{a0}{}", format.number(details.quantity.total()))),
             cost: format.usd(details.amount),
             who: names.who(&details.spender),
             status: in_short(charge, words, format),

@@ -165,7 +165,7 @@ impl State {
             Query::Report { time } => QueryResult::Report(Box::new(self.report(*time))),
             Query::UsageReport { workspace, request } => {
                 let answer = self.open(workspace).map(|stored| {
-                    let used = stored.entries().filter_map(used_by);
+                    let used = stored.entries().flat_map(used_by);
                     Box::new(usage_report(&stored.account.profile.timezone, request, used))
                 });
                 QueryResult::UsageReport(answer)

@@ -16,7 +16,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// A workspace with credit, beside a price.
 fn begin() -> Vec<Submission> {
     let id = OperationId::new("message").expect("the id is valid");
-    let price = OperationPrice { id, unit_price: Micros::new(1), timeout_seconds: None };
+    let price = OperationPrice { id, price: Micros::new(1).into(), timeout_seconds: None };
     let prices = Command::SetPrices { operations: vec![price], effective_at: None };
     let credit = GrantRequest::new(Source::Promotional, Micros::new(1_000_000));
     vec![

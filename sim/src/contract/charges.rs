@@ -14,7 +14,7 @@ use tollkeeper_testkit::blocking::block_on;
 pub(super) fn a_charge_deducts_its_price(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     let (paid, balance) = client.charge("k", charge("try_on", 2));
-    assert_eq!((paid.details.amount.get(), paid.details.unit_price.get()), (40_000, 20_000));
+    assert_eq!((paid.details.amount.get(), paid.details.price.unit_price().map_or(0, Micros::get)), (40_000, 20_000));
     assert_eq!((paid.state.status, paid.state.outcome), (Status::Settled, None));
     assert_eq!((paid.created_at, balance.available.get()), (BEGINNING, 60_000));
     assert_eq!(client.balance(), balance);
@@ -107,7 +107,7 @@ pub(super) fn an_outcome_settles_or_refunds(store: &dyn Store) {
     let (charge, _) =
         charged(Ok(answer(client.accepted(ChargeCommand::Succeed { quantity: None }.for_charge(kept)))));
     assert_eq!((charge.state.status, charge.state.outcome), (Status::Settled, Some(Outcome::Succeeded)));
-    client.accepted(ChargeCommand::Succeed { quantity: Some(1) }.for_charge(partly));
+    client.accepted(ChargeCommand::Succeed { quantity: Some(1.into()) }.for_charge(partly));
     let fail = ChargeCommand::Fail { by_system: true, detail: Some("broken".into()) }.for_charge(failed);
     let (charge, balance) = charged(Ok(answer(client.accepted(fail.clone()))));
     assert_eq!(charge.state.status, Status::Refunded);

@@ -84,10 +84,10 @@ pub(super) fn a_price_rise_waits_for_the_present_time(store: &dyn Store) {
     client.advance_clock(25 * 3_600);
     let (ahead, _) = client.charge("ahead", charge("message", 1));
     client.advance_clock(-25 * 3_600);
-    assert_eq!(ahead.details.unit_price.get(), 900);
+    assert_eq!(ahead.details.price.unit_price().map_or(0, Micros::get), 900);
 
     let (now, _) = client.charge("now", charge("message", 1));
-    assert_eq!(now.details.unit_price.get(), 500, "the rise has not come yet");
+    assert_eq!(now.details.price.unit_price().map_or(0, Micros::get), 500, "the rise has not come yet");
     let output = client.accepted(ChargeCommand::TimeOut.for_charge(waiting.details.id));
     let Output::Charge(unchanged, _) = output else { panic!("a time-out is answered by a charge") };
     assert_eq!(unchanged.state, waiting.state, "the deadline has not passed");
@@ -95,5 +95,5 @@ pub(super) fn a_price_rise_waits_for_the_present_time(store: &dyn Store) {
     charged(client.submit(acme(), None, settled));
     client.advance_clock(86_400);
     let (later, _) = client.charge("later", charge("message", 1));
-    assert_eq!(later.details.unit_price.get(), 900);
+    assert_eq!(later.details.price.unit_price().map_or(0, Micros::get), 900);
 }

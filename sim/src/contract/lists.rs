@@ -39,7 +39,7 @@ fn whole_in_pages(client: &TestClient) {
     names.push("opening".to_owned());
     for limit in [1, 7, 20, 200] {
         let listed = charges(client, limit, &ChargeFilter::default());
-        let quantities: Vec<i64> = listed.iter().map(|charge| charge.details.quantity).collect();
+        let quantities: Vec<i64> = listed.iter().map(|charge| charge.details.quantity.total()).collect();
         assert_eq!(quantities, (1..=20).rev().collect::<Vec<_>>(), "pages of {limit}");
         let numbers: Vec<u64> = entries(client, limit).iter().map(|record| record.entry.n).collect();
         assert_eq!(numbers, (1..=42).rev().collect::<Vec<_>>(), "pages of {limit}");
@@ -97,7 +97,7 @@ pub(super) fn new_rows_do_not_shift_pages(store: &dyn Store) {
     let second = page(first.next);
     let third = page(second.next);
     let rows = first.data.iter().chain(&second.data).chain(&third.data);
-    let quantities: Vec<i64> = rows.map(|charge| charge.details.quantity).collect();
+    let quantities: Vec<i64> = rows.map(|charge| charge.details.quantity.total()).collect();
     assert_eq!(quantities, (1..=10).rev().collect::<Vec<_>>(), "no row twice and none left out");
 }
 

@@ -84,7 +84,7 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     let effective_at = Some(client.now.plus_seconds(60));
     client.accepted_by_platform(Command::SetPrices { operations, effective_at });
     let (now, _) = client.charge("now", charge("message", 1));
-    assert_eq!((now.details.unit_price.get(), now.details.price_version), (700, 2));
+    assert_eq!((now.details.price.unit_price().map_or(0, Micros::get), now.details.price_version), (700, 2));
     assert_eq!(client.refused(Command::Charge(charge("removal", 1))), "operation_not_found");
     let Output::Prices(same) = client.accepted_by_platform(prices(&[("message", 700)])) else {
         panic!("a price list is answered by its version");
@@ -92,7 +92,7 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     assert_eq!(same.version, 2, "equal prices are no new version");
     client.advance_clock(60);
     let (later, _) = client.charge("later", charge("message", 1));
-    assert_eq!((later.details.unit_price.get(), later.details.price_version), (900, 3));
+    assert_eq!((later.details.price.unit_price().map_or(0, Micros::get), later.details.price_version), (900, 3));
     let client = client.restarted(store);
     let versions = client.engine.platform().price_book.versions().to_vec();
     assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [1, 2, 3]);

@@ -45,7 +45,7 @@ pub fn workspace(name: &str) -> WorkspaceId {
 pub fn charge(operation: &str, quantity: i64) -> ChargeRequest {
     ChargeRequest {
         operation: OperationId::new(operation).expect("a name"),
-        quantity,
+        quantity: quantity.into(),
         worker: None,
         member: None,
         await_outcome: false,

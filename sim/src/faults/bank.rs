@@ -198,7 +198,7 @@ fn finish(
     let used = 1 + random.below(quantity as u64) as i64;
     let (command, back) = match random.below(4) {
         0 => (ChargeCommand::Succeed { quantity: None }.for_charge(charge), 0),
-        1 => (ChargeCommand::Succeed { quantity: Some(used) }.for_charge(charge), quantity - used),
+        1 => (ChargeCommand::Succeed { quantity: Some(used.into()) }.for_charge(charge), quantity - used),
         2 => (ChargeCommand::Fail { by_system: false, detail: None }.for_charge(charge), 0),
         _ => (ChargeCommand::Fail { by_system: true, detail: None }.for_charge(charge), quantity),
     };

@@ -164,3 +164,18 @@ fn describe_limits(engine: &dyn Engine, id: &WorkspaceId, at: Timestamp, text: &
         writeln!(text, "limit {id} {kind} {subject} {period} {amount} {used}").expect("a string");
     }
 }
+
+/// A price: of one unit, or its rates.
+fn price_text(price: &Price) -> String {
+    let rate = |rate: Rate| match rate.per {
+        1 => rate.unit_price.get().to_string(),
+        per => format!("{}/{per}", rate.unit_price.get()),
+    };
+    match price {
+        Price::Units(of) => rate(*of),
+        Price::Meters(meters) => {
+            let meters = meters.iter().map(|meter| format!("{}={}", meter.id, rate(meter.rate)));
+            meters.collect::<Vec<_>>().join(",")
+        }
+    }
+}

@@ -20,6 +20,7 @@ use crate::random::Random;
 
 mod alerts;
 mod hostile;
+mod metered;
 mod payments;
 mod platform;
 mod recipients;
@@ -250,7 +251,7 @@ impl Workload {
         if self.random.chance(300) {
             match &mut submission.command {
                 Command::Charge(request) => match self.random.below(5) {
-                    0 => request.quantity = request.quantity.saturating_add(1),
+                    0 => request.quantity = metered::one_more(&request.quantity),
                     1 => request.member = None,
                     2 => request.await_outcome = !request.await_outcome,
                     3 => request.reference = Some("other".into()),
@@ -344,20 +345,27 @@ impl Workload {
     }
 
     fn charge(&mut self) -> ChargeRequest {
+        let mut metered = None;
         let quantity = match self.random.below(100) {
             0 => 0,
             1 => -1,
             2 => 1_000_001,
             3 => i64::MAX,
-            4..20 => 1 + self.random.below(40) as i64,
+            roll @ 4..20 => {
+                let count = 1 + self.random.below(40) as i64;
+                metered = metered::asked(roll, count);
+                count
+            }
             _ => 1,
         };
         let maybe =
             |random: &mut Random, names: &[&str]| random.chance(600).then(|| random.pick(names).to_string());
         let of_worker = maybe(&mut self.random, &WORKERS);
         let for_member = maybe(&mut self.random, &MEMBERS);
+        let operation = self.operation();
+        let (operation, quantity) = metered.unwrap_or((operation, quantity.into()));
         ChargeRequest {
-            operation: self.operation(),
+            operation,
             quantity,
             worker: of_worker.map(|name| worker(&name)),
             member: for_member.map(|name| member(&name)),
@@ -424,7 +432,10 @@ impl Workload {
         match self.random.below(100) {
             0..25 => ChargeCommand::Succeed { quantity: None }.for_charge(charge),
             25..40 => {
-                ChargeCommand::Succeed { quantity: Some(self.random.below(12) as i64) }.for_charge(charge)
+                let count = self.random.below(12) as i64;
+                let of = pool.charges().into_iter().find(|known| known.details.id == charge);
+                let used = metered::used(of.as_ref().map(|charge| &charge.details.price), count);
+                ChargeCommand::Succeed { quantity: Some(used) }.for_charge(charge)
             }
             40..60 => {
                 ChargeCommand::Fail { by_system: true, detail: Some("broken".into()) }.for_charge(charge)
@@ -497,15 +508,16 @@ impl Workload {
         let mut operations = price_list();
         for operation in &mut operations {
             let dearer = *self.random.pick(&[0, 0, 0, 500, 7]);
-            operation.unit_price = Micros::new(operation.unit_price.get() + dearer);
+            metered::raise(&mut operation.price, dearer);
             operation.timeout_seconds = self.random.chance(200).then(|| *self.random.pick(&[1, 60, 600]));
         }
         if self.random.chance(200) {
             operations.pop();
         }
         if self.random.chance(200) {
-            operations[0].unit_price = Micros::ZERO;
+            operations[0].price = Micros::ZERO.into();
         }
+        operations.extend(metered::price_list());
         if self.random.chance(50) {
             let twice = operations[0].clone();
             operations.push(twice);
@@ -567,5 +579,6 @@ fn price_list() -> Vec<OperationPrice> {
 
 /// The reference price list.
 fn first_prices() -> Command {
-    Command::SetPrices { operations: price_list(), effective_at: None }
+    let operations = price_list().into_iter().chain(metered::price_list()).collect();
+    Command::SetPrices { operations, effective_at: None }
 }

@@ -127,7 +127,7 @@ impl Reader {
             if entry.at.hour() < hour {
                 break;
             }
-            found.extend(used_by(&entry).filter(|(at, _, _)| at.hour() == hour));
+            found.extend(used_by(&entry).into_iter().filter(|(at, _, _)| at.hour() == hour));
             seq = previous;
         }
         Ok(found)

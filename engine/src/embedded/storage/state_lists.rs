@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tollkeeper_ledger::{
-    ApiKeyId, Grant, HourPart, MemberId, Micros, OperationId, Spender, Timestamp, UsageKey, UsageSums,
+    ApiKeyId, Grant, HourPart, MemberId, Micros, Spender, Timestamp, UsageKey, UsageSums,
     WorkerId,
 };
 

@@ -2,10 +2,12 @@
 //!
 //! Every value is checked when the file is read, so that a wrong one stops the start and not a
 //! request. The other tables and keys of the file are those of the server and are not read here.
+//! What a metered route needs is in `metering`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::uri::PathAndQuery;
@@ -13,6 +15,10 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Deserialize;
 
 use crate::headers::{X_API_KEY, is_not_passed_on};
+
+mod metering;
+
+pub use metering::{INPUT, InputHold, Meter, Metering, OUTPUT, OnMissing, OutputHold, UNITS_MAX};
 
 /// The longest time-out of a route, in seconds: an hour less than the longest deadline of a charge.
 const TIMEOUT_MAX_SECONDS: u32 = 7 * 24 * 3_600 - 3_600;
@@ -48,6 +54,19 @@ struct RouteTable {
     body_max_bytes: Option<usize>,
     dialect: Option<Dialect>,
     upstream_key_env: Option<String>,
+    meters: Option<BTreeMap<String, Vec<String>>>,
+    included_in: Option<BTreeMap<String, String>>,
+    max_input: Option<i64>,
+    input_constant: Option<i64>,
+    max_output: Option<i64>,
+    default_output: Option<i64>,
+    output_member: Option<String>,
+    fit: Option<bool>,
+    fit_min: Option<i64>,
+    on_missing: Option<OnMissing>,
+    stream_usage: Option<bool>,
+    mcp: Option<bool>,
+    tools: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +128,17 @@ pub enum Quantity {
     Header(HeaderName),
     /// A JSON pointer (RFC 6901) into the body of the request.
     Json(String),
+    /// Units of meters: a bound is held, and what was used is settled.
+    Metered(Arc<Metering>),
+    /// One unit for each call of a tool (Model Context Protocol). Other messages are free.
+    ToolCall(Arc<Tools>),
+}
+
+/// The operations of the tools of a route. Other tools are charged as the route's operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// Operations by the name of a tool.
+    pub operations: BTreeMap<String, String>,
 }
 
 /// How a refusal is written.
@@ -202,13 +232,18 @@ impl Route {
         let grace_seconds = within("grace_seconds", table.grace_seconds, 60, 1..=GRACE_MAX_SECONDS)?;
         let body_max_bytes =
             within("body_max_bytes", table.body_max_bytes, BODY_MAX_BYTES, 1..=64 * BODY_MAX_BYTES)?;
+        let quantity = match (Metering::check(&table, table.dialect.unwrap_or_default())?, tools(&table, &method)?) {
+            (Some(metering), _) => Quantity::Metered(Arc::new(metering)),
+            (None, Some(tools)) => Quantity::ToolCall(Arc::new(tools)),
+            (None, None) => table.quantity.map_or(Ok(Quantity::Constant(1)), Quantity::check)?,
+        };
         Ok(Route {
             method,
             path: path.to_owned(),
             takes_rest,
             operation: operation.clone(),
             upstream: upstream_of(upstream)?,
-            quantity: table.quantity.map_or(Ok(Quantity::Constant(1)), Quantity::check)?,
+            quantity,
             timeout_seconds,
             grace_seconds,
             body_max_bytes,
@@ -226,8 +261,33 @@ impl Route {
     pub fn is_for(&self, method: &Method, path: &str) -> bool {
         let rest = path.strip_prefix(&*self.path);
         let is_path = rest.is_some_and(|rest| rest.is_empty() || (self.takes_rest && rest.starts_with('/')));
-        *method == self.method && is_path && (self.takes_rest || path == self.path) && is_plain(path)
+        let is_method = *method == self.method || self.is_of_stream(method);
+        is_method && is_path && (self.takes_rest || path == self.path) && is_plain(path)
     }
+
+    /// Whether the route passes on requests with this method for the stream of messages and the end
+    /// of a session, which a server of the Model Context Protocol has beside its messages.
+    fn is_of_stream(&self, method: &Method) -> bool {
+        matches!(self.quantity, Quantity::ToolCall(_)) && (*method == Method::GET || *method == Method::DELETE)
+    }
+}
+
+/// The tools of a route of the Model Context Protocol; `None` if it is another route.
+fn tools(table: &RouteTable, method: &Method) -> Result<Option<Tools>, String> {
+    if table.mcp != Some(true) {
+        return if table.tools.is_none() { Ok(None) } else { Err("`tools` needs `mcp = true`".to_owned()) };
+    }
+    if table.quantity.is_some() || table.meters.is_some() {
+        return Err("a route with `mcp = true` has neither `quantity` nor `meters`".to_owned());
+    }
+    if *method != Method::POST {
+        return Err("`method` must be POST with `mcp = true`; GET and DELETE pass beside it".to_owned());
+    }
+    let operations = table.tools.clone().unwrap_or_default();
+    if operations.values().any(String::is_empty) {
+        return Err("`tools` must name an operation of the price book for each tool".to_owned());
+    }
+    Ok(Some(Tools { operations }))
 }
 
 /// Whether a path has no other spelling: no dot segments, no empty ones before its end, no escape
@@ -379,6 +439,29 @@ mod tests {
             let why = of(&format!("{{ header = \"{hidden}\" }}")).expect_err(hidden);
             assert!(why.contains("the upstream does not get it"), "{hidden}: {why}");
         }
+    }
+
+    #[test]
+    fn a_route_of_tools_takes_its_stream_and_the_end_of_a_session() {
+        let with = |more: &str| parse(&format!("{ROUTE}{more}\n"));
+        let settings = with("mcp = true\ntools = { search = \"web_search\" }").expect("it is right");
+        let [route] = &settings.expect("there is a gate").routes[..] else { panic!("one route") };
+        let Quantity::ToolCall(tools) = &route.quantity else { panic!("{route:?}") };
+        assert_eq!(tools.operations.get("search").map(String::as_str), Some("web_search"));
+        for (method, is_for) in [("POST", true), ("GET", true), ("DELETE", true), ("PUT", false), ("HEAD", false)] {
+            let method: Method = method.parse().expect("a method");
+            assert_eq!(route.is_for(&method, "/v1/images"), is_for, "{method}");
+        }
+        let wrong = |more: &str, expected: &str| {
+            let why = with(more).expect_err(more);
+            assert!(why.contains(expected), "{more}: {why}");
+        };
+        wrong("tools = { a = \"b\" }", "`tools` needs `mcp = true`");
+        wrong("mcp = true\nquantity = 2", "neither `quantity` nor `meters`");
+        wrong("mcp = true\ntools = { a = \"\" }", "`tools` must name an operation");
+        let get = ROUTE.replace("POST", "GET");
+        let why = parse(&format!("{get}mcp = true\n")).expect_err("this must not start");
+        assert!(why.contains("`method` must be POST"), "{why}");
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn a_part_of_an_answer_is_never_taken_for_the_whole() {
     // The connection may be reset at its end.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 200") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+    // The upstream may break off before the head went out. Then there is no answer at all.
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
     assert_eq!(world.outcome(), ("refunded".to_owned(), "failed_system".to_owned()));
     world.assert_paid(0);
 }

@@ -6,18 +6,23 @@
 //!
 //! [`Remote`]: crate::Remote
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, Request, Response};
-use serde_json::Value;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use serde_json::{Value, json};
 
 use crate::outcome::Outcome;
 
 /// A future that can be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Units by meter.
+pub type Quantities = BTreeMap<String, i64>;
 
 /// The API of Tollkeeper, as the gate uses it.
 pub trait Charging: Send + Sync + 'static {
@@ -26,6 +31,67 @@ pub trait Charging: Send + Sync + 'static {
 
     /// Reports the outcome of a charge. The same report again changes nothing.
     fn report<'a>(&'a self, charge: &'a Opened, outcome: Outcome) -> BoxFuture<'a, Result<(), ReportError>>;
+
+    /// Reports that a metered operation ran and what it used. The same report again changes
+    /// nothing.
+    ///
+    /// This one calls the API with the key of the caller, which the caller can revoke meanwhile. An
+    /// implementation that has a key of its own should use that.
+    fn settle<'a>(
+        &'a self,
+        charge: &'a Opened,
+        used: &'a Quantities,
+    ) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(async move {
+            let request = charge.request("outcome", &charge.authorization, &settlement_json(used))?;
+            let response = self.call(request).await.map_err(|why| ReportError::Later(why.to_string()))?;
+            report_taken(&response)
+        })
+    }
+
+    /// Moves the deadline of a charge to at least this many seconds from now. The key is that of
+    /// `settle`.
+    fn extend<'a>(&'a self, charge: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(async move {
+            let body = json!({ "extend_seconds": seconds });
+            let request = charge.request("heartbeat", &charge.authorization, &body)?;
+            let response = self.call(request).await.map_err(|why| ReportError::Later(why.to_string()))?;
+            report_taken(&response)
+        })
+    }
+}
+
+/// The body of the report of what was used.
+pub fn settlement_json(used: &Quantities) -> Value {
+    json!({ "result": "succeeded", "quantities": used })
+}
+
+/// Whether the API took a report.
+///
+/// # Errors
+/// It refused the report, or its answer says nothing about it.
+pub fn report_taken(response: &Response<Bytes>) -> Result<(), ReportError> {
+    let status = response.status();
+    let why = || format!("{status}: {}", String::from_utf8_lossy(response.body()));
+    match status {
+        StatusCode::OK => Ok(()),
+        // A key of the gate that is wrong can be put right while the charge is open.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+            Err(ReportError::Later(why()))
+        }
+        StatusCode::UNPROCESSABLE_ENTITY if is_problem(response.body()) => {
+            Err(ReportError::Quantities(why()))
+        }
+        _ if !status.is_server_error() && is_problem(response.body()) => Err(ReportError::Refused(why())),
+        // A load balancer, and not the API, or a failure of the API.
+        _ => Err(ReportError::Later(why())),
+    }
+}
+
+/// Whether a body is a problem of the API, which has a code.
+fn is_problem(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body)
+        .is_ok_and(|problem| problem.get("code").is_some_and(Value::is_string))
 }
 
 /// The API did not answer, so nothing is known.
@@ -45,12 +111,16 @@ pub enum ReportError {
     Later(String),
     /// The charge has another outcome already, such as a refund by its deadline.
     Refused(String),
+    /// The quantities of the report are not permitted: they cost more than was held, or nothing.
+    Quantities(String),
 }
 
 impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReportError::Later(why) | ReportError::Refused(why) => f.write_str(why),
+            ReportError::Later(why) | ReportError::Refused(why) | ReportError::Quantities(why) => {
+                f.write_str(why)
+            }
         }
     }
 }
@@ -70,6 +140,8 @@ pub struct Opened {
     pub is_replay: bool,
     /// The charge as the API shows it.
     pub json: Bytes,
+    /// The credentials with which it was opened.
+    pub authorization: HeaderValue,
 }
 
 impl Opened {
@@ -79,9 +151,39 @@ impl Opened {
         HeaderValue::from_str(&self.id).unwrap_or(HeaderValue::from_static("unknown"))
     }
 
-    /// Reads the answer of the API to a charge; `None` if it is not one.
+    /// A request about this charge.
+    ///
+    /// # Errors
+    /// The id of the charge or of the workspace cannot be in a path.
+    pub fn request(
+        &self,
+        about: &str,
+        authorization: &HeaderValue,
+        body: &Value,
+    ) -> Result<Request<Bytes>, ReportError> {
+        Request::post(format!("/v1/workspaces/{}/charges/{}/{about}", self.workspace, self.id))
+            .header(AUTHORIZATION, authorization.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(body.to_string()))
+            .map_err(|why| ReportError::Refused(why.to_string()))
+    }
+
+    /// Whether units cost nothing by the prices of the charge.
     #[must_use]
-    pub fn read(headers: &HeaderMap, body: Bytes) -> Option<Opened> {
+    pub fn is_free(&self, units: &Quantities) -> bool {
+        let charge: Value = serde_json::from_slice(&self.json).unwrap_or_default();
+        let meters = charge.get("meters").and_then(Value::as_array);
+        let costs = |id: &str| {
+            let meter = meters.and_then(|meters| meters.iter().find(|meter| meter["id"] == id));
+            meter.is_none_or(|meter| meter["unit_price"] != 0)
+        };
+        units.iter().all(|(id, units)| *units == 0 || !costs(id))
+    }
+
+    /// Reads the answer of the API to a charge; `None` if it is not one. `authorization`: the
+    /// credentials with which the charge was opened.
+    #[must_use]
+    pub fn read(headers: &HeaderMap, body: Bytes, authorization: HeaderValue) -> Option<Opened> {
         let charge: Value = serde_json::from_slice(&body).ok()?;
         let text = |name: &str| charge.get(name).and_then(Value::as_str).map(str::to_owned);
         let balance = charge.get("balance").and_then(|balance| balance.get("available"));
@@ -92,6 +194,52 @@ impl Opened {
             balance: balance.and_then(Value::as_i64)?,
             is_replay: headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true")),
             json: body,
+            authorization,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(charge: &Value) -> Opened {
+        let key = HeaderValue::from_static("Bearer tk_x");
+        Opened::read(&HeaderMap::new(), Bytes::from(charge.to_string()), key).expect("it is a charge")
+    }
+
+    #[test]
+    fn units_are_free_if_no_meter_that_counts_has_a_price() {
+        let charge = opened(&json!({
+            "id": "ch_1", "workspace": "acme", "amount": 5, "balance": { "available": 1 },
+            "meters": [{ "id": "input", "unit_price": 0, "per": 1 }, { "id": "output", "unit_price": 3, "per": 10 }],
+        }));
+        let is_free = |units: &[(&str, i64)]| {
+            charge.is_free(&units.iter().map(|(id, units)| ((*id).to_owned(), *units)).collect())
+        };
+        assert!(is_free(&[]) && is_free(&[("input", 0), ("output", 0)]) && is_free(&[("input", 900)]));
+        assert!(!is_free(&[("output", 1)]) && !is_free(&[("unknown", 1)]));
+    }
+
+    #[test]
+    fn an_answer_to_a_report_says_whether_to_repeat_it() {
+        let of = |status: u16, body: &'static str| {
+            let mut response = Response::new(Bytes::from(body));
+            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+            match report_taken(&response) {
+                Ok(()) => "taken",
+                Err(ReportError::Later(_)) => "later",
+                Err(ReportError::Refused(_)) => "refused",
+                Err(ReportError::Quantities(_)) => "quantities",
+            }
+        };
+        let problem = "{\"code\":\"x\"}";
+        for (status, expected) in
+            [(200, "taken"), (401, "later"), (403, "later"), (429, "later"), (409, "refused"), (404, "refused"),
+             (422, "quantities"), (500, "later"), (503, "later")]
+        {
+            assert_eq!(of(status, problem), expected, "{status}");
+        }
+        assert_eq!((of(404, "<html>"), of(422, ""), of(302, "")), ("later", "later", "later"));
     }
 }

@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -26,6 +26,9 @@ pub const CHARGE: HeaderName = HeaderName::from_static("tollkeeper-charge");
 pub const AMOUNT: HeaderName = HeaderName::from_static("tollkeeper-amount");
 /// What was left after the charge, in micro-units.
 pub const BALANCE: HeaderName = HeaderName::from_static("tollkeeper-balance");
+
+/// The limit of the output, if it was lowered to what is affordable.
+pub const FITTED: HeaderName = HeaderName::from_static("tollkeeper-fitted");
 
 const OWN_PREFIX: &str = "tollkeeper-";
 
@@ -152,6 +155,27 @@ pub fn to_upstream(
     }
 }
 
+/// Makes the headers of a request fit a body that the gate has read and written. The answer must
+/// not be compressed, because the gate reads it.
+pub fn of_written_body(headers: &mut HeaderMap, bytes: usize) {
+    for name in ["content-digest", "content-encoding", "content-md5", "digest"] {
+        headers.remove(name);
+    }
+    headers.insert(CONTENT_LENGTH, bytes.into());
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+}
+
+/// Makes the headers of a request that is passed on without a charge those that the upstream gets.
+pub fn to_upstream_free(headers: &mut HeaderMap, client: IpAddr, key: Option<&(HeaderName, HeaderValue)>) {
+    to_upstream(headers, client, &HeaderValue::from_static("none"), None, key);
+    headers.remove(CHARGE);
+}
+
+/// Makes the headers of an answer without a charge those that the client gets.
+pub fn to_client_free(headers: &mut HeaderMap) {
+    clean(headers);
+}
+
 /// Makes the headers of an answer those that the client gets. `is_upgraded`: whether the connection
 /// changes its protocol with it.
 pub fn to_client(
@@ -276,6 +300,17 @@ mod tests {
             (&asked["connection"], &asked["upgrade"]),
             (&"upgrade".parse().expect("a value"), &"websocket".parse().expect("a value"))
         );
+    }
+
+    #[test]
+    fn a_body_that_the_gate_wrote_has_its_own_length() {
+        let mut sent = headers(&[("content-length", "3"), ("content-digest", "x"), ("accept-encoding", "gzip")]);
+        of_written_body(&mut sent, 7);
+        assert_eq!(names(&sent), ["accept-encoding", "content-length"]);
+        assert_eq!((&sent["content-length"], &sent["accept-encoding"]), (&7.into(), &"identity".parse().expect("a value")));
+        let mut free = headers(&[("tollkeeper-charge", "ch_forged"), ("tollkeeper-key", "tk_workspace_x")]);
+        to_upstream_free(&mut free, IpAddr::from([192, 0, 2, 7]), None);
+        assert_eq!(names(&free), ["x-forwarded-for", "x-forwarded-proto"]);
     }
 
     #[test]

@@ -9,16 +9,17 @@
 //!
 //! ```text
 //! serve       accepts connections, and shuts down gracefully
-//! proxy       match, charge, forward
+//! proxy       match, charge, forward; metered routes and calls of tools have files of their own
 //! exchange    a request to an upstream and its answer, which decides about the charge
+//!             metered (settle by usage), usage (read it), events (server-sent events)
 //! remote      the API of a server elsewhere
 //! charging    what the gate needs of the API: open a charge, report its outcome
 //! relay       an answer that is passed on while it arrives
-//! quantity    how many units a request is charged for
+//! quantity    how many units a request is charged for: hold (meters), tool_call (MCP)
 //! headers     what is passed on, and what is not
 //! refusal     answers of the gate itself, in the dialect of a route
 //! outcome     statuses and their outcomes
-//! settings    the table `[gate]`
+//! settings    the table `[gate]`; metering (what a metered route needs)
 //! ```
 
 mod charging;
@@ -33,9 +34,12 @@ mod remote;
 mod serve;
 mod settings;
 
-pub use charging::{BoxFuture, Charging, Opened, ReportError, Unavailable};
+pub use charging::{BoxFuture, Charging, Opened, Quantities, ReportError, Unavailable};
+pub use exchange::Counts;
 pub use outcome::Outcome;
 pub use proxy::Gate;
 pub use remote::Remote;
 pub use serve::serve;
-pub use settings::{Dialect, Quantity, Route, Settings, SettingsError};
+pub use settings::{
+    Dialect, InputHold, Meter, Metering, OnMissing, OutputHold, Quantity, Route, Settings, SettingsError, Tools,
+};

@@ -24,6 +24,12 @@ pub enum Failure {
     TimeOut,
     /// The request of the client did not arrive completely.
     Request,
+    /// The client hung up before it had a byte of a metered answer.
+    Client,
+    /// A metered answer has no usage.
+    NoUsage,
+    /// A metered operation used nothing that has a price.
+    NothingUsed,
 }
 
 impl Outcome {
@@ -50,6 +56,9 @@ impl Outcome {
             Outcome::SystemFailed(Failure::Connection) => "The connection to the upstream failed.",
             Outcome::SystemFailed(Failure::TimeOut) => "The upstream took longer than the time-out.",
             Outcome::SystemFailed(Failure::Request) => "The request did not arrive completely.",
+            Outcome::SystemFailed(Failure::Client) => "The client hung up before the answer began.",
+            Outcome::SystemFailed(Failure::NoUsage) => "The answer of the upstream has no usage.",
+            Outcome::SystemFailed(Failure::NothingUsed) => "The upstream used nothing that has a price.",
         };
         Some(text.to_owned())
     }

@@ -60,6 +60,17 @@ impl Refusal {
         self.members.get("code").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Whether the caller is not known, or may not do this.
+    pub fn is_of_caller(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED || self.status == StatusCode::FORBIDDEN
+    }
+
+    /// What happened, for people, and all members of the problem.
+    pub fn into_parts(self) -> (Value, Map<String, Value>) {
+        let text = self.members.get("detail").or_else(|| self.members.get("title"));
+        (text.cloned().unwrap_or_default(), self.members)
+    }
+
     /// The response that a client gets.
     pub fn into_response(self, dialect: Dialect) -> Response<Body> {
         let content_type = match dialect {

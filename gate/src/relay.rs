@@ -38,6 +38,11 @@ impl Sender {
         self.parts.send(Ok(frame)).await.is_ok()
     }
 
+    /// Waits until the client is gone.
+    pub async fn closed(&self) {
+        self.parts.closed().await;
+    }
+
     /// Ends the answer. Without this call the client sees that it is not complete.
     pub fn end(self) {
         self.is_whole.store(true, Ordering::Release);

@@ -7,7 +7,6 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Request, Response, Uri};
 use futures_util::StreamExt;
 use hyper::body::Incoming;
@@ -19,7 +18,9 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::charging::{BoxFuture, Charging, Opened, ReportError, Unavailable};
+use crate::charging::{
+    BoxFuture, Charging, Opened, Quantities, ReportError, Unavailable, report_taken, settlement_json,
+};
 use crate::outcome::Outcome;
 use crate::proxy::Upstreams;
 
@@ -101,6 +102,15 @@ impl Remote {
     }
 }
 
+impl Remote {
+    /// Sends something about a charge with the key of the gate.
+    async fn send_about(&self, charge: &Opened, about: &str, body: &Value) -> Result<(), ReportError> {
+        let request = charge.request(about, &self.authorization, body)?;
+        let response = self.send(request).await.map_err(|why| ReportError::Later(why.to_string()))?;
+        report_taken(&response)
+    }
+}
+
 async fn read(body: Incoming) -> Result<Bytes, Unavailable> {
     let mut bytes = Vec::with_capacity(body.size_hint().lower().min(ANSWER_MAX_BYTES as u64) as usize);
     let mut chunks = Body::new(body).into_data_stream();
@@ -112,12 +122,6 @@ async fn read(body: Incoming) -> Result<Bytes, Unavailable> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(Bytes::from(bytes))
-}
-
-/// Whether a body is a problem of the API, which has a code.
-fn is_problem(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body)
-        .is_ok_and(|problem| problem.get("code").is_some_and(Value::is_string))
 }
 
 impl Charging for Remote {
@@ -136,23 +140,25 @@ impl Charging for Remote {
                     json!({ "result": "failed", "fault": "system", "detail": outcome.detail() })
                 }
             };
-            let request =
-                Request::post(format!("/v1/workspaces/{}/charges/{}/outcome", charge.workspace, charge.id))
-                    .header(AUTHORIZATION, self.authorization.clone())
-                    .header(CONTENT_TYPE, "application/json")
-                    .body(Bytes::from(body.to_string()))
-                    .map_err(|why| ReportError::Refused(why.to_string()))?;
-            let response = self.send(request).await.map_err(|why| ReportError::Later(why.to_string()))?;
-            let status = response.status();
-            let why = || format!("{status}: {}", String::from_utf8_lossy(response.body()));
-            match status.as_u16() {
-                200 => Ok(()),
-                // A key of the gate that is wrong can be put right while the charge is open.
-                401 | 403 | 429 | 500..=599 => Err(ReportError::Later(why())),
-                _ if is_problem(response.body()) => Err(ReportError::Refused(why())),
-                // A load balancer, and not the API.
-                _ => Err(ReportError::Later(why())),
+            // Without quantities it is a refusal like others.
+            match self.send_about(charge, "outcome", &body).await {
+                Err(ReportError::Quantities(why)) => Err(ReportError::Refused(why)),
+                other => other,
             }
+        })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        charge: &'a Opened,
+        used: &'a Quantities,
+    ) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(async move { self.send_about(charge, "outcome", &settlement_json(used)).await })
+    }
+
+    fn extend<'a>(&'a self, charge: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(async move {
+            self.send_about(charge, "heartbeat", &json!({ "extend_seconds": seconds })).await
         })
     }
 }

@@ -42,6 +42,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let running = gate.running.clone();
+    let is_metered = gate.is_metered();
     let gate = Arc::new(gate);
     let (stop, stopped) = watch::channel(());
     let mut shutdown = pin!(shutdown);
@@ -73,8 +74,9 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_MAX_TIME)
             .max_buf_size(HEAD_MAX_BYTES)
-            // A client that has sent its request may close its half, and gets its answer.
-            .half_close(true)
+            // A client that has sent its request may close its half, and gets its answer. Only then
+            // a client that is gone is noticed late, which a metered upstream would work for.
+            .half_close(!is_metered)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let (mut stopped, running) = (stopped.clone(), running.clone());

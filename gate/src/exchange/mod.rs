@@ -3,7 +3,10 @@
 //! It runs in a task of its own and is never cancelled by the client: a client that hangs up
 //! decides nothing, the answer of the upstream does. Nor does a client that reads too slowly, or
 //! breaks its request off after the answer began: else it could read an answer and be refunded.
+//!
+//! A metered exchange has other rules, which are in `metered`.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +19,21 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::charging::{Charging, Opened, ReportError};
+use crate::charging::{BoxFuture, Charging, Opened, ReportError};
 use crate::headers;
 use crate::outcome::{Failure, Outcome};
 use crate::proxy::Upstreams;
 use crate::refusal::Refusal;
 use crate::relay::{RequestState, Sender, relay};
+
+mod events;
+mod metered;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+pub use metered::{Counts, MeteredExchange};
 
 /// The first and the longest pause before an outcome is reported again.
 const REPORT_PAUSE: Duration = Duration::from_millis(100);
@@ -107,20 +119,41 @@ impl Exchange {
     /// Reports the outcome until it is taken. After the deadline of the charge the report is given
     /// up: then the charge was refunded by its deadline.
     async fn report(&self, outcome: Outcome, deadline: Instant) {
-        let given_up = deadline + self.grace;
+        self.report_until(outcome, deadline + self.grace).await;
+    }
+
+    async fn report_until(&self, outcome: Outcome, given_up: Instant) {
+        let report = || self.charging.report(&self.charge, outcome);
+        if let Err(ReportError::Quantities(why)) = self.repeat(&outcome, given_up, report).await {
+            tracing::error!(charge = %self.charge.id, ?outcome, %why, "an outcome was refused");
+        }
+    }
+
+    /// Sends a report until it is taken or refused, or is given up. What is refused because of its
+    /// quantities is for the caller.
+    async fn repeat<'a>(
+        &'a self,
+        what: &(dyn fmt::Debug + Sync),
+        given_up: Instant,
+        report: impl Fn() -> BoxFuture<'a, Result<(), ReportError>>,
+    ) -> Result<(), ReportError> {
         let mut pause = REPORT_PAUSE;
         loop {
-            match self.charging.report(&self.charge, outcome).await {
-                Ok(()) => return,
-                Err(ReportError::Refused(why)) => {
-                    tracing::error!(charge = %self.charge.id, ?outcome, %why, "an outcome was refused");
-                    return;
+            let failed = match report().await {
+                Err(failed) => failed,
+                taken => return taken,
+            };
+            match &failed {
+                ReportError::Quantities(_) => return Err(failed),
+                ReportError::Refused(why) => {
+                    tracing::error!(charge = %self.charge.id, outcome = ?what, %why, "an outcome was refused");
+                    return Err(failed);
                 }
-                Err(ReportError::Later(why)) if Instant::now() + pause >= given_up => {
-                    tracing::error!(charge = %self.charge.id, ?outcome, %why, "an outcome was never reported");
-                    return;
+                ReportError::Later(why) if Instant::now() + pause >= given_up => {
+                    tracing::error!(charge = %self.charge.id, outcome = ?what, %why, "an outcome was never reported");
+                    return Err(failed);
                 }
-                Err(ReportError::Later(_)) => sleep(pause).await,
+                ReportError::Later(_) => sleep(pause).await,
             }
             pause = (2 * pause).min(REPORT_PAUSE_MAX);
         }

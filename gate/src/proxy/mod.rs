@@ -2,6 +2,9 @@
 //!
 //! Nothing is sent to an upstream before the charge is durable. A key that was used before is a
 //! replay, whose operation has run or may be running: it is refused, since it would run unpaid.
+//!
+//! This is the path of a route with a fixed price. That of a metered route is in `metered`, that of
+//! calls of tools in `tool_call`; `caller` opens the charges of all.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,33 +12,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::uri::{PathAndQuery, Scheme, Uri};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use axum::http::{Method, Request, Response, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
+use self::caller::{Caller, charge_json};
 use crate::charging::{Charging, Opened};
-use crate::exchange::Exchange;
-use crate::headers::{self, MEMBER, WORKER, WORKSPACE_KEY};
-use crate::refusal::{Refusal, unavailable, unknown};
+use crate::exchange::{Counts, Exchange};
+use crate::headers;
+use crate::refusal::{Refusal, unavailable};
+use crate::relay::RequestState;
 use crate::settings::{Dialect, Quantity, Route, Settings};
 use crate::{quantity, relay, remote};
 
+mod caller;
+mod metered;
+mod tool_call;
+
 /// The client of all upstreams, with a pool of connections.
 pub type Upstreams = Client<HttpsConnector<HttpConnector>, Body>;
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// The digits of an API key of a workspace; the workspace follows them.
-const KEY_DIGITS: usize = 64;
-
-/// How often a charge is asked for, if the API does not answer.
-const CALLS_MAX: u32 = 3;
 
 /// The routes, the API and the client of the upstreams.
 pub struct Gate {
@@ -44,6 +44,7 @@ pub struct Gate {
     upstreams: Upstreams,
     /// Each exchange has a copy; a shutdown waits until the last one is dropped.
     pub(crate) running: mpsc::Sender<()>,
+    counts: Arc<Counts>,
 }
 
 impl fmt::Debug for Gate {
@@ -69,7 +70,8 @@ impl Gate {
             .set_host(true)
             .build(remote::connector(is_encrypted)?);
         let (running, ended) = mpsc::channel(1);
-        Ok((Gate { routes: settings.routes, charging, upstreams, running }, ended))
+        let counts = Arc::default();
+        Ok((Gate { routes: settings.routes, charging, upstreams, running, counts }, ended))
     }
 
     /// Answers a request of a client.
@@ -85,16 +87,36 @@ impl Gate {
             return refusal.into_response(Dialect::Problem);
         };
         let dialect = self.routes[route].dialect;
-        match self.charge_and_forward(route, request, client).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.into_response(dialect),
-        }
+        let answered = match &self.routes[route].quantity {
+            Quantity::Metered(metering) => {
+                let metering = Arc::clone(metering);
+                Box::pin(self.charge_by_meters(route, metering, request, client)).await
+            }
+            Quantity::ToolCall(tools) => {
+                let tools = Arc::clone(tools);
+                return Box::pin(self.answer_message(route, tools, request, client)).await;
+            }
+            _ => self.charge_and_forward(route, request, client).await,
+        };
+        answered.unwrap_or_else(|refusal| refusal.into_response(dialect))
+    }
+
+    /// What the gate counted since it began.
+    #[must_use]
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Whether a client that hangs up must be noticed at once: a metered upstream then stops.
+    pub(crate) fn is_metered(&self) -> bool {
+        self.routes.iter().any(|route| matches!(route.quantity, Quantity::Metered(_)))
     }
 
     /// The index of the route of a request: the longest path that fits.
     fn route(&self, method: &Method, path: &str) -> Option<usize> {
         let fitting = self.routes.iter().enumerate().filter(|(_, route)| route.is_for(method, path));
-        let longest = fitting.max_by_key(|(_, route)| (route.path.len(), !route.takes_rest));
+        let longest =
+            fitting.max_by_key(|(_, route)| (route.path.len(), !route.takes_rest, route.method == *method));
         longest.map(|(index, _)| index)
     }
 
@@ -113,7 +135,7 @@ impl Gate {
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let (units, body) = quantity::find(route, &head.headers, body).await?;
-        let charge = charge_json(route, &head.headers, units)?.to_string();
+        let charge = charge_json(route, &route.operation, &head.headers, ("quantity", units.into()))?;
         head.uri = uri;
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -121,7 +143,7 @@ impl Gate {
         let gate = Arc::clone(&self);
         tokio::spawn(async move {
             let route = &gate.routes[index];
-            let charge = match gate.charge(&caller, Bytes::from(charge)).await {
+            let charge = match gate.charge(&caller, charge).await {
                 Ok(charge) => charge,
                 Err(refusal) => return drop(sender.send(Err(refusal))),
             };
@@ -133,16 +155,7 @@ impl Gate {
                 head.headers.insert(name.clone(), units.into());
             }
             let (body, request_state) = relay::watched(body);
-            let exchange = Exchange {
-                charging: Arc::clone(&gate.charging),
-                upstreams: gate.upstreams.clone(),
-                charge,
-                timeout: Duration::from_secs(route.timeout_seconds.into()),
-                grace: Duration::from_secs(route.grace_seconds.into()),
-                upgrade,
-                request_state,
-                running: gate.running.clone(),
-            };
+            let exchange = gate.exchange(route, charge, upgrade, request_state);
             // A shutdown waits for the exchange, which says itself when it may end.
             drop(gate);
             exchange.run(Request::from_parts(head, body), sender).await;
@@ -150,99 +163,24 @@ impl Gate {
         answer.await.map_err(|_| unavailable())?
     }
 
-    /// Charges for the request, as its caller.
-    async fn charge(&self, caller: &Caller, charge: Bytes) -> Result<Opened, Refusal> {
-        let mut calls = 1;
-        let response = loop {
-            match self.charging.call(caller.request(charge.clone())?).await {
-                Ok(response) => break response,
-                // Only the gate knows a key that it made, so the same call again is safe.
-                Err(why) if caller.is_key_fresh && calls < CALLS_MAX => {
-                    tracing::warn!(%why, "the API did not answer; the same call is made again");
-                    calls += 1;
-                }
-                Err(why) => {
-                    tracing::warn!(%why, "the API did not answer");
-                    return Err(unknown());
-                }
-            }
-        };
-        let (head, body) = response.into_parts();
-        if head.status != StatusCode::CREATED {
-            return Err(Refusal::of_api(head.status, &head.headers, &body));
-        }
-        let charge = Opened::read(&head.headers, body).ok_or_else(unavailable)?;
-        if charge.is_replay && calls == 1 {
-            return Err(already_paid(&charge));
-        }
-        Ok(charge)
-    }
-}
-
-/// Who is charged, and under which idempotency key.
-struct Caller {
-    path: String,
-    bearer: HeaderValue,
-    key: HeaderValue,
-    /// Whether the gate made the idempotency key.
-    is_key_fresh: bool,
-}
-
-impl Caller {
-    fn of(headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let key = headers::key(headers)
-            .ok_or_else(|| unauthenticated("Send an API key in the header `Tollkeeper-Key`."))?;
-        let workspace =
-            workspace_of(key).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| unauthenticated("The key is not valid."))?;
-        bearer.set_sensitive(true);
-        let path = format!("/v1/workspaces/{workspace}/charges");
-        let (key, is_key_fresh) = match headers.get(IDEMPOTENCY_KEY) {
-            Some(key) => (key.clone(), false),
-            None => (fresh_key()?, true),
-        };
-        Ok(Caller { path, bearer, key, is_key_fresh })
-    }
-
-    /// The request that opens a charge.
-    fn request(&self, charge: Bytes) -> Result<Request<Bytes>, Refusal> {
-        Request::post(&*self.path)
-            .header(AUTHORIZATION, self.bearer.clone())
-            .header(IDEMPOTENCY_KEY, self.key.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body(charge)
-            .map_err(|_| unauthenticated("The key is not valid."))
-    }
-}
-
-/// The body of the request that opens a charge.
-fn charge_json(route: &Route, headers: &HeaderMap, units: i64) -> Result<Value, Refusal> {
-    let mut charge = Map::new();
-    charge.insert("operation".to_owned(), route.operation.clone().into());
-    charge.insert("quantity".to_owned(), units.into());
-    charge.insert("await_outcome".to_owned(), true.into());
-    charge.insert("timeout_seconds".to_owned(), (route.timeout_seconds + route.grace_seconds).into());
-    for (field, header) in [("member", MEMBER), ("worker", WORKER)] {
-        if let Some(id) = headers.get(&header) {
-            let id = id.to_str().map_err(|_| {
-                let detail = format!("The header `{header}` must be an id.");
-                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field", &detail)
-                    .with("field", field.into())
-            })?;
-            charge.insert(field.to_owned(), id.into());
+    fn exchange(
+        &self,
+        route: &Route,
+        charge: Opened,
+        upgrade: Option<OnUpgrade>,
+        request_state: Arc<RequestState>,
+    ) -> Exchange {
+        Exchange {
+            charging: Arc::clone(&self.charging),
+            upstreams: self.upstreams.clone(),
+            charge,
+            timeout: Duration::from_secs(route.timeout_seconds.into()),
+            grace: Duration::from_secs(route.grace_seconds.into()),
+            upgrade,
+            request_state,
+            running: self.running.clone(),
         }
     }
-    Ok(Value::Object(charge))
-}
-
-/// The workspace of an API key.
-fn workspace_of(key: &str) -> Option<&str> {
-    let (digits, rest) = key.strip_prefix(WORKSPACE_KEY)?.split_at_checked(KEY_DIGITS)?;
-    let workspace = rest.strip_prefix('_')?;
-    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
-    let is_key = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (is_key && !workspace.is_empty() && workspace.bytes().all(is_id)).then_some(workspace)
 }
 
 /// The address of the request at the upstream: the path of the request below that of the upstream.
@@ -256,46 +194,9 @@ fn upstream_uri(upstream: &Uri, request: &Uri) -> Result<Uri, Refusal> {
     Uri::from_parts(parts).map_err(|_| invalid())
 }
 
-/// A key for a request that has none, so that each such request is charged by itself.
-fn fresh_key() -> Result<HeaderValue, Refusal> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| unavailable())?;
-    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&format!("gate-{digits}")).map_err(|_| unavailable())
-}
-
-fn unauthenticated(detail: &str) -> Refusal {
-    Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated", detail)
-}
-
-fn already_paid(charge: &Opened) -> Refusal {
-    let detail =
-        "This idempotency key was used before. The operation has run or is running, and does not run again.";
-    let json = serde_json::from_slice(&charge.json).unwrap_or(Value::Null);
-    Refusal::new(StatusCode::CONFLICT, "operation_already_paid", "Operation already paid", detail)
-        .with("charge", json)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_names_its_workspace() {
-        let digits = "0a".repeat(32);
-        assert_eq!(workspace_of(&format!("tk_workspace_{digits}_acme:eu")), Some("acme:eu"));
-        for wrong in [
-            format!("tk_workspace_{digits}"),
-            format!("tk_workspace_{digits}_"),
-            format!("tk_workspace_{digits}_a/b"),
-            format!("tk_workspace_{digits}_a?b"),
-            format!("tk_link_{digits}_acme"),
-            format!("tk_workspace_{}_acme", &digits[1..]),
-            String::new(),
-        ] {
-            assert_eq!(workspace_of(&wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn the_path_of_a_request_is_added_to_that_of_the_upstream() {

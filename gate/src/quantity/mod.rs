@@ -1,11 +1,13 @@
 //! How many units a request is charged for.
 //!
 //! A JSON pointer needs the body, which is then held in memory up to the bound of the route and
-//! passed on unchanged. Whether a number is permitted is decided by the ledger.
+//! passed on unchanged. Whether a number is permitted is decided by the ledger. Units of meters are
+//! found in `hold`, calls of tools in `tool_call`.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -13,6 +15,10 @@ use tokio::time::timeout;
 
 use crate::refusal::Refusal;
 use crate::settings::{Quantity, Route};
+
+pub mod hold;
+mod members;
+pub mod tool_call;
 
 /// The number of units, and the body to pass on.
 ///
@@ -30,16 +36,7 @@ pub async fn find(route: &Route, headers: &HeaderMap, body: Body) -> Result<(i64
             Ok((units?, body))
         }
         Quantity::Json(pointer) => {
-            let time = Duration::from_secs(route.timeout_seconds.into());
-            let bytes = timeout(time, read(body, route.body_max_bytes)).await.unwrap_or_else(|_| {
-                let detail = "The body took too long to arrive.";
-                Err(Refusal::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "request_incomplete",
-                    "Request incomplete",
-                    detail,
-                ))
-            })?;
+            let bytes = body_of(route, body).await?;
             let json: Value = serde_json::from_slice(&bytes).map_err(|_| {
                 Refusal::new(
                     StatusCode::BAD_REQUEST,
@@ -53,7 +50,36 @@ pub async fn find(route: &Route, headers: &HeaderMap, body: Body) -> Result<(i64
                 units.ok_or_else(|| wrong(&format!("The body must have a whole number at `{pointer}`.")));
             Ok((units?, Body::from(bytes)))
         }
+        // Their requests are read before this.
+        Quantity::Metered(_) | Quantity::ToolCall(_) => Ok((1, body)),
     }
+}
+
+/// The body of a request, which must arrive within the time-out of the route and have no more bytes
+/// than the route permits.
+///
+/// # Errors
+/// The body is too large, or did not arrive completely.
+pub async fn body_of(route: &Route, body: Body) -> Result<Bytes, Refusal> {
+    let time = Duration::from_secs(route.timeout_seconds.into());
+    timeout(time, read(body, route.body_max_bytes)).await.unwrap_or_else(|_| {
+        let detail = "The body took too long to arrive.";
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_incomplete", "Request incomplete", detail))
+    })
+}
+
+/// Refuses a body that is compressed: the gate could not read what the upstream reads.
+///
+/// # Errors
+/// The request has a content coding.
+pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let detail = "The body must be JSON without a content coding.";
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(Refusal::new(status, "unsupported_media_type", "Unsupported media type", detail))
 }
 
 fn wrong(detail: &str) -> Refusal {

@@ -232,11 +232,7 @@ impl Route {
         let grace_seconds = within("grace_seconds", table.grace_seconds, 60, 1..=GRACE_MAX_SECONDS)?;
         let body_max_bytes =
             within("body_max_bytes", table.body_max_bytes, BODY_MAX_BYTES, 1..=64 * BODY_MAX_BYTES)?;
-        let quantity = match (Metering::check(&table, table.dialect.unwrap_or_default())?, tools(&table, &method)?) {
-            (Some(metering), _) => Quantity::Metered(Arc::new(metering)),
-            (None, Some(tools)) => Quantity::ToolCall(Arc::new(tools)),
-            (None, None) => table.quantity.map_or(Ok(Quantity::Constant(1)), Quantity::check)?,
-        };
+        let quantity = quantity(&table, &method)?;
         Ok(Route {
             method,
             path: path.to_owned(),
@@ -272,12 +268,26 @@ impl Route {
     }
 }
 
+/// How the units of a route are found: by one of three settings that exclude each other.
+fn quantity(table: &RouteTable, method: &Method) -> Result<Quantity, String> {
+    if let Some(metering) = Metering::check(table, table.dialect.unwrap_or_default())? {
+        if table.mcp == Some(true) {
+            return Err("a route with `mcp = true` has neither `quantity` nor `meters`".to_owned());
+        }
+        return Ok(Quantity::Metered(Arc::new(metering)));
+    }
+    match tools(table, method)? {
+        Some(tools) => Ok(Quantity::ToolCall(Arc::new(tools))),
+        None => table.quantity.as_ref().map_or(Ok(Quantity::Constant(1)), Quantity::check),
+    }
+}
+
 /// The tools of a route of the Model Context Protocol; `None` if it is another route.
 fn tools(table: &RouteTable, method: &Method) -> Result<Option<Tools>, String> {
     if table.mcp != Some(true) {
         return if table.tools.is_none() { Ok(None) } else { Err("`tools` needs `mcp = true`".to_owned()) };
     }
-    if table.quantity.is_some() || table.meters.is_some() {
+    if table.quantity.is_some() {
         return Err("a route with `mcp = true` has neither `quantity` nor `meters`".to_owned());
     }
     if *method != Method::POST {
@@ -306,11 +316,11 @@ fn is_plain(path: &str) -> bool {
 }
 
 impl Quantity {
-    fn check(value: QuantityValue) -> Result<Quantity, String> {
+    fn check(value: &QuantityValue) -> Result<Quantity, String> {
         const MUST: &str =
             "`quantity` must be a whole number of at least 1, { header = NAME } or { json = POINTER }";
         match value {
-            QuantityValue::Constant(units) if units >= 1 => Ok(Quantity::Constant(units)),
+            QuantityValue::Constant(units) if *units >= 1 => Ok(Quantity::Constant(*units)),
             QuantityValue::Place(Place { header: Some(name), json: None }) => {
                 let name: HeaderName = name.parse().map_err(|_| MUST.to_owned())?;
                 if is_not_passed_on(&name) {
@@ -321,7 +331,7 @@ impl Quantity {
                 Ok(Quantity::Header(name))
             }
             QuantityValue::Place(Place { header: None, json: Some(pointer) }) if pointer.starts_with('/') => {
-                Ok(Quantity::Json(pointer))
+                Ok(Quantity::Json(pointer.clone()))
             }
             _ => Err(MUST.to_owned()),
         }

@@ -1,0 +1,208 @@
+//! Who is charged, and the charge that is opened in their name.
+//!
+//! The API checks the key. The gate reads only the workspace that stands in it, for the address.
+
+use axum::body::Bytes;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use serde_json::{Map, Value};
+
+use super::Gate;
+use crate::charging::Opened;
+use crate::headers::{self, MEMBER, WORKER, WORKSPACE_KEY};
+use crate::refusal::{Refusal, unavailable, unknown};
+use crate::settings::Route;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The digits of an API key of a workspace; the workspace follows them.
+const KEY_DIGITS: usize = 64;
+
+/// How often a charge is asked for, if the API does not answer.
+const CALLS_MAX: u32 = 3;
+
+impl Gate {
+    /// Charges for the request, as its caller.
+    pub(super) async fn charge(&self, caller: &Caller, charge: Bytes) -> Result<Opened, Refusal> {
+        let mut calls = 1;
+        let response = loop {
+            match self.charging.call(caller.request(charge.clone())?).await {
+                Ok(response) => break response,
+                // Only the gate knows a key that it made, so the same call again is safe.
+                Err(why) if caller.is_key_fresh && calls < CALLS_MAX => {
+                    tracing::warn!(%why, "the API did not answer; the same call is made again");
+                    calls += 1;
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "the API did not answer");
+                    return Err(unknown());
+                }
+            }
+        };
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::CREATED {
+            return Err(Refusal::of_api(head.status, &head.headers, &body));
+        }
+        let charge = Opened::read(&head.headers, body, caller.bearer.clone());
+        let charge = charge.ok_or_else(unavailable)?;
+        if charge.is_replay && calls == 1 {
+            return Err(already_paid(&charge));
+        }
+        Ok(charge)
+    }
+
+    /// What the API says about a charge that is not made yet, as its caller.
+    ///
+    /// # Errors
+    /// The API refuses the caller or the question, or does not answer.
+    pub(super) async fn quote(&self, caller: &Caller, question: &Value) -> Result<Value, Refusal> {
+        let answered = self.charging.call(caller.request_to_quote(question)?).await;
+        let (head, body) = answered.map_err(|_| unavailable())?.into_parts();
+        if head.status != StatusCode::OK {
+            return Err(Refusal::of_api(head.status, &head.headers, &body));
+        }
+        serde_json::from_slice(&body).map_err(|_| unavailable())
+    }
+}
+
+/// Who is charged, and under which idempotency key.
+pub(super) struct Caller {
+    workspace: String,
+    bearer: HeaderValue,
+    key: HeaderValue,
+    /// Whether the gate made the idempotency key.
+    is_key_fresh: bool,
+}
+
+impl Caller {
+    /// The caller that the headers of a request name.
+    ///
+    /// # Errors
+    /// There is no API key of a workspace.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let key = headers::key(headers)
+            .ok_or_else(|| unauthenticated("Send an API key in the header `Tollkeeper-Key`."))?;
+        let workspace =
+            workspace_of(key).ok_or_else(|| unauthenticated("The key is not an API key of a workspace."))?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))
+            .map_err(|_| unauthenticated("The key is not valid."))?;
+        bearer.set_sensitive(true);
+        let workspace = workspace.to_owned();
+        let (key, is_key_fresh) = match headers.get(IDEMPOTENCY_KEY) {
+            Some(key) => (key.clone(), false),
+            None => (fresh_key()?, true),
+        };
+        Ok(Caller { workspace, bearer, key, is_key_fresh })
+    }
+
+    /// The request that opens a charge.
+    fn request(&self, charge: Bytes) -> Result<Request<Bytes>, Refusal> {
+        Request::post(format!("/v1/workspaces/{}/charges", self.workspace))
+            .header(AUTHORIZATION, self.bearer.clone())
+            .header(IDEMPOTENCY_KEY, self.key.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(charge)
+            .map_err(|_| unauthenticated("The key is not valid."))
+    }
+
+    /// The request that asks for a quote.
+    fn request_to_quote(&self, question: &Value) -> Result<Request<Bytes>, Refusal> {
+        Request::post(format!("/v1/workspaces/{}/quote", self.workspace))
+            .header(AUTHORIZATION, self.bearer.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(question.to_string()))
+            .map_err(|_| unauthenticated("The key is not valid."))
+    }
+}
+
+/// The body of the request that opens a charge. `quantity`: the field and its value.
+///
+/// # Errors
+/// A header with a member or a worker is no text.
+pub(super) fn charge_json(
+    route: &Route,
+    operation: &str,
+    headers: &HeaderMap,
+    quantity: (&str, Value),
+) -> Result<Bytes, Refusal> {
+    let mut charge = spender_json(operation, headers, quantity)?;
+    charge.insert("await_outcome".to_owned(), true.into());
+    charge.insert("timeout_seconds".to_owned(), (route.timeout_seconds + route.grace_seconds).into());
+    Ok(Bytes::from(Value::Object(charge).to_string()))
+}
+
+/// What is charged, and to whom.
+///
+/// # Errors
+/// A header with a member or a worker is no text.
+pub(super) fn spender_json(
+    operation: &str,
+    headers: &HeaderMap,
+    (field, quantity): (&str, Value),
+) -> Result<Map<String, Value>, Refusal> {
+    let mut charge = Map::new();
+    charge.insert("operation".to_owned(), operation.into());
+    charge.insert(field.to_owned(), quantity);
+    for (field, header) in [("member", MEMBER), ("worker", WORKER)] {
+        if let Some(id) = headers.get(&header) {
+            let id = id.to_str().map_err(|_| {
+                let detail = format!("The header `{header}` must be an id.");
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field", &detail)
+                    .with("field", field.into())
+            })?;
+            charge.insert(field.to_owned(), id.into());
+        }
+    }
+    Ok(charge)
+}
+
+/// The workspace of an API key.
+fn workspace_of(key: &str) -> Option<&str> {
+    let (digits, rest) = key.strip_prefix(WORKSPACE_KEY)?.split_at_checked(KEY_DIGITS)?;
+    let workspace = rest.strip_prefix('_')?;
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
+    let is_key = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_key && !workspace.is_empty() && workspace.bytes().all(is_id)).then_some(workspace)
+}
+
+/// A key for a request that has none, so that each such request is charged by itself.
+fn fresh_key() -> Result<HeaderValue, Refusal> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| unavailable())?;
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::from_str(&format!("gate-{digits}")).map_err(|_| unavailable())
+}
+
+fn unauthenticated(detail: &str) -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated", detail)
+}
+
+fn already_paid(charge: &Opened) -> Refusal {
+    let detail =
+        "This idempotency key was used before. The operation has run or is running, and does not run again.";
+    let json = serde_json::from_slice(&charge.json).unwrap_or(Value::Null);
+    Refusal::new(StatusCode::CONFLICT, "operation_already_paid", "Operation already paid", detail)
+        .with("charge", json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_workspace() {
+        let digits = "0a".repeat(32);
+        assert_eq!(workspace_of(&format!("tk_workspace_{digits}_acme:eu")), Some("acme:eu"));
+        for wrong in [
+            format!("tk_workspace_{digits}"),
+            format!("tk_workspace_{digits}_"),
+            format!("tk_workspace_{digits}_a/b"),
+            format!("tk_workspace_{digits}_a?b"),
+            format!("tk_link_{digits}_acme"),
+            format!("tk_workspace_{}_acme", &digits[1..]),
+            String::new(),
+        ] {
+            assert_eq!(workspace_of(&wrong), None, "{wrong}");
+        }
+    }
+}

@@ -222,7 +222,7 @@ impl BurnRate {
     }
 
     fn row<'a>(&self, group: &'a UsageGroup, net: i64, total: i64) -> BurnRateRowJson<'a> {
-        let UsageGroup { time: _, operation, worker, member, api_key } = group;
+        let UsageGroup { operation, worker, member, api_key, .. } = group;
         let daily = Micros::new(Averages::of(net, self.days_in_window).daily);
         BurnRateRowJson {
             operation: operation.as_ref().map(OperationId::as_str),

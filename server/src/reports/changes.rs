@@ -197,7 +197,7 @@ impl ChangesTable {
     /// The rows as comma-separated values. `is_guarded`: whether texts are made safe for
     /// spreadsheets.
     pub fn csv(&self, is_guarded: bool) -> Csv {
-        let GroupBy { operation, worker, member, api_key, time: _ } = self.group_by;
+        let GroupBy { operation, worker, member, api_key, .. } = self.group_by;
         let keys = [("operation", operation), ("worker", worker), ("member", member), ("api_key", api_key)];
         let keys = keys.into_iter().filter(|(_, is_key)| *is_key).map(|(name, _)| name.to_owned());
         let sums =
@@ -296,7 +296,7 @@ pub struct ChangeJson<'a> {
 impl<'a> ChangeJson<'a> {
     fn of(row: &'a Row, by: GroupBy) -> ChangeJson<'a> {
         let Row { group, before, after, parts } = row;
-        let UsageGroup { time: _, operation, worker, member, api_key } = group;
+        let UsageGroup { operation, worker, member, api_key, .. } = group;
         let Parts { quantity, price, refunds } = *parts;
         let change = parts.change();
         let usd = |micros| Usd(Micros::new(micros));

@@ -169,6 +169,8 @@ const TIME_STEPS: [(&str, TimeStep); 3] =
 /// A key is unknown or given twice, or there are two periods.
 pub fn read_group_by(query: &Query, steps: &[(&str, TimeStep)]) -> Result<GroupBy, Problem> {
     let mut group_by = GroupBy::default();
+    // Credit is not divided by meter, so only reports of use by time have them.
+    let has_meters = !steps.is_empty();
     let text = query.get("group_by").unwrap_or_default();
     for name in text.split(',').filter(|_| !text.is_empty()) {
         if let Some((_, step)) = steps.iter().find(|(step, _)| *step == name) {
@@ -182,10 +184,11 @@ pub fn read_group_by(query: &Query, steps: &[(&str, TimeStep)]) -> Result<GroupB
             "worker" => &mut group_by.worker,
             "member" => &mut group_by.member,
             "api_key" => &mut group_by.api_key,
-            "meter" => &mut group_by.meter,
+            "meter" if has_meters => &mut group_by.meter,
             _ => {
                 let names: Vec<&str> = steps.iter().map(|(step, _)| *step).collect();
-                let names = ["operation", "worker", "member", "api_key", "meter"].into_iter().chain(names);
+                let meter = has_meters.then_some("meter");
+                let names = ["operation", "worker", "member", "api_key"].into_iter().chain(meter).chain(names);
                 let names: Vec<&str> = names.collect();
                 let rule = format!("must be some of {}, separated by commas", names.join(", "));
                 return Err(Problem::parameter("group_by", &rule));

@@ -14,7 +14,7 @@ use serde::de::{
 };
 use serde_json::error::Category;
 use tollkeeper_ledger::{
-    IdempotencyKey, MemberId, Micros, OperationId, PlanId, Timestamp, WorkerId, WorkspaceId, bounds,
+    IdempotencyKey, MemberId, MeterId, Micros, OperationId, PlanId, Timestamp, WorkerId, WorkspaceId, bounds,
 };
 
 use super::ReadError;
@@ -249,6 +249,7 @@ names! {
     MemberId "the id of a member",
     WorkerId "the id of a worker",
     OperationId "the id of an operation",
+    MeterId "the id of a meter",
     PlanId "the id of a plan",
     IdempotencyKey "an idempotency key",
 }

@@ -29,7 +29,16 @@ fn groups() -> Vec<GroupBy> {
         by_time(TimeStep::Hour),
         by_time(TimeStep::Day),
         by_time(TimeStep::Month),
-        GroupBy { operation: true, worker: true, member: true, api_key: true, time: Some(TimeStep::Day) },
+        GroupBy { meter: true, ..none },
+        GroupBy { meter: true, operation: true, ..by_time(TimeStep::Month) },
+        GroupBy {
+            operation: true,
+            worker: true,
+            member: true,
+            api_key: true,
+            meter: true,
+            time: Some(TimeStep::Day),
+        },
     ]
 }
 

@@ -8,7 +8,9 @@ use std::fmt::{Display, Write as _};
 use tollkeeper_engine::{
     AuditReport, ChargeFilter, Engine, Listing, Page, Reads, WorkspaceFilter, WorkspaceRecord,
 };
-use tollkeeper_ledger::{Charge, ChargeDetails, MailTopic, Profile, Subject, Timestamp, WorkspaceId, hex};
+use tollkeeper_ledger::{
+    Charge, ChargeDetails, MailTopic, Price, Profile, Rate, Subject, Timestamp, WorkspaceId, hex,
+};
 use tollkeeper_testkit::blocking::block_on;
 
 fn or_dash<T: Display>(value: Option<T>) -> String {
@@ -106,7 +108,7 @@ fn describe_credit(engine: &dyn Engine, id: &WorkspaceId, text: &mut String) {
         let (status, outcome) =
             (state.status.as_str(), or_dash(state.outcome.map(|outcome| outcome.as_str())));
         let (refunded, deadline) = (state.refunded.get(), or_dash(state.deadline.map(Timestamp::millis)));
-        let (operation, amount) = (&spender.operation, amount.get());
+        let (operation, amount, quantity) = (&spender.operation, amount.get(), quantity.total());
         writeln!(
             text,
             "charge {id} {charge} {operation} {quantity} {amount} {status} {outcome} {refunded} {deadline}"

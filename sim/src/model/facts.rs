@@ -13,6 +13,7 @@ use tollkeeper_ledger::{
 };
 
 use tollkeeper_engine::GrantRecord;
+use tollkeeper_ledger::Quantity;
 
 use super::subscriptions::Happened;
 use crate::model::step::nth;

@@ -8,6 +8,7 @@ use tollkeeper_ledger::{
 
 use super::charges::invalid;
 use super::facts::{Fact, Pool};
+use super::metered;
 
 /// The largest amount in a request, 2^53 − 1.
 pub(super) const AMOUNT_MAX: Micros = Micros::new(9_007_199_254_740_991);

@@ -34,7 +34,7 @@ impl Forgery {
     /// The platform, with one operation whose price is 500.
     fn platform() -> Forgery {
         let mut platform = Forgery::new(WorkspaceId::platform());
-        let operation = Operation { id: operation(), unit_price: Micros::new(500), timeout_seconds: None };
+        let operation = Operation { id: operation(), price: Micros::new(500).into(), timeout_seconds: None };
         let version = PriceVersion { version: 1, effective_at: NOON, operations: vec![operation] };
         platform.write(EntryBody::PricesSet(version));
         platform
@@ -74,8 +74,8 @@ impl Forgery {
         let details = ChargeDetails {
             id: ChargeId(Id::v7(NOON.millis(), 0, self.account.chain.n + 1)),
             spender: Spender { operation: operation(), worker: None, member: None, api_key: None },
-            quantity,
-            unit_price: Micros::new(500),
+            quantity: quantity.into(),
+            price: Micros::new(500).into(),
             amount,
             price_version: 1,
             reference: None,
@@ -97,7 +97,7 @@ impl Forgery {
             outcome: Some(Outcome::TimedOut),
             refunded: details.amount,
             refunds: 1,
-            quantity: details.quantity,
+            quantity: details.quantity.total(),
             deadline: None,
         };
         self.write(EntryBody::ChargeRefunded(Box::new(Refund {
@@ -113,6 +113,7 @@ impl Forgery {
             state,
             spender: details.spender.clone(),
             windows: None,
+            used: None,
         })));
     }
 }
@@ -273,7 +274,7 @@ fn a_time_out_before_its_deadline_is_a_finding() {
 fn a_charge_is_decided_again_by_the_prices_of_its_time() {
     let mut platform = Forgery::platform();
     platform.now = NOON.plus_seconds(DAY_SECONDS);
-    let operation = Operation { id: operation(), unit_price: Micros::new(700), timeout_seconds: None };
+    let operation = Operation { id: operation(), price: Micros::new(700).into(), timeout_seconds: None };
     let version = PriceVersion { version: 2, effective_at: platform.now, operations: vec![operation] };
     platform.write(EntryBody::PricesSet(version));
     let mut acme = Forgery::workspace(false);

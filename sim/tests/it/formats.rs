@@ -72,7 +72,7 @@ fn request_of(details: &ChargeDetails) -> ChargeRequest {
         timeout_seconds: details.timeout_seconds,
         reference: details.reference.clone(),
         metadata: details.metadata.clone(),
-        ..ChargeRequest::new(details.spender.operation.clone(), details.quantity)
+        ..ChargeRequest::new(details.spender.operation.clone(), details.quantity.clone())
     }
 }
 

@@ -100,18 +100,19 @@ impl By {
             member: self == By::Member,
             api_key: self == By::Key,
             time,
+            ..GroupBy::default()
         }
     }
 
     /// The part of a row's keys that it is grouped by.
     pub fn part(self, group: &UsageGroup) -> UsageGroup {
-        let UsageGroup { time: _, operation, worker, member, api_key } = group.clone();
+        let UsageGroup { operation, worker, member, api_key, .. } = group.clone();
         UsageGroup {
-            time: None,
             operation: operation.filter(|_| self == By::Operation),
             worker: worker.filter(|_| self == By::Worker),
             member: member.filter(|_| self == By::Member),
             api_key: api_key.filter(|_| self == By::Key),
+            ..UsageGroup::default()
         }
     }
 
@@ -276,7 +277,13 @@ impl Question {
 
     /// The question which names are used in the range, without filters and periods.
     pub fn request_of_names(&self, zone: &TimeZone) -> UsageRequest {
-        let group_by = GroupBy { operation: true, worker: true, member: true, api_key: true, time: None };
+        let group_by = GroupBy {
+            operation: true,
+            worker: true,
+            member: true,
+            api_key: true,
+            ..GroupBy::default()
+        };
         self.request_by(zone, group_by, self.unfiltered().filter)
     }
 

@@ -18,8 +18,14 @@ use crate::http::problem::Problem;
 use crate::reports::local_time::{date_of, start_of, zone};
 
 /// The keys of the rows that are kept.
-const KEPT_BY: GroupBy =
-    GroupBy { operation: true, worker: false, member: false, api_key: false, time: Some(TimeStep::Day) };
+const KEPT_BY: GroupBy = GroupBy {
+    operation: true,
+    worker: false,
+    member: false,
+    api_key: false,
+    meter: false,
+    time: Some(TimeStep::Day),
+};
 
 /// The use of a workspace, as reports read it.
 pub struct UsageSource<'a> {
@@ -81,8 +87,9 @@ impl Kept {
     fn part(&self, request: &UsageRequest) -> Option<UsageReport> {
         let UsageRequest { from, to, timezone, group_by, filter } = request;
         let Kept { request: kept, report } = self;
-        let GroupBy { operation, worker, member, api_key, time } = *group_by;
-        let has_keys = !worker && !member && !api_key && matches!(time, None | Some(TimeStep::Day));
+        let GroupBy { operation, worker, member, api_key, meter, time } = *group_by;
+        let has_others = worker || member || api_key || meter;
+        let has_keys = !has_others && matches!(time, None | Some(TimeStep::Day));
         let zone = zone(&report.timezone);
         let begins_day = |at: Timestamp| start_of(&zone, date_of(&zone, at)) == at;
         let is_within = kept.from <= *from && from < to && *to <= kept.to;

@@ -234,10 +234,17 @@ mod tests {
             }
         };
         let problem = "{\"code\":\"x\"}";
-        for (status, expected) in
-            [(200, "taken"), (401, "later"), (403, "later"), (429, "later"), (409, "refused"), (404, "refused"),
-             (422, "quantities"), (500, "later"), (503, "later")]
-        {
+        for (status, expected) in [
+            (200, "taken"),
+            (401, "later"),
+            (403, "later"),
+            (429, "later"),
+            (409, "refused"),
+            (404, "refused"),
+            (422, "quantities"),
+            (500, "later"),
+            (503, "later"),
+        ] {
             assert_eq!(of(status, problem), expected, "{status}");
         }
         assert_eq!((of(404, "<html>"), of(422, ""), of(302, "")), ("later", "later", "later"));

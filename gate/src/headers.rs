@@ -9,8 +9,8 @@
 use std::net::IpAddr;
 
 use axum::http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -304,10 +304,14 @@ mod tests {
 
     #[test]
     fn a_body_that_the_gate_wrote_has_its_own_length() {
-        let mut sent = headers(&[("content-length", "3"), ("content-digest", "x"), ("accept-encoding", "gzip")]);
+        let mut sent =
+            headers(&[("content-length", "3"), ("content-digest", "x"), ("accept-encoding", "gzip")]);
         of_written_body(&mut sent, 7);
         assert_eq!(names(&sent), ["accept-encoding", "content-length"]);
-        assert_eq!((&sent["content-length"], &sent["accept-encoding"]), (&7.into(), &"identity".parse().expect("a value")));
+        assert_eq!(
+            (&sent["content-length"], &sent["accept-encoding"]),
+            (&7.into(), &"identity".parse().expect("a value"))
+        );
         let mut free = headers(&[("tollkeeper-charge", "ch_forged"), ("tollkeeper-key", "tk_workspace_x")]);
         to_upstream_free(&mut free, IpAddr::from([192, 0, 2, 7]), None);
         assert_eq!(names(&free), ["x-forwarded-for", "x-forwarded-proto"]);

@@ -41,5 +41,6 @@ pub use proxy::Gate;
 pub use remote::Remote;
 pub use serve::serve;
 pub use settings::{
-    Dialect, InputHold, Meter, Metering, OnMissing, OutputHold, Quantity, Route, Settings, SettingsError, Tools,
+    Dialect, InputHold, Meter, Metering, OnMissing, OutputHold, Quantity, Route, Settings, SettingsError,
+    Tools,
 };

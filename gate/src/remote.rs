@@ -157,8 +157,8 @@ impl Charging for Remote {
     }
 
     fn extend<'a>(&'a self, charge: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>> {
-        Box::pin(async move {
-            self.send_about(charge, "heartbeat", &json!({ "extend_seconds": seconds })).await
-        })
+        Box::pin(
+            async move { self.send_about(charge, "heartbeat", &json!({ "extend_seconds": seconds })).await },
+        )
     }
 }

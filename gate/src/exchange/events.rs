@@ -93,7 +93,7 @@ impl EventParser {
         if !std::mem::replace(&mut self.is_begun, true) && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
-        let Some(value) = line.strip_prefix(b"data").filter(|_| !self.is_too_long()) else { return None };
+        let value = line.strip_prefix(b"data").filter(|_| !self.is_too_long())?;
         let value = match value {
             [b':', b' ', value @ ..] | [b':', value @ ..] => value,
             [] => value,
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn events_end_with_each_kind_of_line() {
         for end in ["\n", "\r\n", "\r"] {
-            let stream = "data: one|: comment|event: x|data:two|data:  three|| |data|data||id: 5||".replace('|', end);
+            let stream =
+                "data: one|: comment|event: x|data:two|data:  three|| |data|data||id: 5||".replace('|', end);
             check(&stream, &["one\ntwo\n three", "\n"]);
             check(&"data: {\"a\":1}||data: [DONE]||".replace('|', end), &["{\"a\":1}", "[DONE]"]);
         }
@@ -198,6 +199,8 @@ mod tests {
         }
         assert!(parser.line.capacity() <= 2 * EVENT_MAX_BYTES, "{}", parser.line.capacity());
         let fits = format!("data: {}\n\n", "x".repeat(EVENT_MAX_BYTES - 10));
-        assert!(matches!(&events(&[fits.as_bytes()])[..], [Event::Data(data)] if data.len() == EVENT_MAX_BYTES - 10));
+        assert!(
+            matches!(&events(&[fits.as_bytes()])[..], [Event::Data(data)] if data.len() == EVENT_MAX_BYTES - 10)
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! | another status; no answer in time; a broken connection before a byte | refunded |
 //! | the client is gone before a byte | refunded; the connection to the upstream is closed |
 //! | the client is gone after bytes | the connection is closed; settled by the last usage seen |
-//! | the upstream breaks off, or is silent for the time-out, after bytes | settled by the last usage seen |
+//! | the upstream breaks off or is silent after bytes | settled by the last usage seen |
 //!
 //! A client that hangs up could avoid an event with usage, which comes last. So its answer costs at
 //! least what the events that it got suggest, and is not refunded for missing usage.
@@ -93,6 +93,14 @@ enum End {
     ClientGone,
 }
 
+/// The times by which something must happen.
+struct Deadlines {
+    /// The upstream must send a part, which moves this time.
+    silence: Instant,
+    /// The outcome must be reported.
+    charge: Instant,
+}
+
 /// What becomes of the charge.
 #[derive(Debug, PartialEq, Eq)]
 enum Settlement {
@@ -162,15 +170,16 @@ impl MeteredExchange {
     async fn pass_on(
         self,
         response: Response<Incoming>,
-        mut deadline: Instant,
+        deadline: Instant,
         answer: oneshot::Sender<Result<Response<Body>, Refusal>>,
     ) {
         let (mut head, mut body) = response.into_parts();
         self.head_to_client(&mut head.headers);
+        let mut deadlines = Deadlines { silence: deadline, charge: deadline + self.exchange.grace };
         let mut reader = UsageReader::new(&self.metering, &head.headers, self.strips_usage);
         if body.is_end_stream() {
             let _ = answer.send(Ok(Response::from_parts(head, Body::empty())));
-            return self.settle(End::Whole, &reader, deadline).await;
+            return self.settle(End::Whole, &reader, deadlines.charge).await;
         }
         if reader.may_strip() {
             head.headers.remove(CONTENT_LENGTH);
@@ -178,20 +187,20 @@ impl MeteredExchange {
         let (sender, relayed) = relay();
         if answer.send(Ok(Response::from_parts(head, relayed))).is_err() {
             drop(body);
-            return self.settle(End::ClientGone, &reader, deadline).await;
+            return self.settle(End::ClientGone, &reader, deadlines.charge).await;
         }
-        let end = self.copy(&mut body, &sender, &mut reader, &mut deadline).await;
+        let end = self.copy(&mut body, &sender, &mut reader, &mut deadlines).await;
         // A connection that is not read to its end is closed.
         drop(body);
         let rest = reader.end(&self.metering, end == End::Whole);
         if !rest.is_empty() {
-            let _ = timeout_at(deadline, sender.send(Frame::data(rest))).await;
+            let _ = timeout_at(deadlines.silence, sender.send(Frame::data(rest))).await;
         }
         match end {
             End::Whole => sender.end(),
             End::Broken | End::Silent | End::ClientGone => drop(sender),
         }
-        self.settle(end, &reader, deadline).await;
+        self.settle(end, &reader, deadlines.charge).await;
     }
 
     fn head_to_client(&self, head: &mut axum::http::HeaderMap) {
@@ -202,25 +211,23 @@ impl MeteredExchange {
         }
     }
 
-    /// Copies an answer to the client until its end. `deadline`: the end of the time-out, which each
-    /// part moves.
+    /// Copies an answer to the client until its end.
     async fn copy(
         &self,
         body: &mut Incoming,
         sender: &Sender,
         reader: &mut UsageReader,
-        deadline: &mut Instant,
+        deadlines: &mut Deadlines,
     ) -> End {
         let Exchange { timeout, grace, .. } = self.exchange;
         let began = Instant::now();
-        let mut charged_until = *deadline + grace;
         loop {
             // The last frame is known as such when it comes: its successor may never be polled.
             if body.is_end_stream() {
                 return End::Whole;
             }
             let frame = tokio::select! {
-                frame = timeout_at(*deadline, poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context))) => frame,
+                frame = timeout_at(deadlines.silence, poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context))) => frame,
                 () = sender.closed() => return End::ClientGone,
             };
             let frame = match frame {
@@ -229,14 +236,14 @@ impl MeteredExchange {
                 Ok(Some(Err(_))) => return End::Broken,
                 Err(_) => return End::Silent,
             };
-            *deadline = Instant::now() + timeout;
+            deadlines.silence = Instant::now() + timeout;
             let passed = match frame.into_data() {
                 Ok(part) => reader.read(&self.metering, part),
                 // Trailers.
                 Err(_) => Bytes::new(),
             };
             let is_sent = passed.is_empty()
-                || matches!(timeout_at(*deadline, sender.send(Frame::data(passed))).await, Ok(true));
+                || matches!(timeout_at(deadlines.silence, sender.send(Frame::data(passed))).await, Ok(true));
             if !is_sent {
                 return End::ClientGone;
             }
@@ -245,9 +252,9 @@ impl MeteredExchange {
             }
             // The time that the client took counts for it.
             let now = Instant::now();
-            *deadline = now + timeout;
-            if charged_until < *deadline + grace / 2 {
-                charged_until = now + self.extend();
+            deadlines.silence = now + timeout;
+            if deadlines.charge < deadlines.silence + grace / 2 {
+                deadlines.charge = now + self.extend();
             }
         }
     }
@@ -266,10 +273,8 @@ impl MeteredExchange {
     }
 
     /// Reports what the answer used.
-    async fn settle(&self, end: End, reader: &UsageReader, deadline: Instant) {
-        let Exchange { charge, charging, grace, .. } = &self.exchange;
-        // The deadline of the charge is later if its stream moved it. Then a report is refused.
-        let given_up = deadline.max(Instant::now()) + *grace;
+    async fn settle(&self, end: End, reader: &UsageReader, given_up: Instant) {
+        let Exchange { charge, charging, .. } = &self.exchange;
         let used = match self.settlement(end, reader) {
             Settlement::Used(used) => used,
             Settlement::Whole => return self.exchange.report_until(Outcome::Succeeded, given_up).await,

@@ -28,8 +28,14 @@ pub struct UsageReader {
 
 /// How an answer is read.
 enum Form {
-    Events { parser: EventParser, strips: bool, filter: Filter },
-    Json { text: Vec<u8> },
+    Events {
+        parser: EventParser,
+        strips: bool,
+        filter: Filter,
+    },
+    Json {
+        text: Vec<u8>,
+    },
     /// It is compressed, or too long.
     Unreadable,
 }
@@ -53,6 +59,7 @@ impl Filter {
         if has_ended && is_left_out {
             self.waiting.clear();
         } else if has_ended || self.waiting.len() > EVENT_MAX_BYTES {
+            self.left_out = false;
             passed.append(&mut self.waiting);
         }
     }
@@ -80,7 +87,9 @@ impl UsageReader {
         let is_stream = name.eq_ignore_ascii_case(b"text/event-stream");
         let form = match (is_encoded, is_stream) {
             (true, _) => Form::Unreadable,
-            (false, true) => Form::Events { parser: EventParser::default(), strips, filter: Filter::default() },
+            (false, true) => {
+                Form::Events { parser: EventParser::default(), strips, filter: Filter::default() }
+            }
             (false, false) => Form::Json { text: Vec::new() },
         };
         let events = (is_stream && !is_encoded).then_some(0);
@@ -322,7 +331,8 @@ mod tests {
         assert_eq!(of(text, false), [None, None, None]);
         assert_eq!(of("<html>", true), [None, None, None]);
         assert_eq!(of(&"[".repeat(10_000), true), [None, None, None]);
-        let long = format!("{{\"pad\":\"{}\",\"usage\":{{\"prompt_tokens\":9}}}}", "x".repeat(ANSWER_MAX_BYTES));
+        let long =
+            format!("{{\"pad\":\"{}\",\"usage\":{{\"prompt_tokens\":9}}}}", "x".repeat(ANSWER_MAX_BYTES));
         assert_eq!(of(&long, true), [None, None, None]);
     }
 

@@ -49,10 +49,11 @@ impl Gate {
             let route = &gate.routes[index];
             let fitted = gate.fit(route, &metering, &caller, &head.headers, &mut asked).await;
             let held = asked.held();
-            let opened = match charge_json(route, &route.operation, &head.headers, ("quantities", json!(held))) {
-                Ok(charge) => gate.charge(&caller, charge).await,
-                Err(refusal) => Err(refusal),
-            };
+            let opened =
+                match charge_json(route, &route.operation, &head.headers, ("quantities", json!(held))) {
+                    Ok(charge) => gate.charge(&caller, charge).await,
+                    Err(refusal) => Err(refusal),
+                };
             let charge = match opened {
                 Ok(charge) => charge,
                 Err(refusal) => return drop(sender.send(Err(refusal))),
@@ -77,8 +78,8 @@ impl Gate {
         answer.await.map_err(|_| unavailable())?
     }
 
-    /// Lowers the output to what is affordable, if the route does so; returns the new limit. If that
-    /// is too little, or the quote fails, the request stays as it is and the charge decides.
+    /// Lowers the output to what is affordable, if the route does so; returns the new limit. The
+    /// request stays as it is if that is too little or the quote fails. Then the charge decides.
     async fn fit(
         &self,
         route: &Route,

@@ -12,11 +12,11 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode, Version};
-use serde_json::Value;
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::caller::{Caller, charge_json, spender_json};
+use super::caller::{Caller, charge_json};
 use super::{Gate, upstream_uri};
 use crate::headers;
 use crate::quantity::tool_call::{Fault, Message};
@@ -78,7 +78,13 @@ impl Gate {
                 Ok(charge) => charge,
                 Err(refusal) => return drop(sender.send(Err(refusal))),
             };
-            headers::to_upstream(&mut head.headers, client, &charge.header(), None, route.upstream_key.as_ref());
+            headers::to_upstream(
+                &mut head.headers,
+                client,
+                &charge.header(),
+                None,
+                route.upstream_key.as_ref(),
+            );
             let exchange = gate.exchange(route, charge, None, Arc::default());
             drop(gate);
             exchange.run(Request::from_parts(head, body), sender).await;
@@ -96,8 +102,7 @@ impl Gate {
     ) -> Result<Response<Body>, Refusal> {
         let route = &self.routes[index];
         let (mut head, body) = request.into_parts();
-        let question = spender_json(&route.operation, &head.headers, ("quantity", 1.into()))?;
-        self.quote(caller, &Value::Object(question)).await?;
+        self.quote(caller, &json!({ "operation": route.operation })).await?;
         headers::to_upstream_free(&mut head.headers, client, route.upstream_key.as_ref());
         let answered = self.upstreams.request(Request::from_parts(head, body));
         let time = Duration::from_secs(route.timeout_seconds.into());

@@ -111,7 +111,8 @@ impl Output {
         let answers = choices.saturating_mul(prompts(members)?);
         let most = hold.max / answers;
         if most == 0 {
-            let detail = format!("The request asks for {answers} answers, more than its output may have units.");
+            let detail =
+                format!("The request asks for {answers} answers, more than its output may have units.");
             return Err(invalid("n", &detail));
         }
         Ok(Output { limit: limit.unwrap_or(hold.default).min(most), answers })
@@ -175,7 +176,8 @@ fn spelled(name: &str) -> Refusal {
 
 /// The refusal of a body that is no object with single members.
 pub fn unreadable(why: Unreadable) -> Refusal {
-    let malformed = |detail| Refusal::new(StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON", detail);
+    let malformed =
+        |detail| Refusal::new(StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON", detail);
     match why {
         Unreadable::Malformed => malformed("The body is not valid JSON."),
         Unreadable::NotObject => malformed("The body must be a JSON object."),
@@ -246,7 +248,11 @@ mod tests {
         check(r#"{"prompt":[1,2,3]}"#, 100, r#"{"prompt":[1,2,3],"max_tokens":100}"#);
         check(r#"{"prompt":[]}"#, 100, r#"{"prompt":[],"max_tokens":100}"#);
         check(r#"{"n":400}"#, 400, r#"{"n":400,"max_tokens":1}"#);
-        for many in [r#"{"n":401}"#, r#"{"n":9223372036854775807}"#, r#"{"n":9223372036854775807,"prompt":["a","b"]}"#] {
+        for many in [
+            r#"{"n":401}"#,
+            r#"{"n":9223372036854775807}"#,
+            r#"{"n":9223372036854775807,"prompt":["a","b"]}"#,
+        ] {
             assert_eq!(of(many), Err("invalid_field".to_owned()), "{many}");
         }
     }
@@ -255,7 +261,8 @@ mod tests {
     fn a_hostile_number_is_refused() {
         let thirty = format!("1{}", "0".repeat(30));
         for name in ["max_tokens", "max_completion_tokens", "n", "best_of"] {
-            for value in ["-1", "0", "1.5", "1.0", "1e30", "1e2", "\"5\"", "true", "[]", "{}", "-0", &thirty] {
+            for value in ["-1", "0", "1.5", "1.0", "1e30", "1e2", "\"5\"", "true", "[]", "{}", "-0", &thirty]
+            {
                 let body = format!("{{\"{name}\":{value}}}");
                 assert_eq!(of(&body), Err("invalid_field".to_owned()), "{body}");
             }

@@ -73,11 +73,6 @@ impl Members {
         found.map(|(_, value)| value.get()).filter(|text| *text != "null")
     }
 
-    /// Whether a member is there, also if it is null.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
-    }
-
     /// A member whose name is written otherwise than one of `names`, and may be read as it.
     pub fn other_spelling(&self, names: &[&str]) -> Option<&str> {
         let names: Vec<(&str, String)> = names.iter().map(|name| (*name, folded(name))).collect();
@@ -144,7 +139,8 @@ mod tests {
     fn members_keep_their_order_and_text() {
         let text = r#"{"z":1e30,"a":{"b": [1,  2.50]},"\"q":"\u00e4","n":123456789012345678901234567890}"#;
         let mut members = Members::read(text.as_bytes()).expect("an object");
-        let expected = r#"{"z":1e30,"a":{"b": [1,  2.50]},"\"q":"\u00e4","n":123456789012345678901234567890}"#;
+        let expected =
+            r#"{"z":1e30,"a":{"b": [1,  2.50]},"\"q":"\u00e4","n":123456789012345678901234567890}"#;
         assert_eq!(members.to_json(), expected);
         members.set("a", raw(7));
         members.set("new", raw(true));
@@ -155,14 +151,20 @@ mod tests {
     #[test]
     fn what_is_no_object_with_single_members_is_refused() {
         let of = |text: &str| Members::read(text.as_bytes()).expect_err(text);
-        for text in ["", "{", "{\"a\":1} x", "{\"a\":01}", "{'a':1}", "{\"a\":NaN}", "\u{feff}{}", "{\"a\":1,}"] {
+        for text in
+            ["", "{", "{\"a\":1} x", "{\"a\":01}", "{'a':1}", "{\"a\":NaN}", "\u{feff}{}", "{\"a\":1,}"]
+        {
             assert_eq!(of(text), Unreadable::Malformed, "{text}");
         }
         for text in ["[]", "1", "null", "\"x\"", "[{\"a\":1}]"] {
             assert_eq!(of(text), Unreadable::NotObject, "{text}");
         }
         assert_eq!(of(r#"{"n":1,"b":2,"n":3}"#), Unreadable::Twice("n".to_owned()));
-        assert_eq!(of(r#"{"n":1,"\u006e":3}"#), Unreadable::Twice("n".to_owned()), "an escape of the same name");
+        assert_eq!(
+            of(r#"{"n":1,"\u006e":3}"#),
+            Unreadable::Twice("n".to_owned()),
+            "an escape of the same name"
+        );
         assert_eq!(Members::read(b"{\"a\":\"\xff\"}").expect_err("no UTF-8"), Unreadable::Malformed);
     }
 
@@ -179,13 +181,14 @@ mod tests {
     fn a_null_counts_as_absent() {
         let members = Members::read(br#"{"n":null,"m": 3}"#).expect("an object");
         assert_eq!((members.get("n"), members.get("m"), members.get("o")), (None, Some("3"), None));
-        assert!(members.has("n") && !members.has("o"));
     }
 
     #[test]
     fn a_name_that_may_be_read_as_another_one_is_found() {
         let names = ["max_tokens", "n", "stream"];
-        for other in ["Max_Tokens", "MAX_TOKENS", "maxTokens", "max-tokens", "N", "max_to\u{212a}ens", "\u{17f}tream"] {
+        for other in
+            ["Max_Tokens", "MAX_TOKENS", "maxTokens", "max-tokens", "N", "max_to\u{212a}ens", "\u{17f}tream"]
+        {
             let body = format!("{{\"max_tokens\":1,{}:2}}", serde_json::Value::from(other));
             let members = Members::read(body.as_bytes()).expect("an object");
             assert_eq!(members.other_spelling(&names), Some(other));

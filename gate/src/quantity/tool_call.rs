@@ -73,7 +73,9 @@ impl Message {
             match read {
                 Some(Ok(Message::Free)) => {}
                 Some(Ok(Message::Call(_))) => {
-                    return wrong("A batch must not contain tools/call. Send each call in a request of its own.");
+                    return wrong(
+                        "A batch must not contain tools/call. Send each call in a request of its own.",
+                    );
                 }
                 Some(Err(fault)) => return Err(Fault { id: Value::Null, ..fault }),
                 None => return wrong("The batch has a part that is no JSON-RPC message."),
@@ -100,7 +102,11 @@ impl Message {
             return Err(fault(id, INVALID_REQUEST, "The method may be read as tools/call. Write it so."));
         }
         if !matches!(id, Value::String(_) | Value::Number(_)) {
-            return Err(fault(Value::Null, INVALID_REQUEST, "tools/call must have an `id`, a text or a number."));
+            return Err(fault(
+                Value::Null,
+                INVALID_REQUEST,
+                "tools/call must have an `id`, a text or a number.",
+            ));
         }
         match tool(members) {
             Ok(tool) => Ok(Message::Call(Call { id, tool })),
@@ -136,8 +142,8 @@ impl Fault {
 }
 
 impl Call {
-    /// The answer to a call that the gate refused: the result of a tool, so that the model reads it.
-    /// Who is not known or may not charge gets the status of HTTP, as the protocol wants it.
+    /// The answer to a call that the gate refused: the result of a tool, which the model reads. A
+    /// caller that is not known or may not charge gets a status of HTTP, as the protocol wants it.
     pub fn refused(&self, refusal: Refusal) -> Response<Body> {
         if refusal.is_of_caller() {
             return refusal.into_response(Dialect::Problem);

@@ -4,6 +4,13 @@
 //! All other meters are known when the answer has arrived, and count then. The ledger compares the
 //! total price with the hold, so a part of the input may be settled under a meter of its own.
 //!
+//! Two ways of counting cached input exist. Anthropic counts it beside `input_tokens`, so a meter
+//! `cached_input` with a pointer of its own suffices. OpenAI counts it within `prompt_tokens`. So
+//! such a route also says `included_in = { cached_input = "input" }`, and the gate subtracts it
+//! there. Cached input is held at the price of `input`. A dearer part, such as input that is written
+//! to a cache, can cost more than the hold. It is then settled at the hold, so such a route needs a
+//! larger `input_constant`.
+//!
 //! How usage is read is in `exchange/usage.rs`, how a hold is computed in `quantity/hold.rs`.
 
 use std::collections::BTreeMap;
@@ -112,7 +119,8 @@ impl Metering {
         if table.quantity.is_some() {
             return Err("a route has `quantity` or `meters`, not both".to_owned());
         }
-        let meters = meters.iter().map(|(id, pointers)| meter(id, pointers)).collect::<Result<Vec<_>, _>>()?;
+        let meters =
+            meters.iter().map(|(id, pointers)| meter(id, pointers)).collect::<Result<Vec<_>, _>>()?;
         if meters.is_empty() || meters.len() > METERS_MAX {
             return Err(format!("`meters` must name 1 to {METERS_MAX} meters"));
         }
@@ -125,9 +133,10 @@ impl Metering {
         if input.is_none() && (table.max_input.is_some() || table.input_constant.is_some()) {
             return Err("`max_input` and `input_constant` need the meter `input`".to_owned());
         }
-        let is_of_output = [table.max_output, table.default_output, table.fit_min].iter().any(Option::is_some)
-            || table.output_member.is_some()
-            || table.fit == Some(true);
+        let is_of_output =
+            [table.max_output, table.default_output, table.fit_min].iter().any(Option::is_some)
+                || table.output_member.is_some()
+                || table.fit == Some(true);
         if output.is_none() && is_of_output {
             return Err("limits of the output and `fit` need the meter `output`".to_owned());
         }

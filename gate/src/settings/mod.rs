@@ -264,7 +264,8 @@ impl Route {
     /// Whether the route passes on requests with this method for the stream of messages and the end
     /// of a session, which a server of the Model Context Protocol has beside its messages.
     fn is_of_stream(&self, method: &Method) -> bool {
-        matches!(self.quantity, Quantity::ToolCall(_)) && (*method == Method::GET || *method == Method::DELETE)
+        matches!(self.quantity, Quantity::ToolCall(_))
+            && (*method == Method::GET || *method == Method::DELETE)
     }
 }
 
@@ -458,7 +459,9 @@ mod tests {
         let [route] = &settings.expect("there is a gate").routes[..] else { panic!("one route") };
         let Quantity::ToolCall(tools) = &route.quantity else { panic!("{route:?}") };
         assert_eq!(tools.operations.get("search").map(String::as_str), Some("web_search"));
-        for (method, is_for) in [("POST", true), ("GET", true), ("DELETE", true), ("PUT", false), ("HEAD", false)] {
+        for (method, is_for) in
+            [("POST", true), ("GET", true), ("DELETE", true), ("PUT", false), ("HEAD", false)]
+        {
             let method: Method = method.parse().expect("a method");
             assert_eq!(route.is_for(&method, "/v1/images"), is_for, "{method}");
         }

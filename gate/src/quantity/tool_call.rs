@@ -152,6 +152,8 @@ impl Call {
         let result = json!({
             "content": [{ "type": "text", "text": text }],
             "isError": true,
+            // The protocol requires it since 2026-07-28; older clients ignore it.
+            "resultType": "complete",
             "_meta": { "tollkeeper": members },
         });
         answer(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": self.id, "result": result }))

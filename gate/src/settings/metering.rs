@@ -7,7 +7,7 @@
 //! Two ways of counting cached input exist. Anthropic counts it beside `input_tokens`, so a meter
 //! `cached_input` with a pointer of its own suffices. OpenAI counts it within `prompt_tokens`. So
 //! such a route also says `included_in = { cached_input = "input" }`, and the gate subtracts it
-//! there. Cached input is held at the price of `input`. A dearer part, such as input that is written
+//! there. Cached input is held at the price of `input`. A dearer part, such as input written
 //! to a cache, can cost more than the hold. It is then settled at the hold, so such a route needs a
 //! larger `input_constant`.
 //!

@@ -60,6 +60,7 @@ async fn a_refusal_is_the_result_of_the_tool() {
         "result": {
             "content": [{ "type": "text", "text": "Add credits." }],
             "isError": true,
+            "resultType": "complete",
             "_meta": { "tollkeeper": { "code": "insufficient_credits", "detail": "Add credits." } },
         },
     });

@@ -46,7 +46,7 @@ pub enum Quantity {
     Meters(MeterQuantities),
 }
 
-/// Units of meters, sorted by id, without those that are zero.
+/// Units of meters, sorted by id. What is asked for or used has no meter that is zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MeterQuantities(Box<[(MeterId, i64)]>);
 
@@ -188,7 +188,7 @@ impl Price {
                     let units = rate.units_within(room - (all - own)).min(rate.quantity_max());
                     (id.clone(), units)
                 };
-                Quantity::Meters(MeterQuantities(meters.iter().map(of_meter).collect()))
+                Quantity::Meters(MeterQuantities::of_each(meters.iter().map(of_meter)))
             }
             (Price::Meters(_), Quantity::Units(_)) => Quantity::Meters(MeterQuantities::default()),
         }
@@ -302,6 +302,14 @@ impl MeterQuantities {
         }
         quantities.retain(|(_, units)| *units != 0);
         Some(MeterQuantities(quantities.into()))
+    }
+
+    /// What is affordable of each meter, also of those of which nothing is.
+    #[must_use]
+    pub fn of_each(quantities: impl IntoIterator<Item = (MeterId, i64)>) -> MeterQuantities {
+        let mut quantities: Vec<_> = quantities.into_iter().collect();
+        quantities.sort();
+        MeterQuantities(quantities.into())
     }
 
     /// The units of a meter; zero if it is not named.

@@ -95,8 +95,7 @@ pub(super) fn affordable(price: &Price, asked: &Quantity, available: Micros) -> 
                     .collect();
                 (id.clone(), within(*rate, room - numerator(&others)))
             };
-            let quantities = MeterQuantities::new(meters.iter().map(of));
-            Quantity::Meters(quantities.expect("each meter is named once"))
+            Quantity::Meters(MeterQuantities::of_each(meters.iter().map(of)))
         }
         (Price::Units(rate), _) => Quantity::Units(within(*rate, room)),
         (Price::Meters(_), Quantity::Units(_)) => unreachable!("such a quantity has no price"),

@@ -134,7 +134,7 @@ fn command(entry: &Entry, account: &Account, charge: Option<&Charge>) -> Result<
             Command::SetLost { grant, lost_cents, evidence }
         }
         EntryBody::ChargeOpened(details) => Command::Charge(charge_request(details)),
-        EntryBody::ChargeSettled(settlement) => settled(settlement)?.for_charge(settlement.charge),
+        EntryBody::ChargeSettled(settlement) => settled(settlement, charge)?.for_charge(settlement.charge),
         EntryBody::ChargeRefunded(refund) => refunded(refund, charge)?.for_charge(refund.charge),
         EntryBody::ChargeExtended { charge, state, .. } => {
             extended(*state, entry.decided_at)?.for_charge(*charge)
@@ -388,13 +388,14 @@ fn charge_request(details: &ChargeDetails) -> ChargeRequest {
 
 /// # Errors
 /// [`Violation`] if the outcome does not settle a charge.
-fn settled(settlement: &Settlement) -> Result<ChargeCommand, Violation> {
+fn settled(settlement: &Settlement, charge: Option<&Charge>) -> Result<ChargeCommand, Violation> {
     match settlement.state.outcome {
         Some(Outcome::Succeeded) => {
-            let units = Quantity::Units(settlement.state.quantity);
-            let used = settlement.used.as_deref();
-            let quantity = used.map_or(units, |used| Quantity::Meters(used.quantities.clone()));
-            Ok(ChargeCommand::Succeed { quantity: Some(quantity) })
+            let used = settlement.used.as_deref().map(|used| Quantity::Meters(used.quantities.clone()));
+            // A charge that was settled at once used what it paid for.
+            let has_meters = charge.is_some_and(|charge| charge.details.quantity.meters().is_some());
+            let units = (!has_meters).then_some(Quantity::Units(settlement.state.quantity));
+            Ok(ChargeCommand::Succeed { quantity: used.or(units) })
         }
         Some(Outcome::FailedUser) => {
             Ok(ChargeCommand::Fail { by_system: false, detail: settlement.detail.clone() })

@@ -25,6 +25,7 @@ fn a_price_for_many_units_is_rounded_up_once_for_a_charge() {
         charge search x11 => charged 2 g1:2
         charge chat xinput:1 => charged 1 g1:1
         charge chat xinput:1_200,output:800 => charged 66 g1:66
+        succeed c5 => settled 0
         charge chat xinput:1_201,output:800 => charged 67 g1:67
         balance => 862
         ",

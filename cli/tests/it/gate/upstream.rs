@@ -7,7 +7,7 @@
 //! /steps        sends a chunk, and a further one each time the test says so
 //! /idle         sends a chunk, and ends once the test releases it
 //! /flow         sends the body of the request back while it arrives
-//! /cut          sends a chunk and closes
+//! /cut          sends a chunk, and closes once the test says so
 //! /half         says that ten bytes follow, sends five, and closes
 //! /silent       closes without an answer
 //! /hang, /stall never answers
@@ -75,7 +75,7 @@ impl Upstream {
         Upstream { url, seen, steps, released, connections }
     }
 
-    /// Lets `/steps` send its next chunk.
+    /// Lets `/steps` send its next chunk, or `/cut` close.
     pub fn step(&self) {
         self.steps.send(()).expect("the upstream runs");
     }
@@ -151,6 +151,7 @@ fn serve(
                 stream
                     .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
                     .ok()?;
+                steps.lock().ok()?.recv_timeout(TIMEOUT).ok()?;
                 return None;
             }
             "/half" => {

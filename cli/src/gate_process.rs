@@ -12,8 +12,12 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, Response};
 use tokio::net::TcpListener;
-use tollkeeper_gate::{BoxFuture, Charging, Gate, Opened, Outcome, ReportError, Settings, Unavailable};
-use tollkeeper_ledger::{Actor, ChargeCommand, Submission, WorkspaceId};
+use tollkeeper_gate::{
+    BoxFuture, Charging, Gate, Opened, Outcome, Quantities, ReportError, Settings, Unavailable,
+};
+use tollkeeper_ledger::{
+    Actor, ChargeCommand, MeterId, MeterQuantities, Quantity, Refusal, Submission, WorkspaceId,
+};
 use tollkeeper_server::App;
 use tower::ServiceExt;
 
@@ -67,6 +71,34 @@ impl LocalApi {
     }
 }
 
+impl LocalApi {
+    /// Runs a command on a charge, as the platform.
+    async fn run(&self, charge: &Opened, command: ChargeCommand) -> Result<(), ReportError> {
+        let id = charge.id.parse();
+        let id = id.map_err(|()| ReportError::Refused("the id of the charge is not valid".to_owned()))?;
+        let workspace = WorkspaceId::new(&charge.workspace)
+            .map_err(|_| ReportError::Refused("the id of the workspace is not valid".to_owned()))?;
+        let command = command.for_charge(id);
+        let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
+        match self.app.engine().run(submission, server_process::now()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(refusal)) => Err(not_taken(&refusal)),
+            Err(error) => Err(ReportError::Later(error.to_string())),
+        }
+    }
+}
+
+/// Why the ledger refuses a report.
+fn not_taken(refusal: &Refusal) -> ReportError {
+    let code = refusal.code().to_owned();
+    match refusal {
+        Refusal::UsedQuantityOutOfRange | Refusal::QuantityOutOfRange | Refusal::InvalidField { .. } => {
+            ReportError::Quantities(code)
+        }
+        _ => ReportError::Refused(code),
+    }
+}
+
 impl Charging for LocalApi {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>> {
         let router = self.router.clone();
@@ -79,24 +111,29 @@ impl Charging for LocalApi {
     }
 
     fn report<'a>(&'a self, charge: &'a Opened, outcome: Outcome) -> BoxFuture<'a, Result<(), ReportError>> {
+        let detail = outcome.detail().map(String::into_boxed_str);
+        let command = match outcome {
+            Outcome::Succeeded => ChargeCommand::Succeed { quantity: None },
+            Outcome::UserFailed(_) => ChargeCommand::Fail { by_system: false, detail },
+            Outcome::SystemFailed(_) => ChargeCommand::Fail { by_system: true, detail },
+        };
+        Box::pin(self.run(charge, command))
+    }
+
+    fn settle<'a>(
+        &'a self,
+        charge: &'a Opened,
+        used: &'a Quantities,
+    ) -> BoxFuture<'a, Result<(), ReportError>> {
         Box::pin(async move {
-            let id = charge.id.parse();
-            let id = id.map_err(|()| ReportError::Refused("the id of the charge is not valid".to_owned()))?;
-            let workspace = WorkspaceId::new(&charge.workspace)
-                .map_err(|_| ReportError::Refused("the id of the workspace is not valid".to_owned()))?;
-            let detail = outcome.detail().map(String::into_boxed_str);
-            let command = match outcome {
-                Outcome::Succeeded => ChargeCommand::Succeed { quantity: None },
-                Outcome::UserFailed(_) => ChargeCommand::Fail { by_system: false, detail },
-                Outcome::SystemFailed(_) => ChargeCommand::Fail { by_system: true, detail },
-            };
-            let command = command.for_charge(id);
-            let submission = Submission { workspace, key: None, actor: Actor::Platform, command };
-            match self.app.engine().run(submission, server_process::now()).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(refusal)) => Err(ReportError::Refused(refusal.code().to_owned())),
-                Err(error) => Err(ReportError::Later(error.to_string())),
-            }
+            let units = used.iter().map(|(id, units)| Some((MeterId::new(id).ok()?, *units)));
+            let units = units.collect::<Option<Vec<_>>>().and_then(MeterQuantities::new);
+            let units = units.ok_or_else(|| ReportError::Quantities("a meter is not valid".to_owned()))?;
+            self.run(charge, ChargeCommand::Succeed { quantity: Some(Quantity::Meters(units)) }).await
         })
+    }
+
+    fn extend<'a>(&'a self, charge: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(self.run(charge, ChargeCommand::Heartbeat { extend_seconds: seconds }))
     }
 }

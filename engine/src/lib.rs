@@ -45,6 +45,7 @@
 //!     worker: None,
 //!     member: None,
 //!     await_outcome: false,
+//!     outcome_by_platform: false,
 //!     timeout_seconds: None,
 //!     reference: None,
 //!     metadata: None,

@@ -34,31 +34,14 @@ pub trait Charging: Send + Sync + 'static {
 
     /// Reports that a metered operation ran and what it used. The same report again changes
     /// nothing.
-    ///
-    /// This one calls the API with the key of the caller, which the caller can revoke meanwhile. An
-    /// implementation that has a key of its own should use that.
     fn settle<'a>(
         &'a self,
         charge: &'a Opened,
         used: &'a Quantities,
-    ) -> BoxFuture<'a, Result<(), ReportError>> {
-        Box::pin(async move {
-            let request = charge.request("outcome", &charge.authorization, &settlement_json(used))?;
-            let response = self.call(request).await.map_err(|why| ReportError::Later(why.to_string()))?;
-            report_taken(&response)
-        })
-    }
+    ) -> BoxFuture<'a, Result<(), ReportError>>;
 
-    /// Moves the deadline of a charge to at least this many seconds from now. The key is that of
-    /// `settle`.
-    fn extend<'a>(&'a self, charge: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>> {
-        Box::pin(async move {
-            let body = json!({ "extend_seconds": seconds });
-            let request = charge.request("heartbeat", &charge.authorization, &body)?;
-            let response = self.call(request).await.map_err(|why| ReportError::Later(why.to_string()))?;
-            report_taken(&response)
-        })
-    }
+    /// Moves the deadline of a charge to at least this many seconds from now.
+    fn extend<'a>(&'a self, charge: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>>;
 }
 
 /// The body of the report of what was used.
@@ -140,8 +123,6 @@ pub struct Opened {
     pub is_replay: bool,
     /// The charge as the API shows it.
     pub json: Bytes,
-    /// The credentials with which it was opened.
-    pub authorization: HeaderValue,
 }
 
 impl Opened {
@@ -180,10 +161,9 @@ impl Opened {
         units.iter().all(|(id, units)| *units == 0 || !costs(id))
     }
 
-    /// Reads the answer of the API to a charge; `None` if it is not one. `authorization`: the
-    /// credentials with which the charge was opened.
+    /// Reads the answer of the API to a charge; `None` if it is not one.
     #[must_use]
-    pub fn read(headers: &HeaderMap, body: Bytes, authorization: HeaderValue) -> Option<Opened> {
+    pub fn read(headers: &HeaderMap, body: Bytes) -> Option<Opened> {
         let charge: Value = serde_json::from_slice(&body).ok()?;
         let text = |name: &str| charge.get(name).and_then(Value::as_str).map(str::to_owned);
         let balance = charge.get("balance").and_then(|balance| balance.get("available"));
@@ -194,7 +174,6 @@ impl Opened {
             balance: balance.and_then(Value::as_i64)?,
             is_replay: headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true")),
             json: body,
-            authorization,
         })
     }
 }
@@ -204,8 +183,7 @@ mod tests {
     use super::*;
 
     fn opened(charge: &Value) -> Opened {
-        let key = HeaderValue::from_static("Bearer tk_x");
-        Opened::read(&HeaderMap::new(), Bytes::from(charge.to_string()), key).expect("it is a charge")
+        Opened::read(&HeaderMap::new(), Bytes::from(charge.to_string())).expect("it is a charge")
     }
 
     #[test]

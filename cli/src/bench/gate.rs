@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tollkeeper_engine::Engine;
 use tollkeeper_gate::{
-    BoxFuture, Charging, Dialect, Gate, Opened, Outcome, Quantity, ReportError, Route, Settings, Unavailable,
+    BoxFuture, Charging, Dialect, Gate, Opened, Outcome, Quantities, Quantity, ReportError, Route, Settings,
+    Unavailable,
 };
 
 use super::connection::Connection;
@@ -125,6 +126,14 @@ impl Charging for Free {
     }
 
     fn report<'a>(&'a self, _: &'a Opened, _: Outcome) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn settle<'a>(&'a self, _: &'a Opened, _: &'a Quantities) -> BoxFuture<'a, Result<(), ReportError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn extend<'a>(&'a self, _: &'a Opened, _: u32) -> BoxFuture<'a, Result<(), ReportError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -188,6 +188,7 @@ impl PlannedCharge {
             worker: Some(self.worker),
             member: Some(self.member),
             await_outcome: false,
+            outcome_by_platform: false,
             timeout_seconds: None,
             reference: None,
             metadata: None,

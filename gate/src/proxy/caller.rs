@@ -43,7 +43,7 @@ impl Gate {
         if head.status != StatusCode::CREATED {
             return Err(Refusal::of_api(head.status, &head.headers, &body));
         }
-        let charge = Opened::read(&head.headers, body, caller.bearer.clone());
+        let charge = Opened::read(&head.headers, body);
         let charge = charge.ok_or_else(unavailable)?;
         if charge.is_replay && calls == 1 {
             return Err(already_paid(&charge));
@@ -127,6 +127,7 @@ pub(super) fn charge_json(
 ) -> Result<Bytes, Refusal> {
     let mut charge = spender_json(operation, headers, quantity)?;
     charge.insert("await_outcome".to_owned(), true.into());
+    charge.insert("outcome_by_platform".to_owned(), true.into());
     charge.insert("timeout_seconds".to_owned(), (route.timeout_seconds + route.grace_seconds).into());
     Ok(Bytes::from(Value::Object(charge).to_string()))
 }

@@ -86,6 +86,8 @@ pub struct ChargeDetails {
     pub metadata: Option<Box<str>>,
     /// As requested; a repeated request is compared with it (i07).
     pub await_outcome: bool,
+    /// True if only the platform, or a key with the scope `settle`, reports the outcome.
+    pub outcome_by_platform: bool,
     /// As requested; a repeated request is compared with it (i07).
     pub timeout_seconds: Option<u32>,
     /// The time until which an outcome is awaited; `None` if the charge was settled when it was

@@ -23,6 +23,7 @@ const ADMINS_ONLY: &str = "Only admins of the workspace may do this.";
 const TIED_KEY: &str = "The key is tied to one member or worker and cannot act for another member or worker.";
 const CHARGE_ONLY: &str = "Only a key with the scope `charge` may report this about a charge.";
 const SETTLE_ONLY: &str = "A failure of the system refunds the charge. Only the platform, or a key with the scope `settle`, may report it.";
+const OUTCOME_BY_PLATFORM: &str = "The charge was made with `outcome_by_platform`. Only the platform, or a key with the scope `settle`, may report about it.";
 const SETTLED: &str = "The charge is settled. From then on only the platform may refund it.";
 const PLATFORM_ONLY: &str = "Only the platform may do this.";
 const GRANTS_SETTLE: &str = "Only the platform may create a key with the scope `settle`.";
@@ -75,6 +76,8 @@ fn is_own_session(team: &Team, member: &MemberId, command: &Command, server_now:
 /// Refuses a caller of the workspace that would give back credit of a charge without the right to,
 /// or create a key that can. `key` is `None` for a member.
 ///
+/// The outcome decides what a charge costs: fewer units may be reported than were paid for. So a charge can leave that to the platform.
+///
 /// A failure of the system that was reported already changes nothing, so it may be repeated.
 fn check_gives_back(view: &View, key: Option<&ApiKey>, command: &Command) -> Result<(), Refusal> {
     let has = |scope| key.is_some_and(|key| key.scopes.contains(scope));
@@ -82,6 +85,9 @@ fn check_gives_back(view: &View, key: Option<&ApiKey>, command: &Command) -> Res
     match command {
         Command::Team(TeamCommand::CreateKey(request)) if request.scopes.contains(Scope::Settle) => {
             forbidden(GRANTS_SETTLE)
+        }
+        Command::ExistingCharge { .. } if is_left_to_platform(view) && !has(Scope::Settle) => {
+            forbidden(OUTCOME_BY_PLATFORM)
         }
         Command::ExistingCharge { command, .. } => match command {
             ChargeCommand::Succeed { .. }
@@ -108,6 +114,11 @@ fn check_gives_back(view: &View, key: Option<&ApiKey>, command: &Command) -> Res
         }
         _ => Ok(()),
     }
+}
+
+/// True if only the platform, or a key with the scope `settle`, may report about the charge.
+fn is_left_to_platform(view: &View) -> bool {
+    view.charge.is_some_and(|charge| charge.details.outcome_by_platform)
 }
 
 /// Refuses a tied key that opens a charge, creates a key, or changes a charge for another member or

@@ -88,6 +88,7 @@ pub(super) fn open(
         reference: request.reference,
         metadata: request.metadata,
         await_outcome: request.await_outcome,
+        outcome_by_platform: request.outcome_by_platform,
         timeout_seconds: request.timeout_seconds,
         deadline,
         draws,

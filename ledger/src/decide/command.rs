@@ -210,6 +210,12 @@ pub struct ChargeRequest {
     /// True if the charge stays pending until an outcome is reported. If false, the price book
     /// decides.
     pub await_outcome: bool,
+    /// True if only the platform, or a key with the scope [`Scope::Settle`], may report an outcome.
+    /// A proxy that charges its callers sets it: otherwise a caller could report for itself that
+    /// little was used.
+    ///
+    /// [`Scope::Settle`]: crate::Scope::Settle
+    pub outcome_by_platform: bool,
     /// Seconds until a pending charge times out; the price book's or the default if `None`.
     pub timeout_seconds: Option<u32>,
     /// The platform's own name for the run.
@@ -237,6 +243,7 @@ impl ChargeRequest {
             worker: None,
             member: None,
             await_outcome: false,
+            outcome_by_platform: false,
             timeout_seconds: None,
             reference: None,
             metadata: None,

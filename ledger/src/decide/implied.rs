@@ -380,6 +380,7 @@ fn charge_request(details: &ChargeDetails) -> ChargeRequest {
         worker,
         member,
         await_outcome: details.await_outcome,
+        outcome_by_platform: details.outcome_by_platform,
         timeout_seconds: details.timeout_seconds,
         reference: details.reference.clone(),
         metadata: details.metadata.clone(),

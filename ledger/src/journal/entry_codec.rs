@@ -411,9 +411,15 @@ fn read_windows(r: &mut Reader) -> Result<Option<PeriodWindows>, Malformed> {
     if r.flag("windows")? { Ok(Some(PeriodWindows::read(r)?)) } else { Ok(None) }
 }
 
-/// Added to the byte of `await_outcome` if the price is not one for a single unit. The price and the
-/// quantity are at the end then.
+/// In the byte of flags: an outcome was asked for.
+const AWAITS: u8 = 1;
+
+/// In the byte of flags: the price is not one for a single unit. The price and the quantity are at
+/// the end then.
 const IS_METERED: u8 = 2;
+
+/// In the byte of flags: only the platform reports the outcome.
+const BY_PLATFORM: u8 = 4;
 
 fn write_details(w: &mut Writer, details: &ChargeDetails) {
     let ChargeDetails {
@@ -426,6 +432,7 @@ fn write_details(w: &mut Writer, details: &ChargeDetails) {
         reference,
         metadata,
         await_outcome,
+        outcome_by_platform,
         timeout_seconds,
         deadline,
         draws,
@@ -439,7 +446,12 @@ fn write_details(w: &mut Writer, details: &ChargeDetails) {
     w.unsigned(u64::from(*price_version));
     w.maybe_text(reference.as_deref());
     w.maybe_text(metadata.as_deref());
-    w.byte(u8::from(*await_outcome) | if price.is_plain() { 0 } else { IS_METERED });
+    let flag = |is_set, bit| if is_set { bit } else { 0 };
+    w.byte(
+        flag(*await_outcome, AWAITS)
+            | flag(!price.is_plain(), IS_METERED)
+            | flag(*outcome_by_platform, BY_PLATFORM),
+    );
     w.maybe_signed(timeout_seconds.map(i64::from));
     w.maybe_signed(deadline.map(Timestamp::millis));
     write_draws(w, draws);
@@ -460,9 +472,9 @@ fn read_details(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
         r.unsigned("a price version")?.try_into().map_err(|_| Malformed("a price version"))?;
     let reference = r.maybe_text("a reference")?.map(Into::into);
     let metadata = r.maybe_text("metadata")?.map(Into::into);
-    let flags = r.byte("await_outcome")?;
-    if flags & !(IS_METERED | 1) != 0 {
-        return Err(Malformed("await_outcome"));
+    let flags = r.byte("a charge's flags")?;
+    if flags & !(AWAITS | IS_METERED | BY_PLATFORM) != 0 {
+        return Err(Malformed("a charge's flags"));
     }
     let timeout_seconds = read_seconds(r)?;
     let deadline = r.maybe_signed("a deadline")?.map(Timestamp::from_millis);
@@ -484,7 +496,8 @@ fn read_details(r: &mut Reader) -> Result<ChargeDetails, Malformed> {
         price_version,
         reference,
         metadata,
-        await_outcome: flags & 1 == 1,
+        await_outcome: flags & AWAITS != 0,
+        outcome_by_platform: flags & BY_PLATFORM != 0,
         timeout_seconds,
         deadline,
         draws,

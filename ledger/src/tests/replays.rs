@@ -60,6 +60,10 @@ fn a_key_belongs_to_one_request_and_the_field_that_differs_is_named() {
     check_differs("message x2 member=m await timeout=9 ref=r meta={}", "worker");
     check_differs("message x2 worker=w member=n await timeout=9 ref=r meta={}", "member");
     check_differs("message x2 worker=w member=m timeout=9 ref=r meta={}", "await_outcome");
+    check_differs(
+        "message x2 worker=w member=m await by_platform timeout=9 ref=r meta={}",
+        "outcome_by_platform",
+    );
     check_differs("message x2 worker=w member=m await ref=r meta={}", "timeout_seconds");
     check_differs("message x2 worker=w member=m await timeout=9 meta={}", "reference");
     check_differs("message x2 worker=w member=m await timeout=9 ref=r", "metadata");

@@ -367,6 +367,7 @@ fn charge_request(words: &Words) -> ChargeRequest {
         worker: words.text("worker").map(WorkerId::known),
         member: words.text("member").map(MemberId::known),
         await_outcome: words.bare.contains(&"await"),
+        outcome_by_platform: words.bare.contains(&"by_platform"),
         timeout_seconds: words.number("timeout"),
         reference: words.boxed("ref"),
         metadata: words.boxed("meta"),

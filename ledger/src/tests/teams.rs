@@ -157,6 +157,30 @@ fn only_the_platform_and_a_key_with_settle_give_back_credit() {
 }
 
 #[test]
+fn of_a_charge_that_is_left_to_the_platform_no_caller_reports_how_much_was_used() {
+    check(
+        "
+        grant promotional 100_000
+        join ada admin
+        new_key charge,read,manage
+        new_key settle
+        new_key charge,settle
+        charge message x10 await by_platform by=k1
+        succeed c1 x1 by=k1 => no forbidden
+        succeed c1 by=k1 => no forbidden
+        succeed c1 x1 by=ada => no forbidden
+        fail c1 user by=k1 => no forbidden
+        heartbeat c1 9_999 by=k1 => no forbidden
+        succeed c1 x1 by=k2 => no forbidden
+        succeed c1 x9 by=k3 => settled 4500
+        succeed c1 x9 by=k1 => no forbidden
+        charge message x10 by_platform by=k1
+        succeed c2 by=k1 => no forbidden
+        ",
+    );
+}
+
+#[test]
 fn only_the_platform_refunds_a_settled_charge() {
     check(
         "

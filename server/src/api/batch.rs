@@ -118,6 +118,10 @@ pub struct BatchItemIn {
     /// Whether the charge is pending until its outcome is reported.
     #[schema(default = false)]
     await_outcome: Option<bool>,
+    /// True: only the platform, or a key with the scope `settle`, reports the outcome.
+    #[serde(default)]
+    #[schema(default = false)]
+    outcome_by_platform: bool,
     /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     timeout_seconds: Option<u32>,
@@ -284,6 +288,7 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<(Submission, OperationId
         worker,
         member,
         await_outcome,
+        outcome_by_platform,
         timeout_seconds,
         reference,
         metadata,
@@ -293,7 +298,7 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<(Submission, OperationId
         return Err(refusal::workspace_not_found(workspace.as_str()));
     }
     let charge =
-        ChargeIn { operation, quantity, quantities, worker, member, await_outcome, timeout_seconds, reference, metadata };
+        ChargeIn { operation, quantity, quantities, worker, member, await_outcome, outcome_by_platform, timeout_seconds, reference, metadata };
     let request = charge.request(&call.caller)?;
     let operation = request.operation.clone();
     Ok((call.submission(workspace, Some(key), Command::Charge(request))?, operation))

@@ -159,6 +159,11 @@ pub struct ChargeIn {
     /// `timeout_seconds` is given or the operation has a timeout in the price book.
     #[schema(default = false)]
     pub(super) await_outcome: Option<bool>,
+    /// True: only the platform, or a key with the scope `settle`, reports the outcome of this
+    /// charge, and the charge awaits one.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub(super) outcome_by_platform: bool,
     /// The seconds until the deadline. If no outcome is reported by then, the charge is refunded.
     #[schema(minimum = 1, maximum = 604_800)]
     pub(super) timeout_seconds: Option<u32>,
@@ -187,12 +192,13 @@ impl ChargeIn {
             worker,
             member,
             await_outcome,
+            outcome_by_platform,
             timeout_seconds,
             reference,
             metadata,
         } = self;
         let quantity = quantity::quantity(quantity, quantities)?.unwrap_or(Quantity::Units(1));
-        let await_outcome = awaits(await_outcome, timeout_seconds)?;
+        let await_outcome = awaits(await_outcome, outcome_by_platform, timeout_seconds)?;
         let key = caller.api_key();
         let worker = worker.or_else(|| key.and_then(|key| key.worker.clone()));
         let member = member.or_else(|| key.and_then(|key| key.member.clone()));
@@ -202,6 +208,7 @@ impl ChargeIn {
             worker,
             member,
             await_outcome,
+            outcome_by_platform,
             timeout_seconds,
             reference: reference.map(|ShortText(text)| text),
             metadata: metadata.map(|Metadata(text)| text),
@@ -209,13 +216,18 @@ impl ChargeIn {
     }
 }
 
-/// Whether the charge awaits an outcome: as requested, else if a timeout is given.
-fn awaits(await_outcome: Option<bool>, timeout_seconds: Option<u32>) -> Result<bool, ReadError> {
-    match (await_outcome, timeout_seconds) {
-        (Some(false), Some(_)) => {
-            Err(ReadError::field("timeout_seconds", "cannot be given if `await_outcome` is false"))
-        }
-        (requested, seconds) => Ok(requested.unwrap_or(seconds.is_some())),
+/// Whether the charge awaits an outcome: as requested, else if a timeout is given or the outcome is
+/// left to the platform.
+fn awaits(
+    await_outcome: Option<bool>,
+    by_platform: bool,
+    timeout_seconds: Option<u32>,
+) -> Result<bool, ReadError> {
+    const NOT_AWAITED: &str = "cannot be given if `await_outcome` is false";
+    match await_outcome {
+        Some(false) if timeout_seconds.is_some() => Err(ReadError::field("timeout_seconds", NOT_AWAITED)),
+        Some(false) if by_platform => Err(ReadError::field("outcome_by_platform", NOT_AWAITED)),
+        requested => Ok(requested.unwrap_or(by_platform || timeout_seconds.is_some())),
     }
 }
 

@@ -49,6 +49,7 @@ pub fn charge(operation: &str, quantity: i64) -> ChargeRequest {
         worker: None,
         member: None,
         await_outcome: false,
+        outcome_by_platform: false,
         timeout_seconds: None,
         reference: None,
         metadata: None,

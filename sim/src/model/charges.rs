@@ -55,6 +55,7 @@ impl Pool {
             reference: request.reference.clone(),
             metadata: request.metadata.clone(),
             await_outcome: request.await_outcome,
+            outcome_by_platform: request.outcome_by_platform,
             timeout_seconds: request.timeout_seconds,
             deadline: awaits.then(|| now.plus_seconds(i64::from(wait))),
             draws: Vec::new().into(),

@@ -208,6 +208,11 @@ impl Pool {
             Command::Team(TeamCommand::CreateKey(request)) => {
                 !request.scopes.iter().any(|scope| scope == Scope::Settle)
             }
+            Command::ExistingCharge { charge, .. }
+                if !scopes.contains(&Scope::Settle) && self.is_left_to_platform(*charge) =>
+            {
+                false
+            }
             Command::ExistingCharge { command: ChargeCommand::Fail { by_system: true, .. }, charge } => {
                 let charges = self.charges();
                 let is_settled = |charge: &Charge| charge.state.status == Status::Settled;
@@ -241,6 +246,12 @@ impl Pool {
             }
             _ => true,
         }
+    }
+
+    /// True if only the platform reports about the charge.
+    fn is_left_to_platform(&self, charge: ChargeId) -> bool {
+        let charges = self.charges();
+        charges.get(index_of(charge.0)).is_some_and(|charge| charge.details.outcome_by_platform)
     }
 
     /// The member and worker of the charge or key that a command creates, or of the charge that it

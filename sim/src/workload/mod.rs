@@ -254,6 +254,9 @@ impl Workload {
                     0 => request.quantity = metered::one_more(&request.quantity),
                     1 => request.member = None,
                     2 => request.await_outcome = !request.await_outcome,
+                    3 if request.timeout_seconds.is_some() => {
+                        request.outcome_by_platform = !request.outcome_by_platform;
+                    }
                     3 => request.reference = Some("other".into()),
                     _ => request.operation = self.operation(),
                 },
@@ -364,9 +367,7 @@ impl Workload {
         let for_member = maybe(&mut self.random, &MEMBERS);
         let operation = self.operation();
         let (operation, quantity) = metered.unwrap_or((operation, quantity.into()));
-        ChargeRequest {
-            operation,
-            quantity,
+        let mut request = ChargeRequest {
             worker: of_worker.map(|name| worker(&name)),
             member: for_member.map(|name| member(&name)),
             await_outcome: self.random.chance(self.shape.awaits),
@@ -376,7 +377,10 @@ impl Workload {
                 .then(|| *self.random.pick(&[0, 1, 30, 3_600, 604_800, 604_801])),
             reference: maybe(&mut self.random, &["run 1", "run 2"]).map(Into::into),
             metadata: self.random.chance(50).then(|| "{\"shop\":1}".into()),
-        }
+            ..ChargeRequest::new(operation, quantity)
+        };
+        request.outcome_by_platform = request.timeout_seconds.is_some() && request.reference.is_some();
+        request
     }
 
     fn grant(&mut self) -> Command {

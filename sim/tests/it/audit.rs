@@ -81,6 +81,7 @@ impl Forgery {
             reference: None,
             metadata: None,
             await_outcome: true,
+            outcome_by_platform: false,
             timeout_seconds: Some(600),
             deadline: Some(self.now.plus_seconds(600)),
             draws: vec![Draw { grant, amount }].into(),

@@ -69,6 +69,7 @@ fn request_of(details: &ChargeDetails) -> ChargeRequest {
         worker: details.spender.worker.clone(),
         member: details.spender.member.clone(),
         await_outcome: details.await_outcome,
+        outcome_by_platform: details.outcome_by_platform,
         timeout_seconds: details.timeout_seconds,
         reference: details.reference.clone(),
         metadata: details.metadata.clone(),

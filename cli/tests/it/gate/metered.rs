@@ -77,6 +77,14 @@ impl World {
         })
     }
 
+    /// Reports with the key of the caller that the newest charge used little; returns the status.
+    fn report_as_caller(&self) -> u16 {
+        let charge = self.server.all("/v1/workspaces/acme/charges")[0]["id"].clone();
+        let path = format!("/v1/workspaces/acme/charges/{}/outcome", charge.as_str().expect("an id"));
+        let body = json!({ "result": "succeeded", "quantities": { "input": 1, "output": 1 } });
+        TestClient::new(&self.server.url, &self.key).send("POST", &path, body).status
+    }
+
     fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("no thread panicked").clone()
     }
@@ -206,6 +214,7 @@ fn each_end_of_a_metered_answer_costs_what_was_used() {
             assert_eq!(world.outcome(), (status.to_owned(), paid), "{path}");
             left -= paid;
             assert_eq!(world.server.available("acme"), left, "{path}");
+            assert_eq!(world.report_as_caller(), 403, "{path}");
         }
         assert_eq!(world.seen().len(), TABLE.len());
         let (code, text) = world.server.audit();

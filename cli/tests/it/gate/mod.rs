@@ -2,6 +2,7 @@
 //! upstream unpaid. Beside a server and alone.
 
 mod hostile;
+mod metered;
 mod outcomes;
 mod streams;
 mod upstream;

@@ -184,7 +184,7 @@ impl PlannedCharge {
     pub fn submission(self) -> Submission {
         let request = ChargeRequest {
             operation: self.operation,
-            quantity: 1,
+            quantity: 1.into(),
             worker: Some(self.worker),
             member: Some(self.member),
             await_outcome: false,

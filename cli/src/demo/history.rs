@@ -249,7 +249,7 @@ impl History {
         let (actor, command) = match fate {
             Fate::Succeeds | Fate::StaysPending => return Ok(()),
             Fate::IsPartlyUsed => {
-                (by_key, ChargeCommand::Succeed { quantity: Some(quantity - quantity / 4) })
+                (by_key, ChargeCommand::Succeed { quantity: Some((quantity - quantity / 4).into()) })
             }
             Fate::FailsBySystem => {
                 let detail = Some("The model did not answer in time.".into());

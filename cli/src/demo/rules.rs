@@ -93,6 +93,8 @@ pub fn spending(available: i64) -> Result<Vec<Command>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use tollkeeper_ledger::Quantity;
+
     use super::*;
 
     #[test]
@@ -105,13 +107,14 @@ mod tests {
             (2_000_000_000, vec![1_000_000; 2]),
         ] {
             let commands = spending(available).expect("the names are valid");
-            let quantities: Vec<i64> = commands
+            let quantities: Vec<Quantity> = commands
                 .into_iter()
                 .map(|command| match command {
                     Command::Charge(request) => request.quantity,
                     other => panic!("a charge was expected, not {other:?}"),
                 })
                 .collect();
+            let counts: Vec<Quantity> = counts.into_iter().map(Quantity::Units).collect();
             assert_eq!(quantities, counts, "{available}");
         }
     }

@@ -69,7 +69,12 @@ impl Sketcher {
         let UsageSums { runs, quantity, charged, refunded } = sums;
         let sums = [runs, quantity, charged.get(), refunded.get()];
         let products = sums.iter().zip(self.factors).map(|(sum, factor)| (*sum as u128).wrapping_mul(factor));
-        products.fold(0, u128::wrapping_add).wrapping_mul(self.row(&("usage", key.hour, &key.spender, &key.meter)))
+        products.fold(0, u128::wrapping_add).wrapping_mul(self.row(&(
+            "usage",
+            key.hour,
+            &key.spender,
+            &key.meter,
+        )))
     }
 }
 

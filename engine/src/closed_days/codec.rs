@@ -251,10 +251,7 @@ mod tests {
 
     #[test]
     fn damaged_bytes_are_an_error() {
-        let day = BTreeMap::from([
-            (key("message", "w1", Some(7)), sums(300)),
-            (key("a", "", None), sums(1)),
-        ]);
+        let day = BTreeMap::from([(key("message", "w1", Some(7)), sums(300)), (key("a", "", None), sums(1))]);
         let parts = encode_day(None, &day);
         let bytes = &parts[0];
         for cut in 1..bytes.len() {

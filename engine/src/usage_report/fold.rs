@@ -223,8 +223,7 @@ impl<'a> Fold<'a> {
     /// Divides the use of an hour by what its entries used. Returns false and changes nothing if
     /// they are not what was counted in the hour.
     pub(crate) fn divide(&mut self, hour: i64, used: &[Used]) -> bool {
-        let used: Vec<&Used> =
-            used.iter().filter(|(_, key, _)| self.admits(&Names::of(key))).collect();
+        let used: Vec<&Used> = used.iter().filter(|(_, key, _)| self.admits(&Names::of(key))).collect();
         let sum = |all: &mut dyn Iterator<Item = UsageSums>| {
             let mut sum = UsageSums::default();
             all.for_each(|sums| sum.add(sums));

@@ -36,7 +36,8 @@ async fn main() -> Result<()> {
 async fn tour(directory: &Path) -> Result<(Balance, Balance)> {
     let engine = Embedded::open(directory, Options::default())?;
     let (acme, try_on) = (WorkspaceId::new("acme")?, OperationId::new("virtual_try_on")?);
-    let price = OperationPrice { id: try_on.clone(), price: Micros::new(20_000).into(), timeout_seconds: None };
+    let price =
+        OperationPrice { id: try_on.clone(), price: Micros::new(20_000).into(), timeout_seconds: None };
     let prices = Command::SetPrices { operations: vec![price], effective_at: None };
     run(&engine, &WorkspaceId::platform(), None, prices).await?;
     run(&engine, &acme, None, Command::CreateWorkspace(WorkspaceChanges::default())).await?;

@@ -66,12 +66,7 @@ pub(super) fn open(
     if available < amount {
         let affordable = Box::new(operation.price.affordable(&request.quantity, available));
         let buys_credit = auto_top_up::may_buy(view, account, now);
-        return Err(Refusal::InsufficientCredits {
-            required: amount,
-            available,
-            affordable,
-            buys_credit,
-        });
+        return Err(Refusal::InsufficientCredits { required: amount, available, affordable, buys_credit });
     }
     let draws = account.grants.plan(amount);
     assert!(

@@ -9,8 +9,8 @@ use crate::account::grant::payment_key;
 use crate::payments::top_up::TopUp;
 use crate::{
     Account, Actor, AlertLine, ChargeId, CollectedCommand, GrantId, Hash, IdempotencyKey, MemberId, Micros,
-    OperationId, OperatorCommand, PaymentCommand, Period, PersonalText, Plan, PlatformSettings,
-    Price, ProviderCommand, Quantity, RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp,
+    OperationId, OperatorCommand, PaymentCommand, Period, PersonalText, Plan, PlatformSettings, Price,
+    ProviderCommand, Quantity, RefusedCharge, Source, Subject, SubscriptionCommand, TeamCommand, Timestamp,
     UnmatchedPayment, WebhookEndpoint, WebhookEndpointId, WorkerId, WorkspaceId,
 };
 

@@ -10,11 +10,11 @@ use super::payment_codec;
 use crate::prices::price_book::read_seconds;
 use crate::{
     Actor, Alert, AlertLine, ApiKey, ApiKeyId, Balance, ChargeDetails, ChargeId, ChargeState, Draw, Entry,
-    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, MetersUsed, Micros, OperatorAct,
-    OperatorId, OperatorSession, OperatorSessionId, Outcome, PeriodWindows, PlanVersion, PlatformSettings,
-    PortalSession, Price, PriceVersion, Profile, Quantity, RecipientChange, Refund, RefundReason, SessionId, Settlement,
-    Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment, WebhookEndpoint, WebhookEndpointId,
-    WorkspaceId,
+    EntryBody, Grant, GrantId, IdempotencyKey, Limit, LostPart, Member, MemberId, MetersUsed, Micros,
+    OperatorAct, OperatorId, OperatorSession, OperatorSessionId, Outcome, PeriodWindows, PlanVersion,
+    PlatformSettings, PortalSession, Price, PriceVersion, Profile, Quantity, RecipientChange, Refund,
+    RefundReason, SessionId, Settlement, Source, Spender, Status, TeamChange, Timestamp, UnmatchedPayment,
+    WebhookEndpoint, WebhookEndpointId, WorkspaceId,
 };
 
 /// The format. A reader refuses any other.

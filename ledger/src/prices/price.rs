@@ -65,7 +65,10 @@ impl Rate {
 
     /// What one unit costs, as a number of micro-units divided by [`bounds::PER_MAX`].
     fn scaled(self) -> i128 {
-        assert!(self.per > 0 && bounds::PER_MAX.is_multiple_of(self.per), "a rate must be for a power of ten");
+        assert!(
+            self.per > 0 && bounds::PER_MAX.is_multiple_of(self.per),
+            "a rate must be for a power of ten"
+        );
         i128::from(self.unit_price.get()) * i128::from(bounds::PER_MAX / self.per)
     }
 
@@ -391,7 +394,9 @@ mod tests {
         let all: Vec<_> = (0..8).map(|n| (id(&format!("m{n}")), bounds::METERED_QUANTITY_MAX)).collect();
         let all = Quantity::Meters(MeterQuantities::new(all).expect("each is named once"));
         assert_eq!(price.amount(&all), None);
-        let Quantity::Meters(affordable) = price.affordable(&all, Micros::MAX) else { panic!("it has meters") };
+        let Quantity::Meters(affordable) = price.affordable(&all, Micros::MAX) else {
+            panic!("it has meters")
+        };
         assert_eq!(affordable.total(), 0, "the others cost more than any balance");
     }
 

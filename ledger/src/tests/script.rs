@@ -51,8 +51,8 @@ use crate::{
     Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
     EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
     Meter, MeterId, MeterQuantities, Micros, OperationId, OperationPrice, PaymentCommand, Period,
-    PersonalText, Plan, PlanId, PlatformSettings, Price, Quantity, Rate, Refusal, Role, Scope, SessionId, Source, Subject, TeamCommand, Timestamp,
-    UnmatchedPayment, WorkerId, WorkspaceChanges,
+    PersonalText, Plan, PlanId, PlatformSettings, Price, Quantity, Rate, Refusal, Role, Scope, SessionId,
+    Source, Subject, TeamCommand, Timestamp, UnmatchedPayment, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.

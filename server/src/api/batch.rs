@@ -297,8 +297,18 @@ fn submission(call: &Call, item: BatchItemIn) -> Result<(Submission, OperationId
     if !call.caller.may_name(&workspace) {
         return Err(refusal::workspace_not_found(workspace.as_str()));
     }
-    let charge =
-        ChargeIn { operation, quantity, quantities, worker, member, await_outcome, outcome_by_platform, timeout_seconds, reference, metadata };
+    let charge = ChargeIn {
+        operation,
+        quantity,
+        quantities,
+        worker,
+        member,
+        await_outcome,
+        outcome_by_platform,
+        timeout_seconds,
+        reference,
+        metadata,
+    };
     let request = charge.request(&call.caller)?;
     let operation = request.operation.clone();
     Ok((call.submission(workspace, Some(key), Command::Charge(request))?, operation))

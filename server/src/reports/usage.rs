@@ -188,7 +188,8 @@ pub fn read_group_by(query: &Query, steps: &[(&str, TimeStep)]) -> Result<GroupB
             _ => {
                 let names: Vec<&str> = steps.iter().map(|(step, _)| *step).collect();
                 let meter = has_meters.then_some("meter");
-                let names = ["operation", "worker", "member", "api_key"].into_iter().chain(meter).chain(names);
+                let names =
+                    ["operation", "worker", "member", "api_key"].into_iter().chain(meter).chain(names);
                 let names: Vec<&str> = names.collect();
                 let rule = format!("must be some of {}, separated by commas", names.join(", "));
                 return Err(Problem::parameter("group_by", &rule));

@@ -29,7 +29,8 @@ impl<'de> Deserialize<'de> for QuantitiesIn {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<QuantitiesIn, A::Error> {
                 let mut quantities = Vec::new();
                 while let Some((name, units)) = map.next_entry::<String, i64>()? {
-                    let meter = MeterId::new(&name).map_err(|why| A::Error::custom(format!("a meter {why}")))?;
+                    let meter =
+                        MeterId::new(&name).map_err(|why| A::Error::custom(format!("a meter {why}")))?;
                     quantities.push((meter, units));
                 }
                 let quantities = MeterQuantities::new(quantities);

@@ -14,7 +14,10 @@ use tollkeeper_testkit::blocking::block_on;
 pub(super) fn a_charge_deducts_its_price(store: &dyn Store) {
     let client = TestClient::with_credit(store, 100_000);
     let (paid, balance) = client.charge("k", charge("try_on", 2));
-    assert_eq!((paid.details.amount.get(), paid.details.price.unit_price().map_or(0, Micros::get)), (40_000, 20_000));
+    assert_eq!(
+        (paid.details.amount.get(), paid.details.price.unit_price().map_or(0, Micros::get)),
+        (40_000, 20_000)
+    );
     assert_eq!((paid.state.status, paid.state.outcome), (Status::Settled, None));
     assert_eq!((paid.created_at, balance.available.get()), (BEGINNING, 60_000));
     assert_eq!(client.balance(), balance);

@@ -92,7 +92,10 @@ pub(super) fn prices_have_versions(store: &dyn Store) {
     assert_eq!(same.version, 2, "equal prices are no new version");
     client.advance_clock(60);
     let (later, _) = client.charge("later", charge("message", 1));
-    assert_eq!((later.details.price.unit_price().map_or(0, Micros::get), later.details.price_version), (900, 3));
+    assert_eq!(
+        (later.details.price.unit_price().map_or(0, Micros::get), later.details.price_version),
+        (900, 3)
+    );
     let client = client.restarted(store);
     let versions = client.engine.platform().price_book.versions().to_vec();
     assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [1, 2, 3]);

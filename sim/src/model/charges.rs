@@ -158,7 +158,10 @@ impl Pool {
             if state.outcome.is_some() {
                 return Err(already_ended(&charge));
             }
-            self.add(now, Fact::Settled { charge: index, outcome, quantity: charge.details.quantity.clone() });
+            self.add(
+                now,
+                Fact::Settled { charge: index, outcome, quantity: charge.details.quantity.clone() },
+            );
         }
         Ok(self.output(index))
     }

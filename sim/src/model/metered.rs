@@ -59,7 +59,8 @@ pub(super) fn price_of_used(charge: &ChargeDetails, used: &Quantity) -> Result<M
         Err(Refusal::QuantityOutOfRange) => return Err(out_of_range),
         other => other?,
     };
-    let too_many = matches!((used, &charge.quantity), (Quantity::Units(used), Quantity::Units(paid)) if used > paid);
+    let too_many =
+        matches!((used, &charge.quantity), (Quantity::Units(used), Quantity::Units(paid)) if used > paid);
     let for_nothing = cost == Micros::ZERO && charge.amount > Micros::ZERO;
     if too_many || for_nothing || cost > charge.amount { Err(out_of_range) } else { Ok(cost) }
 }
@@ -77,7 +78,8 @@ pub(super) fn affordable(price: &Price, asked: &Quantity, available: Micros) -> 
     let room = i128::from(available.get()) * DENOMINATOR;
     let within = |rate: Rate, room: i128| {
         let unit = numerator(&[(rate, 1)]);
-        let most = if matches!(price, Price::Units(Rate { per: 1, .. })) { i128::MAX } else { most_of(rate).into() };
+        let most =
+            if matches!(price, Price::Units(Rate { per: 1, .. })) { i128::MAX } else { most_of(rate).into() };
         match (room < 0, unit) {
             (true, _) => 0,
             (false, 0) => most_of(rate),

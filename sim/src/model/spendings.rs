@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 
 use tollkeeper_engine::period_windows;
-use tollkeeper_ledger::{
-    ChargeDetails, HourPart, MeterId, Micros, Quantity, Timestamp, UsageKey, UsageSums,
-};
+use tollkeeper_ledger::{ChargeDetails, HourPart, MeterId, Micros, Quantity, Timestamp, UsageKey, UsageSums};
 
 use super::facts::{Fact, Pool};
 

@@ -6,8 +6,8 @@
 
 use tollkeeper_engine::Output;
 use tollkeeper_ledger::{
-    Actor, ApiKey, ApiKeyId, ApiKeyRequest, AutoTopUpCommand, CardCommand, Charge, ChargeCommand, Command,
-    Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText,
+    Actor, ApiKey, ApiKeyId, ApiKeyRequest, AutoTopUpCommand, CardCommand, Charge, ChargeCommand, ChargeId,
+    Command, Hash, LinkRequest, Member, MemberChanges, MemberId, MemberRequest, PaymentCommand, PersonalText,
     PortalSession, RecipientCommand, RecipientSubject, Refusal, Role, Scope, SessionId, Status, StopReason,
     SubscriptionCommand, TeamChange, TeamCommand, Timestamp, WorkerId,
 };

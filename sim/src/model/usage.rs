@@ -80,7 +80,8 @@ pub fn used_by(entry: &Entry) -> Vec<Used<'_>> {
         EntryBody::ChargeOpened(details) => {
             let of_charge = (at, &details.spender, None, opened(&details.quantity, details.amount));
             let at_once = details.quantity.meters().filter(|_| details.deadline.is_none());
-            let meters = at_once.into_iter().flat_map(|quantities| of_meters(at, &details.spender, quantities));
+            let meters =
+                at_once.into_iter().flat_map(|quantities| of_meters(at, &details.spender, quantities));
             std::iter::once(of_charge).chain(meters).collect()
         }
         EntryBody::ChargeSettled(settlement) => {

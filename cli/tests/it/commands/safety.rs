@@ -54,7 +54,7 @@ fn an_audit_while_a_server_runs_reports_the_sums() {
 fn with_a_charge_against_the_rules(directory: &Path) {
     let now = Timestamp::from_millis(1_768_478_400_000);
     let operation = OperationId::new("message").expect("an allowed name");
-    let price = Operation { id: operation.clone(), unit_price: Micros::ZERO, timeout_seconds: None };
+    let price = Operation { id: operation.clone(), price: Micros::ZERO.into(), timeout_seconds: None };
     let prices = PriceVersion { version: 1, effective_at: now, operations: vec![price] };
     let acme = WorkspaceId::new("acme").expect("an allowed name");
     let blank = Account::new(acme.clone()).profile;
@@ -62,13 +62,14 @@ fn with_a_charge_against_the_rules(directory: &Path) {
     let charge = ChargeDetails {
         id: ChargeId(Id::v7(now.millis(), 0, 2)),
         spender: Spender { operation, worker: None, member: None, api_key: None },
-        quantity: 1,
-        unit_price: Micros::ZERO,
+        quantity: 1.into(),
+        price: Micros::ZERO.into(),
         amount: Micros::ZERO,
         price_version: 1,
         reference: None,
         metadata: None,
         await_outcome: false,
+        outcome_by_platform: false,
         timeout_seconds: None,
         deadline: None,
         draws: Vec::new().into(),

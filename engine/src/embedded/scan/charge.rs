@@ -99,7 +99,8 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let engine = Embedded::open(scratch.path(), Options::default()).expect("an empty directory opens");
         let id = OperationId::new("message").expect("the id is valid");
-        let price = OperationPrice { id: id.clone(), price: Micros::new(2_000).into(), timeout_seconds: None };
+        let price =
+            OperationPrice { id: id.clone(), price: Micros::new(2_000).into(), timeout_seconds: None };
         let prices = Command::SetPrices { operations: vec![price], effective_at: None };
         let credit = GrantRequest::new(Source::Promotional, Micros::new(2_000));
         let begin = vec![

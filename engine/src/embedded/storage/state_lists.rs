@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tollkeeper_ledger::{
-    ApiKeyId, Grant, HourPart, MemberId, Micros, Spender, Timestamp, UsageKey, UsageSums,
-    WorkerId,
+    ApiKeyId, Grant, HourPart, MemberId, Micros, Spender, Timestamp, UsageKey, UsageSums, WorkerId,
 };
 
 use super::state_db::{LOT_COLUMNS, StateFile, read_lot};

@@ -12,9 +12,7 @@
 //! In format 2, which servers wrote before, rows cover whole hours and end before the minutes.
 //! Rows follow one another until the bytes end. Damaged bytes give an error, never a panic.
 
-use tollkeeper_ledger::{
-    ApiKeyId, HourPart, Id, MemberId, Micros, Spender, UsageKey, UsageSums, WorkerId,
-};
+use tollkeeper_ledger::{ApiKeyId, HourPart, Id, MemberId, Micros, Spender, UsageKey, UsageSums, WorkerId};
 
 use crate::Error;
 

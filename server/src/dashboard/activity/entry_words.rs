@@ -107,8 +107,7 @@ impl<'v> EntryWords<'v> {
         match &entry.body {
             EntryBody::ChargeOpened(details) => {
                 let units = details.quantity.total();
-                let quantity =
-                    (units != 1).then(|| format!("×\u{a0}{}", self.visit.format.number(units)));
+                let quantity = (units != 1).then(|| format!("×\u{a0}{}", self.visit.format.number(units)));
                 let reference = details.reference.as_deref().map(str::to_owned);
                 self.of_spender(&details.spender, [quantity, reference])
             }

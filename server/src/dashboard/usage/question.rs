@@ -277,13 +277,8 @@ impl Question {
 
     /// The question which names are used in the range, without filters and periods.
     pub fn request_of_names(&self, zone: &TimeZone) -> UsageRequest {
-        let group_by = GroupBy {
-            operation: true,
-            worker: true,
-            member: true,
-            api_key: true,
-            ..GroupBy::default()
-        };
+        let group_by =
+            GroupBy { operation: true, worker: true, member: true, api_key: true, ..GroupBy::default() };
         self.request_by(zone, group_by, self.unfiltered().filter)
     }
 

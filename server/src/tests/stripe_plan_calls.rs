@@ -315,6 +315,33 @@ async fn of_a_surplus_payment_what_was_not_refunded_is_sent_back() {
 }
 
 #[tokio::test]
+async fn of_a_surplus_payment_the_rest_is_sent_back_once_the_list_shows_what_was_refunded() {
+    let mut plans = plans().await;
+    plans.choose("basic").await;
+    let page = plans.page();
+    plans.end_here().await;
+    plans.stripe.pay_checkout(&page, Card::Good).expect("the card is good");
+    plans.pass_seconds(60);
+    plans.stripe.set_list_lag(20);
+    let _ = plans.stripe.refund_elsewhere(&plans.id_of_newest("payment_intent"), 1_200);
+    let mut later = Vec::new();
+    for webhook in plans.stripe.take_events() {
+        if plans.deliver(&webhook).await != 200 {
+            later.push(webhook);
+        }
+    }
+    assert!(!later.is_empty() && plans.unmatched().await == 0, "it is not given up");
+    plans.pass_seconds(60);
+    for webhook in &later {
+        assert_eq!(plans.deliver(webhook).await, 200, "{}", webhook.kind);
+    }
+    let refunds = plans.stripe.objects("refund");
+    let mut amounts: Vec<i64> = refunds.iter().filter_map(|refund| refund["amount"].as_i64()).collect();
+    amounts.sort_unstable();
+    assert_eq!((amounts, plans.unmatched().await), (vec![1_200, 1_800], 1));
+}
+
+#[tokio::test]
 async fn an_end_that_was_taken_back_at_stripe_unheard_is_found_after_the_period() {
     let mut plans = Plans::started("basic").await;
     plans.cancel().await;

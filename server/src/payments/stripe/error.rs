@@ -146,6 +146,11 @@ impl StripeError {
         matches!(self, StripeError::Refused { code: Some(found), .. } if found.as_str() == code)
     }
 
+    /// True if Stripe refused the request because of this parameter.
+    pub(super) fn is_about(&self, name: &str) -> bool {
+        matches!(self, StripeError::Refused { param: Some(found), .. } if found.as_str() == name)
+    }
+
     /// True if nothing was carried out and the same request may pass a moment later.
     pub(super) fn may_pass_soon(&self) -> bool {
         matches!(self, StripeError::Busy { .. } | StripeError::Unknown(Why::Unreachable))

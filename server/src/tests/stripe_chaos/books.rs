@@ -208,6 +208,13 @@ impl Shop {
         platform.unmatched.iter().map(|noted| noted.payment.payment.to_string()).collect()
     }
 
+    /// True if an operator reads that this money could not be sent back.
+    pub fn is_left_to_an_operator(&self, payment: &str) -> bool {
+        let platform = self.world.app.engine().platform();
+        let mut noted = platform.unmatched.iter().map(|noted| &noted.payment);
+        noted.any(|noted| &*noted.payment == payment && noted.why.contains("could not be sent back"))
+    }
+
     /// What is available and what is owed, by the sum of all that came and went.
     async fn assert_balance(
         &self,

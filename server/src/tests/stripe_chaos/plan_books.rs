@@ -87,6 +87,8 @@ struct PaidInvoice {
     received_cents: i64,
     /// The names of the refunds of it that failed.
     failed_refunds: Vec<String>,
+    /// True if a dispute about its payment was opened.
+    was_disputed: bool,
 }
 
 impl PaidInvoice {
@@ -205,9 +207,11 @@ impl Shop {
                     let is_listed = unmatched.contains(&invoice.name());
                     assert!(is_listed, "{name}: money without credit: {invoice:#?} {payments:#?}");
                     let is_surplus = !is_known(&payments, invoice, &invoices);
-                    // What failed to go back is left to an operator.
+                    // What failed to go back is left to an operator, and so is what was disputed when it
+                    // was to go back: Stripe refuses it, also if the dispute is won later.
                     let is_back = invoice.lost_cents >= invoice.received_cents
-                        || invoice.failed_refunds.iter().any(|failed| unmatched.contains(failed));
+                        || invoice.failed_refunds.iter().any(|failed| unmatched.contains(failed))
+                        || invoice.was_disputed && self.is_left_to_an_operator(&invoice.name());
                     assert!(!is_surplus || is_back, "{name}: surplus money was kept: {invoice:#?}");
                     sums.unmatched += 1;
                 }
@@ -267,6 +271,7 @@ impl Shop {
                 lost_cents: super::books::lost_elsewhere(intent, &refunds, &disputes),
                 received_cents,
                 failed_refunds: failed_refunds.collect(),
+                was_disputed: disputes.iter().any(|dispute| dispute["payment_intent"] == intent),
             })
         });
         paid.collect()

@@ -68,6 +68,9 @@ impl Observer<'_> {
 
     /// Sends back what is left of a payment. False if Stripe refuses, or if it failed at once. One
     /// that fails later has an event, and is noted then.
+    ///
+    /// # Errors
+    /// Less is left than the list of refunds says, so the list lacks the newest, or as for every call.
     async fn send_payment_back(
         &self,
         marks: &Marks<'_>,
@@ -78,6 +81,7 @@ impl Observer<'_> {
         match self.client.refund(payment, cents, marks, &key).await {
             Ok(refund) => Ok(refund.takes()),
             Err(error) if error.has_code(ALL_WENT_BACK) => Ok(true),
+            Err(error) if error.is_about("amount") => Err(NotObserved::NotListed),
             Err(StripeError::Refused { status: 400, .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }

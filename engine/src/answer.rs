@@ -5,8 +5,9 @@
 //! outcome, the grant of a void) is looked up through [`Records`].
 
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, Micros, PaymentChange,
-    PaymentRefund, PeriodWindows, Platform, SubscriptionChange, Timestamp, TopUp, WebhookEndpointId,
+    Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, MeterQuantities, Micros,
+    PaymentChange, PaymentRefund, PeriodWindows, Platform, SubscriptionChange, Timestamp, TopUp,
+    WebhookEndpointId,
 };
 
 use crate::{Answer, Error, GrantRecord, Output};
@@ -187,6 +188,12 @@ pub(crate) fn granted_by(entry: Entry) -> Option<GrantRecord> {
         }
         _ => None,
     }
+}
+
+/// What a charge used of its meters, if it was settled when it was opened. Of another one, the entry
+/// that settles it says so.
+pub(crate) fn used_at_once(charge: &Charge) -> Option<MeterQuantities> {
+    charge.details.quantity.meters().filter(|_| charge.details.deadline.is_none()).cloned()
 }
 
 /// The charge that a `ChargeOpened` entry describes, in its first state; `None` for other entries.

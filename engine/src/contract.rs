@@ -10,9 +10,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tollkeeper_ledger::{
-    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, Micros, OperationId,
-    PaymentRefund, PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund, Refusal, Status,
-    Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WebhookEndpoint, WorkerId, WorkspaceId, bounds,
+    Balance, Charge, ChargeId, Entry, Grant, GrantId, Hash, Limit, MemberId, MeterQuantities, Micros,
+    OperationId, PaymentRefund, PlanVersion, Platform, PlatformSettings, PriceVersion, Profile, Refund,
+    Refusal, Status, Submission, SubscriptionId, TeamChange, Timestamp, TopUp, WebhookEndpoint, WorkerId,
+    WorkspaceId, bounds,
 };
 
 use crate::delivery::nothing::NoDeliveries;
@@ -106,6 +107,8 @@ pub struct ChargeRecord {
     pub draws: Vec<(GrantId, Micros)>,
     /// Its refunds, oldest first.
     pub refunds: Vec<RefundRecord>,
+    /// The units of each meter that it used, if its operation has meters and it was settled.
+    pub used: Option<MeterQuantities>,
     /// The current balance of its workspace.
     pub balance: Balance,
 }

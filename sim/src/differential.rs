@@ -475,6 +475,7 @@ impl Differential {
         self.expect_equal(&what("the draws"), draws, expected)?;
         let refunded: Micros = record.refunds.iter().map(|refund| refund.refund.amount).sum();
         self.expect_equal(&what("the sum of the refunds"), refunded, charge.state.refunded)?;
+        self.expect_equal(&what("what was used of meters"), record.used, pool.used_of_meters(place))?;
         self.expect_equal(&what("the balance in the record"), record.balance, pool.balance())
     }
 }

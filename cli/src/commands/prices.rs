@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::terminal::failure::Failure;
 use crate::terminal::input;
@@ -26,10 +26,14 @@ Example:
 
 const SET_EXAMPLE: &str = "The file is a JSON object. An operation that it does not list is retired:
   {\"operations\": [{\"id\": \"virtual_try_on\", \"unit_price\": 20000},
-                  {\"id\": \"smart_pricing\", \"unit_price\": 1000, \"timeout_seconds\": 600}],
+                  {\"id\": \"smart_pricing\", \"unit_price\": 1000, \"timeout_seconds\": 600},
+                  {\"id\": \"chat\", \"meters\": [
+                    {\"id\": \"input\", \"unit_price\": 15000, \"per\": 1000000},
+                    {\"id\": \"output\", \"unit_price\": 60000, \"per\": 1000000}]}],
    \"effective_at\": \"2027-01-01T00:00:00Z\"}
-Optional: timeout_seconds (every charge of the operation awaits an outcome for that long) and
-effective_at (default: now). The output of `prices show --json` can be edited and used as the file.
+Optional: per (the price is for so many units, a power of ten), meters (up to 8, each with a price,
+in place of one price), timeout_seconds (every charge of the operation awaits an outcome for that
+long) and effective_at (default: now). The output of `prices show --json` can be edited and used as the file.
 
 Example:
   tollkeeper prices set prices.json";
@@ -109,8 +113,27 @@ pub fn run(command: Command) -> Result<(), Failure> {
 
 fn as_text(json: &Value) -> String {
     let operations = json["operations"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows: Vec<Value> = operations.iter().flat_map(price_rows).collect();
+    let has = |name: &str| rows.iter().any(|row| row.get(name).is_some());
+    let columns = ["id", "meter", "unit_price", "per", "timeout_seconds"];
+    let columns = columns.into_iter().filter(|name| !matches!(*name, "meter" | "per") || has(name));
     let head = lines(json, &["version", "effective_at"]);
-    format!("{head}\n{}", table(operations, &["id", "unit_price", "timeout_seconds"]))
+    format!("{head}\n{}", table(&rows, &columns.collect::<Vec<_>>()))
+}
+
+/// The rows of an operation: one, or one for each of its meters.
+fn price_rows(operation: &Value) -> Vec<Value> {
+    let Some(meters) = operation["meters"].as_array() else { return vec![operation.clone()] };
+    let row = |meter: &Value| {
+        json!({
+            "id": operation["id"],
+            "meter": meter["id"],
+            "unit_price": meter["unit_price"],
+            "per": meter["per"],
+            "timeout_seconds": operation["timeout_seconds"],
+        })
+    };
+    meters.iter().map(row).collect()
 }
 
 /// A simulation for users: the total, then the operations, then the workspaces.
@@ -138,6 +161,10 @@ fn without_answer_fields(mut list: Value) -> Value {
     let operations = book.get_mut("operations").and_then(Value::as_array_mut);
     for operation in operations.into_iter().flatten().filter_map(Value::as_object_mut) {
         operation.retain(|name, value| !name.ends_with("_usd") && !value.is_null());
+        let meters = operation.get_mut("meters").and_then(Value::as_array_mut);
+        for meter in meters.into_iter().flatten().filter_map(Value::as_object_mut) {
+            meter.retain(|name, _| !name.ends_with("_usd"));
+        }
     }
     list
 }
@@ -145,7 +172,6 @@ fn without_answer_fields(mut list: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn the_output_of_show_can_be_used_as_input() {
@@ -155,6 +181,12 @@ mod tests {
             "operations": [{"id": "a", "unit_price": 5, "unit_price_usd": "0.00005", "timeout_seconds": null}],
         });
         assert_eq!(without_answer_fields(shown), json!({"operations": [{"id": "a", "unit_price": 5}]}));
+        let meter = json!({"id": "input", "unit_price": 5, "per": 10});
+        let mut answered = meter.clone();
+        answered["unit_price_usd"] = "0.00005".into();
+        let shown = |meter: Value| json!({"version": 1, "operations": [{"id": "a", "unit_price": null, "meters": [meter]}]});
+        let expected = json!({"operations": [{"id": "a", "meters": [meter]}]});
+        assert_eq!(without_answer_fields(shown(answered)), expected);
         let written = json!({"operations": [{"id": "a", "price_usd": "1"}], "effective_at": "soon"});
         assert_eq!(without_answer_fields(written.clone()), written);
     }

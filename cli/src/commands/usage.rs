@@ -9,9 +9,10 @@ use crate::transport::request::{path, query};
 use crate::transport::target::Target;
 
 const EXAMPLE: &str =
-    "KEYS are some of operation, worker, member, api_key, and of times one of hour, day and month. A
-refund counts when it happens. Use is counted by whole hours and by the days of the workspace, so a
-range that begins or ends elsewhere is widened; the first lines say which one was counted.
+    "KEYS are some of operation, worker, member, api_key, meter, and of times one of hour, day and month.
+A row of a meter has the units that were used of it, and no amounts. A refund counts when it
+happens. Use is counted by whole hours and by the days of the workspace, so a range that begins or
+ends elsewhere is widened; the first lines say which one was counted.
 
 With --changes the range is compared with an earlier one of the same length. The change of each row
 is the sum of three parts: by quantity, by price and by refunds. The largest change comes first.
@@ -24,7 +25,7 @@ Examples:
   tollkeeper usage acme --changes --by operation --from 2026-11-16 --to 2026-11-23";
 
 /// The names of the keys, in the order in which rows are.
-const KEYS: [&str; 7] = ["hour", "day", "month", "operation", "worker", "member", "api_key"];
+const KEYS: [&str; 8] = ["hour", "day", "month", "operation", "worker", "member", "api_key", "meter"];
 
 const PARTS: [&str; 6] = ["before.net", "after.net", "change", "by_quantity", "by_price", "by_refunds"];
 

@@ -4,7 +4,10 @@
 //! A request that is not understood is answered 4xx, and its charge is kept. A text with the word
 //! "crash" stands for a model that breaks: 503, and its charge is refunded.
 //!
-//! `gate.toml`, beside this crate's manifest, has the routes of the gate.
+//! `gate.toml`, beside this crate's manifest, has the routes of the gate. A model with the chat API
+//! of OpenAI is in `chat`, and its route in `chat.toml`.
+
+mod chat;
 
 use std::error::Error;
 
@@ -65,6 +68,7 @@ fn models() -> Router {
         .route("/support", post(answer_customer))
         .route("/background-removal", post(remove_background))
         .route("/pricing", post(suggest_prices))
+        .route("/v1/chat/completions", post(chat::complete))
 }
 
 async fn write_listing(Json(ListingRequest { title }): Json<ListingRequest>) -> Answer {
@@ -143,5 +147,23 @@ mod tests {
         }
         let (_, drawn) = ask("/try-on", &json!({"person": "Ada", "garment": "a jacket", "images": 2})).await;
         assert!(drawn.contains("Ada in a jacket, view 2"), "{drawn}");
+    }
+    #[tokio::test]
+    async fn a_chat_answers_whole_and_as_a_stream_and_reports_its_usage() {
+        let asked = |more: Value| {
+            let mut body = json!({"model": "stub", "max_tokens": 3});
+            body["messages"] = json!([{"role": "user", "content": "red or blue?"}]);
+            body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            body
+        };
+        let usage = r#""usage":{"completion_tokens":3,"prompt_tokens":3,"total_tokens":6}"#;
+        let (status, whole) = ask("/v1/chat/completions", &asked(json!({}))).await;
+        assert!(status == 200 && whole.contains("red or blue?") && whole.contains(usage), "{whole}");
+        let options = json!({"stream": true, "stream_options": {"include_usage": true}});
+        let (_, stream) = ask("/v1/chat/completions", &asked(options)).await;
+        assert!(stream.ends_with("data: [DONE]\n\n") && stream.contains(usage), "{stream}");
+        assert_eq!(stream.matches("\"delta\":{\"content\"").count(), 3, "{stream}");
+        let (_, stream) = ask("/v1/chat/completions", &asked(json!({"stream": true}))).await;
+        assert!(!stream.contains("usage"), "{stream}");
     }
 }

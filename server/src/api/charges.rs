@@ -299,6 +299,11 @@ pub struct ChargeJson<'a> {
     /// The grants that the charge drew from, less its refunds; only present if one charge is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     draws: Option<Vec<DrawJson>>,
+    /// The units of each meter that were used, if the charge was settled; only present if one
+    /// charge is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    used_quantities: Option<QuantitiesJson<'a>>,
     /// The refunds, oldest first; only present if one charge is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     refunds: Option<Vec<ChargeRefundJson<'a>>>,
@@ -337,6 +342,7 @@ impl<'a> ChargeJson<'a> {
             created_at: Time(*created_at),
             balance: balance.map(AvailableJson::from),
             draws: None,
+            used_quantities: None,
             refunds: None,
         }
     }
@@ -497,9 +503,10 @@ async fn get(call: Call) -> Result<Response, Problem> {
         return Err(call.missing(&workspace, refusal::charge_not_found()).await);
     };
     let grants = GrantIds::of(&record);
-    let ChargeRecord { charge, draws: _, refunds, balance } = &record;
+    let ChargeRecord { charge, draws: _, refunds, used, balance } = &record;
     let charge = ChargeJson {
         draws: Some(DrawJson::remaining(&record, &grants)),
+        used_quantities: used.as_ref().map(QuantitiesJson),
         refunds: Some(refunds.iter().map(|record| ChargeRefundJson::of(&grants, record)).collect()),
         ..ChargeJson::of(workspace.as_str(), charge, Some(*balance))
     };

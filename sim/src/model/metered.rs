@@ -6,6 +6,7 @@ use tollkeeper_ledger::{
 };
 
 use super::charges::invalid;
+use super::facts::{Fact, Pool};
 
 /// The least common denominator of all rates.
 const DENOMINATOR: i128 = 1_000_000_000;
@@ -137,5 +138,20 @@ pub(super) fn sorted(price: &Price) -> Price {
             meters.sort_by(|a, b| a.id.cmp(&b.id));
             Price::Meters(meters.into())
         }
+    }
+}
+
+impl Pool {
+    /// What a charge used of its meters, if it was settled.
+    #[must_use]
+    pub fn used_of_meters(&self, charge: usize) -> Option<MeterQuantities> {
+        let opened = self.charges()[charge].details.clone();
+        let reported = self.lines.iter().find_map(|line| match &line.fact {
+            Fact::Settled { charge: settled, quantity, .. } if *settled == charge => Some(quantity),
+            _ => None,
+        });
+        // One without a deadline used what it paid for.
+        let used = if opened.deadline.is_none() { Some(&opened.quantity) } else { reported };
+        used?.meters().cloned()
     }
 }

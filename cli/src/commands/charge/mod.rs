@@ -5,7 +5,7 @@ pub(crate) mod options;
 
 use serde_json::Value;
 
-use self::options::{Create, Heartbeat, List, Outcome, Quote, Refund, Show};
+use self::options::{Create, Heartbeat, List, Outcome, Quote, Refund, Show, quantity_fields};
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{lines, table};
 use crate::transport::request::{Access, Request, object, path, query};
@@ -46,12 +46,15 @@ pub fn run(command: Command) -> Result<(), Failure> {
 }
 
 fn create(args: Create) -> Result<(), Failure> {
+    let [quantity, quantities] = quantity_fields(args.quantity)?;
     let body = object([
         ("operation", Some(args.operation.into())),
-        ("quantity", args.quantity.map(Value::from)),
+        quantity,
+        quantities,
         ("worker", args.worker.map(Value::from)),
         ("member", args.member.map(Value::from)),
         ("await_outcome", args.await_outcome.then_some(Value::Bool(true))),
+        ("outcome_by_platform", args.outcome_by_platform.then_some(Value::Bool(true))),
         ("timeout_seconds", args.timeout_seconds.map(Value::from)),
         ("reference", args.reference.map(Value::from)),
         ("metadata", args.metadata),
@@ -112,9 +115,11 @@ fn list(args: List) -> Result<(), Failure> {
 }
 
 fn outcome(args: Outcome) -> Result<(), Failure> {
+    let [quantity, quantities] = quantity_fields(args.quantity)?;
     let body = object([
         ("result", Some(args.result.into())),
-        ("quantity", args.quantity.map(Value::from)),
+        quantity,
+        quantities,
         ("fault", args.fault.map(Value::from)),
         ("detail", args.detail.map(Value::from)),
     ]);
@@ -137,14 +142,25 @@ fn refund(args: Refund) -> Result<(), Failure> {
 }
 
 fn quote(args: Quote) -> Result<(), Failure> {
-    let body =
-        object([("operation", Some(args.operation.into())), ("quantity", args.quantity.map(Value::from))]);
+    let [quantity, quantities] = quantity_fields(args.quantity)?;
+    let body = object([("operation", Some(args.operation.into())), quantity, quantities]);
     let path = path(&["v1", "workspaces", &args.workspace, "quote"]);
     let request = Request::write("POST", path, body).with_access(Access::Reads);
-    args.target
-        .run(request, |json| lines(json, &["amount", "affordable", "affordable_quantity", "available"]))
+    args.target.run(request, |json| {
+        let is_metered = json.get("affordable_quantities").is_some();
+        let units = if is_metered { "affordable_quantities" } else { "affordable_quantity" };
+        lines(json, &["amount", "affordable", units, "available"])
+    })
 }
 
+/// The fields of a charge. One of an operation with meters has units and prices of each.
 fn details(json: &Value) -> String {
-    lines(json, &FIELDS)
+    let instead = |field: &&'static str| match *field {
+        "quantity" => vec!["quantities", "used_quantities"],
+        "unit_price" => vec![],
+        other => vec![other],
+    };
+    let Some(meters) = json["meters"].as_array() else { return lines(json, &FIELDS) };
+    let fields: Vec<&str> = FIELDS.iter().flat_map(instead).collect();
+    format!("{}\nmeters\n{}", lines(json, &fields), table(meters, &["id", "unit_price", "per"]))
 }

@@ -2,14 +2,16 @@
 //!
 //! The API checks the values, so that a wrong one is refused with the same message here and there.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::terminal::failure::{Exit, Failure};
 use crate::transport::request::{json, path};
 use crate::transport::target::{KeyArg, Paging, Target};
 
 const EXAMPLE: &str = "Examples:
   tollkeeper charge create acme virtual_try_on
   tollkeeper charge create acme smart_pricing --quantity 37 --await-outcome
+  tollkeeper charge create acme chat --quantity input=1200 --quantity output=800
   tollkeeper charge outcome acme ch_… failed --fault system
   tollkeeper charge list acme --status pending";
 
@@ -66,6 +68,42 @@ impl ChargeId {
     }
 }
 
+/// Units of an operation, or of one of its meters.
+#[derive(Clone, Debug)]
+pub struct Units {
+    meter: Option<String>,
+    units: i64,
+}
+
+/// Parses `N` or `METER=N`.
+fn units(text: &str) -> Result<Units, String> {
+    let (meter, units) = match text.rsplit_once('=') {
+        Some((meter, units)) => (Some(meter.to_owned()), units),
+        None => (None, text),
+    };
+    let units = units.parse().map_err(|_| format!("`{units}` is not a whole number"))?;
+    Ok(Units { meter, units })
+}
+
+/// The fields `quantity` and `quantities` of a request.
+///
+/// # Errors
+/// Both are given, or one of them twice.
+pub fn quantity_fields(given: Vec<Units>) -> Result<[(&'static str, Option<Value>); 2], Failure> {
+    let (meters, units): (Vec<Units>, Vec<Units>) = given.into_iter().partition(|one| one.meter.is_some());
+    let (count, mut quantities) = (meters.len(), Map::new());
+    for Units { meter, units } in meters {
+        quantities.insert(meter.unwrap_or_default(), units.into());
+    }
+    if units.len() > 1 || quantities.len() < count || !(units.is_empty() || quantities.is_empty()) {
+        return Err(Failure::new(Exit::Usage, "the quantity contradicts itself")
+            .because("an operation has one number of units, or one for each of its meters")
+            .hint("give `--quantity 3`, or `--quantity input=1200 --quantity output=800`"));
+    }
+    let quantities = (!quantities.is_empty()).then_some(Value::Object(quantities));
+    Ok([("quantity", units.first().map(|one| one.units.into())), ("quantities", quantities)])
+}
+
 /// The options of `tollkeeper charge create`.
 #[derive(Debug, clap::Args)]
 pub struct Create {
@@ -73,9 +111,9 @@ pub struct Create {
     pub workspace: String,
     /// The id of the operation that will run
     pub operation: String,
-    /// The number of units, 1 to 1,000,000 [default: 1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub quantity: Option<i64>,
+    /// The number of units, or METER=N for each meter of the operation [default: 1]
+    #[arg(long, value_name = "N", value_parser = units, allow_hyphen_values = true)]
+    pub quantity: Vec<Units>,
     /// The AI worker that runs the operation
     #[arg(long)]
     pub worker: Option<String>,
@@ -85,6 +123,9 @@ pub struct Create {
     /// Await an outcome: if none is reported by the deadline, the charge is refunded
     #[arg(long)]
     pub await_outcome: bool,
+    /// Await an outcome that only the platform, or a key with the scope `settle`, may report
+    #[arg(long)]
+    pub outcome_by_platform: bool,
     /// Await an outcome for this long [default: the timeout of the operation, else 900]
     #[arg(long, value_name = "SECONDS")]
     pub timeout_seconds: Option<i64>,
@@ -149,9 +190,15 @@ pub struct Outcome {
     /// The result of the operation
     #[arg(value_parser = ["succeeded", "failed"])]
     pub result: String,
-    /// The number of units used, if fewer than charged: the difference is refunded
-    #[arg(long, value_name = "N", conflicts_with = "fault", allow_negative_numbers = true)]
-    pub quantity: Option<i64>,
+    /// The number of units used, or METER=N for each meter: what they cost less is refunded
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = units,
+        conflicts_with = "fault",
+        allow_hyphen_values = true
+    )]
+    pub quantity: Vec<Units>,
     /// Who caused a failure: `system` refunds the charge, `user` keeps it
     #[arg(long, value_parser = ["system", "user"], required_if_eq("result", "failed"))]
     pub fault: Option<String>,
@@ -201,9 +248,9 @@ pub struct Quote {
     pub workspace: String,
     /// The id of the operation that would run
     pub operation: String,
-    /// The number of units, 1 to 1,000,000 [default: 1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub quantity: Option<i64>,
+    /// The number of units, or METER=N for each meter of the operation [default: 1]
+    #[arg(long, value_name = "N", value_parser = units, allow_hyphen_values = true)]
+    pub quantity: Vec<Units>,
     #[command(flatten)]
     pub target: Target,
 }

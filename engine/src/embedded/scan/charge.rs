@@ -4,7 +4,7 @@
 //! that are read is bounded, however often the charge was refunded or extended
 //! ([`CHARGE_CHANGES_MAX`](tollkeeper_ledger::bounds::CHARGE_CHANGES_MAX)).
 
-use tollkeeper_ledger::{Charge, ChargeId, EntryBody, GrantId, Micros, WorkspaceId};
+use tollkeeper_ledger::{Charge, ChargeId, EntryBody, GrantId, Micros, Settlement, WorkspaceId};
 
 use super::lists::Reader;
 use crate::embedded::core::queries::ChargeNow;
@@ -21,16 +21,22 @@ impl Reader {
         let wanted = id.clone();
         let now = self.core.blocking_read(move |core| core.charge_now(&wanted, opening_seq, &drawn))?;
         let Some(ChargeNow { changes, grants, balance }) = now else { return Ok(None) };
-        let mut refunds = Vec::new();
+        let (mut refunds, mut used) = (Vec::new(), answer::used_at_once(&charge));
         self.bring_up_to_date(&mut charge, changes, |entry| {
-            if let EntryBody::ChargeRefunded(refund) = entry.body {
-                refunds.push(RefundRecord { at: entry.at, refund: *refund });
+            match entry.body {
+                EntryBody::ChargeRefunded(refund) => {
+                    refunds.push(RefundRecord { at: entry.at, refund: *refund });
+                }
+                EntryBody::ChargeSettled(Settlement { used: Some(of_meters), .. }) => {
+                    used = Some(of_meters.quantities);
+                }
+                _ => {}
             }
             true
         })?;
         refunds.reverse();
         let draws = self.draws_by_id(index, &charge, grants)?;
-        Ok(Some(ChargeRecord { charge, draws, refunds, balance }))
+        Ok(Some(ChargeRecord { charge, draws, refunds, used, balance }))
     }
 
     /// The charge in its first state, with the number of the entry that opened it.

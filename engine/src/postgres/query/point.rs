@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Payments, Team,
-    Timestamp, WorkspaceId, bounds,
+    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Payments, Settlement,
+    Team, Timestamp, WorkspaceId, bounds,
 };
 
 use crate::postgres::batch::texts::stored_text;
@@ -195,22 +195,29 @@ pub(crate) async fn charge(
     let params: [&(dyn ToSql + Sync); 4] = [&id.as_str(), &number_in(charge.0), &uuid, &changes];
     let rows = session.query_with_timeout(Sql::ChargeWithEntries, &params).await?;
     assert!(rows.len() <= 2 + bounds::CHARGE_CHANGES_MAX, "a bounded number of entries is read");
-    let (mut account, mut opened, mut refunds) = (None, None::<Charge>, Vec::new());
+    let (mut account, mut opened, mut refunds, mut used) = (None, None::<Charge>, Vec::new(), None);
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
             0 => account = Some(decode_account(bytes)?),
             1 => {
                 opened =
-                    answer::charge_opened_by(decode_entry(bytes)?).filter(|found| found.details.id == charge)
+                    answer::charge_opened_by(decode_entry(bytes)?).filter(|found| found.details.id == charge);
+                used = opened.as_ref().and_then(answer::used_at_once);
             }
             _ => {
                 let entry = decode_entry(bytes)?;
                 if let (Some(charge), Some(state)) = (&mut opened, entry.body.state()) {
                     charge.state = state;
                 }
-                if let EntryBody::ChargeRefunded(refund) = entry.body {
-                    refunds.push(RefundRecord { at: entry.at, refund: *refund });
+                match entry.body {
+                    EntryBody::ChargeRefunded(refund) => {
+                        refunds.push(RefundRecord { at: entry.at, refund: *refund });
+                    }
+                    EntryBody::ChargeSettled(Settlement { used: Some(of_meters), .. }) => {
+                        used = Some(of_meters.quantities);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -219,7 +226,7 @@ pub(crate) async fn charge(
         return Ok(None);
     };
     let draws = draws_by_id(session, &account, &charge).await?;
-    Ok(Some(ChargeRecord { charge, draws, refunds, balance: account.balance }))
+    Ok(Some(ChargeRecord { charge, draws, refunds, used, balance: account.balance }))
 }
 
 /// The draws of a charge with the ids of their grants. A spent grant is not in the account and is

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tollkeeper_engine::{ChargeRecord, Reads};
-use tollkeeper_ledger::{Outcome, Price, Rate, RefundReason, Spender, Timestamp};
+use tollkeeper_ledger::{MeterQuantities, Outcome, Price, Quantity, Rate, RefundReason, Spender, Timestamp};
 
 use super::PATH;
 use super::status::{ShortStatus, in_full, in_short, outcome, refund_reason};
@@ -105,11 +105,15 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
 fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &Format) -> Vec<Fact> {
     let (details, state) = (&record.charge.details, &record.charge.state);
     let Spender { operation: _, worker, member, api_key } = &details.spender;
-    let paid = details.quantity.total();
-    let units = format.number(paid);
-    let units = match state.quantity != paid {
-        true => (words.units_used)(&units, &format.number(state.quantity)),
-        false => units,
+    let units = match (&details.quantity, &record.used) {
+        (Quantity::Meters(paid), Some(used)) if used != paid => {
+            (words.units_used)(&of_meters(paid, format), &of_meters(used, format))
+        }
+        (Quantity::Meters(paid), _) => of_meters(paid, format),
+        (Quantity::Units(paid), _) if state.quantity != *paid => {
+            (words.units_used)(&format.number(*paid), &format.number(state.quantity))
+        }
+        (Quantity::Units(paid), _) => format.number(*paid),
     };
     let named = |value: Option<String>| value.ok_or(words.not_named);
     let facts = [
@@ -125,6 +129,12 @@ fn facts(record: &ChargeRecord, names: &Names, words: &ChargeWords, format: &For
         (words.id, Ok(details.id.to_string())),
     ];
     facts.into_iter().map(|(label, value)| Fact { label, value }).collect()
+}
+
+/// The units of each meter.
+fn of_meters(quantities: &MeterQuantities, format: &Format) -> String {
+    let units = quantities.iter().map(|(meter, units)| format!("{meter}: {}", format.number(*units)));
+    units.collect::<Vec<_>>().join("; ")
 }
 
 /// What was charged for a unit, or for the units of each meter.

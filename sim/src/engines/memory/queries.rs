@@ -48,9 +48,15 @@ impl StoredWorkspace {
             }
             _ => None,
         });
+        let settled = self.entries().rev().find_map(|entry| match &entry.body {
+            EntryBody::ChargeSettled(settlement) if settlement.charge == id => settlement.used.as_deref(),
+            _ => None,
+        });
+        let at_once = charge.details.quantity.meters().filter(|_| charge.details.deadline.is_none());
         Some(ChargeRecord {
             draws: draws.collect(),
             refunds: refunds.collect(),
+            used: settled.map(|used| &used.quantities).or(at_once).cloned(),
             balance: self.account.balance,
             charge,
         })

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use axum::body::Bytes;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::outcome::Outcome;
@@ -108,6 +109,20 @@ impl fmt::Display for ReportError {
     }
 }
 
+/// The fields of a charge that the gate reads.
+#[derive(Deserialize)]
+struct Charge {
+    workspace: String,
+    id: String,
+    amount: i64,
+    balance: Available,
+}
+
+#[derive(Deserialize)]
+struct Available {
+    available: i64,
+}
+
 /// A charge that was opened, or found under its idempotency key.
 #[derive(Clone, Debug)]
 pub struct Opened {
@@ -164,17 +179,9 @@ impl Opened {
     /// Reads the answer of the API to a charge; `None` if it is not one.
     #[must_use]
     pub fn read(headers: &HeaderMap, body: Bytes) -> Option<Opened> {
-        let charge: Value = serde_json::from_slice(&body).ok()?;
-        let text = |name: &str| charge.get(name).and_then(Value::as_str).map(str::to_owned);
-        let balance = charge.get("balance").and_then(|balance| balance.get("available"));
-        Some(Opened {
-            workspace: text("workspace")?,
-            id: text("id")?,
-            amount: charge.get("amount").and_then(Value::as_i64)?,
-            balance: balance.and_then(Value::as_i64)?,
-            is_replay: headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true")),
-            json: body,
-        })
+        let Charge { workspace, id, amount, balance } = serde_json::from_slice(&body).ok()?;
+        let is_replay = headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true"));
+        Some(Opened { workspace, id, amount, balance: balance.available, is_replay, json: body })
     }
 }
 

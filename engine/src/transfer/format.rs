@@ -4,7 +4,7 @@
 pub(super) const MAGIC: &[u8; 18] = b"tollkeeper ledger\n";
 
 /// The version of the format; a reader refuses a newer one.
-pub(super) const VERSION: u32 = 6;
+pub(super) const VERSION: u32 = 7;
 
 /// The version of the first release. No program reads those of builds before it.
 pub(super) const FIRST_VERSION: u32 = 3;

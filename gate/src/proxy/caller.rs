@@ -5,10 +5,11 @@
 use axum::body::Bytes;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::Gate;
-use crate::charging::Opened;
+use crate::charging::{Opened, Quantities};
 use crate::headers::{self, MEMBER, WORKER, WORKSPACE_KEY};
 use crate::refusal::{Refusal, unavailable, unknown};
 use crate::settings::Route;
@@ -55,7 +56,7 @@ impl Gate {
     ///
     /// # Errors
     /// The API refuses the caller or the question, or does not answer.
-    pub(super) async fn quote(&self, caller: &Caller, question: &Value) -> Result<Value, Refusal> {
+    pub(super) async fn quote(&self, caller: &Caller, question: &Question<'_>) -> Result<Value, Refusal> {
         let answered = self.charging.call(caller.request_to_quote(question)?).await;
         let (head, body) = answered.map_err(|_| unavailable())?.into_parts();
         if head.status != StatusCode::OK {
@@ -106,16 +107,48 @@ impl Caller {
     }
 
     /// The request that asks for a quote.
-    fn request_to_quote(&self, question: &Value) -> Result<Request<Bytes>, Refusal> {
+    fn request_to_quote(&self, question: &Question<'_>) -> Result<Request<Bytes>, Refusal> {
+        let body = serde_json::to_vec(question).map_err(|_| unavailable())?;
         Request::post(format!("/v1/workspaces/{}/quote", self.workspace))
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(Bytes::from(question.to_string()))
+            .body(Bytes::from(body))
             .map_err(|_| unauthenticated("The key is not valid."))
     }
 }
 
-/// The body of the request that opens a charge. `quantity`: the field and its value.
+/// How much of an operation is charged, as a field of a request.
+#[derive(Clone, Copy, Serialize)]
+pub(super) enum Units<'a> {
+    #[serde(rename = "quantity")]
+    Quantity(i64),
+    #[serde(rename = "quantities")]
+    Quantities(&'a Quantities),
+}
+
+/// A question about the price of an operation.
+#[derive(Serialize)]
+pub(super) struct Question<'a> {
+    pub operation: &'a str,
+    #[serde(flatten)]
+    pub units: Units<'a>,
+}
+
+/// A request that opens a charge.
+#[derive(Serialize)]
+struct Charge<'a> {
+    #[serde(flatten)]
+    question: Question<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a str>,
+    await_outcome: bool,
+    outcome_by_platform: bool,
+    timeout_seconds: u32,
+}
+
+/// The body of the request that opens a charge.
 ///
 /// # Errors
 /// A header with a member or a worker is no text.
@@ -123,38 +156,34 @@ pub(super) fn charge_json(
     route: &Route,
     operation: &str,
     headers: &HeaderMap,
-    quantity: (&str, Value),
+    units: Units<'_>,
 ) -> Result<Bytes, Refusal> {
-    let mut charge = spender_json(operation, headers, quantity)?;
-    charge.insert("await_outcome".to_owned(), true.into());
-    charge.insert("outcome_by_platform".to_owned(), true.into());
-    charge.insert("timeout_seconds".to_owned(), (route.timeout_seconds + route.grace_seconds).into());
-    Ok(Bytes::from(Value::Object(charge).to_string()))
+    let (member, worker) = member_and_worker(headers)?;
+    let charge = Charge {
+        question: Question { operation, units },
+        member,
+        worker,
+        await_outcome: true,
+        outcome_by_platform: true,
+        timeout_seconds: route.timeout_seconds + route.grace_seconds,
+    };
+    serde_json::to_vec(&charge).map(Bytes::from).map_err(|_| unavailable())
 }
 
-/// What is charged, and to whom.
+/// For whom the caller says that the operation runs.
 ///
 /// # Errors
 /// A header with a member or a worker is no text.
-pub(super) fn spender_json(
-    operation: &str,
-    headers: &HeaderMap,
-    (field, quantity): (&str, Value),
-) -> Result<Map<String, Value>, Refusal> {
-    let mut charge = Map::new();
-    charge.insert("operation".to_owned(), operation.into());
-    charge.insert(field.to_owned(), quantity);
-    for (field, header) in [("member", MEMBER), ("worker", WORKER)] {
-        if let Some(id) = headers.get(&header) {
-            let id = id.to_str().map_err(|_| {
-                let detail = format!("The header `{header}` must be an id.");
-                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field", &detail)
-                    .with("field", field.into())
-            })?;
-            charge.insert(field.to_owned(), id.into());
-        }
-    }
-    Ok(charge)
+pub(super) fn member_and_worker(headers: &HeaderMap) -> Result<(Option<&str>, Option<&str>), Refusal> {
+    let id = |field: &str, header: HeaderName| {
+        let Some(id) = headers.get(&header) else { return Ok(None) };
+        id.to_str().map(Some).map_err(|_| {
+            let detail = format!("The header `{header}` must be an id.");
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field", &detail)
+                .with("field", field.into())
+        })
+    };
+    Ok((id("member", MEMBER)?, id("worker", WORKER)?))
 }
 
 /// The workspace of an API key.

@@ -8,11 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, Version};
-use serde_json::{Value, json};
+use axum::http::{Request, Response, Version};
 use tokio::sync::oneshot;
 
-use super::caller::{Caller, charge_json, spender_json};
+use super::caller::{Caller, Question, Units, charge_json, member_and_worker};
 use super::{Gate, upstream_uri};
 use crate::exchange::MeteredExchange;
 use crate::headers;
@@ -39,7 +38,7 @@ impl Gate {
         let body = body_of(route, body).await?;
         let mut asked = MeteredRequest::read(&metering, &body)?;
         // A header that is wrong is refused here.
-        spender_json(&route.operation, &head.headers, ("quantities", Value::Null))?;
+        member_and_worker(&head.headers)?;
         head.uri = uri;
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -47,13 +46,12 @@ impl Gate {
         let gate = Arc::clone(&self);
         tokio::spawn(async move {
             let route = &gate.routes[index];
-            let fitted = gate.fit(route, &metering, &caller, &head.headers, &mut asked).await;
+            let fitted = gate.fit(route, &metering, &caller, &mut asked).await;
             let held = asked.held();
-            let opened =
-                match charge_json(route, &route.operation, &head.headers, ("quantities", json!(held))) {
-                    Ok(charge) => gate.charge(&caller, charge).await,
-                    Err(refusal) => Err(refusal),
-                };
+            let opened = match charge_json(route, &route.operation, &head.headers, Units::Quantities(&held)) {
+                Ok(charge) => gate.charge(&caller, charge).await,
+                Err(refusal) => Err(refusal),
+            };
             let charge = match opened {
                 Ok(charge) => charge,
                 Err(refusal) => return drop(sender.send(Err(refusal))),
@@ -85,12 +83,12 @@ impl Gate {
         route: &Route,
         metering: &Metering,
         caller: &Caller,
-        headers: &HeaderMap,
         asked: &mut MeteredRequest,
     ) -> Option<i64> {
         let least = metering.fit_min?;
-        let question = spender_json(&route.operation, headers, ("quantities", json!(asked.held()))).ok()?;
-        let quote = match self.quote(caller, &Value::Object(question)).await {
+        let held = asked.held();
+        let question = Question { operation: &route.operation, units: Units::Quantities(&held) };
+        let quote = match self.quote(caller, &question).await {
             Ok(quote) => quote,
             Err(refusal) => {
                 tracing::warn!(code = refusal.code(), "a quote failed, so the output is not fitted");

@@ -21,7 +21,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{mpsc, oneshot};
 
-use self::caller::{Caller, charge_json};
+use self::caller::{Caller, Units, charge_json};
 use crate::charging::{Charging, Opened};
 use crate::exchange::{Counts, Exchange};
 use crate::headers;
@@ -135,7 +135,7 @@ impl Gate {
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let (units, body) = quantity::find(route, &head.headers, body).await?;
-        let charge = charge_json(route, &route.operation, &head.headers, ("quantity", units.into()))?;
+        let charge = charge_json(route, &route.operation, &head.headers, Units::Quantity(units))?;
         head.uri = uri;
         head.version = Version::HTTP_11;
         head.extensions.clear();

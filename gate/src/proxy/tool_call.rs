@@ -12,11 +12,10 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode, Version};
-use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::caller::{Caller, charge_json};
+use super::caller::{Caller, Question, Units, charge_json};
 use super::{Gate, upstream_uri};
 use crate::headers;
 use crate::quantity::tool_call::{Fault, Message};
@@ -69,7 +68,7 @@ impl Gate {
         client: IpAddr,
     ) -> Result<Response<Body>, Refusal> {
         let (mut head, body) = request.into_parts();
-        let charge = charge_json(&self.routes[index], &operation, &head.headers, ("quantity", 1.into()))?;
+        let charge = charge_json(&self.routes[index], &operation, &head.headers, Units::Quantity(1))?;
         let (sender, answer) = oneshot::channel();
         let gate = Arc::clone(&self);
         tokio::spawn(async move {
@@ -102,7 +101,7 @@ impl Gate {
     ) -> Result<Response<Body>, Refusal> {
         let route = &self.routes[index];
         let (mut head, body) = request.into_parts();
-        self.quote(caller, &json!({ "operation": route.operation })).await?;
+        self.quote(caller, &Question { operation: &route.operation, units: Units::Quantity(1) }).await?;
         headers::to_upstream_free(&mut head.headers, client, route.upstream_key.as_ref());
         let answered = self.upstreams.request(Request::from_parts(head, body));
         let time = Duration::from_secs(route.timeout_seconds.into());

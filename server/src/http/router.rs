@@ -47,6 +47,8 @@ pub fn router(app: Arc<App>, site: Site) -> Router {
         .method_not_allowed_fallback(move |request: Request| {
             unrouted(Arc::clone(&app), pages, request, method_not_allowed())
         })
+        // Now handlers become services once, and not with every request.
+        .with_state(())
 }
 
 /// A route of the table as the router mounts it, with its index in the metrics.

@@ -38,6 +38,7 @@ const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
     include_str!("../migrations/0013_recipients.sql"),
     include_str!("../migrations/0014_unsent_batches.sql"),
     include_str!("../migrations/0015_operators.sql"),
+    include_str!("../migrations/0016_metered.sql"),
 ];
 
 /// The last migration that needs the times at which payments are due to be computed anew.

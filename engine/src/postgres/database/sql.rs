@@ -14,7 +14,7 @@ use super::closed_days_sql;
 
 /// The version of the tables that this program reads and writes. In the statements it is written as
 /// `$VERSION`.
-pub(crate) const VERSION: usize = 15;
+pub(crate) const VERSION: usize = 16;
 
 /// A prepared statement. The value of a variant is its index in [`ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -190,8 +190,8 @@ pub(crate) fn granted_by(entry: Entry) -> Option<GrantRecord> {
     }
 }
 
-/// What a charge used of its meters, if it was settled when it was opened. Of another one, the entry
-/// that settles it says so.
+/// What a charge used of its meters, if it was settled when it was opened. Of another one, the
+/// entry that settles it says so.
 pub(crate) fn used_at_once(charge: &Charge) -> Option<MeterQuantities> {
     charge.details.quantity.meters().filter(|_| charge.details.deadline.is_none()).cloned()
 }

@@ -34,8 +34,8 @@ const _: () = assert!(
     "no price times a quantity may leave the range of a balance"
 );
 
-/// The largest number of units for which a rate may be: what costs $0.01 for a million million units
-/// can be priced.
+/// The largest number of units for which a rate may be: what costs $0.01 for a million million
+/// units can be priced.
 pub const PER_MAX: u32 = 1_000_000_000;
 
 /// The largest quantity of one charge if a rate is for several units: a thousand million tokens.
@@ -44,8 +44,8 @@ pub const METERED_QUANTITY_MAX: i64 = 1_000_000_000;
 /// The most meters of one operation: every charge of it names the rate of each.
 pub const METERS_MAX: usize = 8;
 
-/// The longest id of a workspace, member, worker, operation, meter or plan: it is in every URL, entry and
-/// index.
+/// The longest id of a workspace, member, worker, operation, meter or plan: it is in every URL,
+/// entry and index.
 pub const NAME_MAX_BYTES: usize = 64;
 
 /// The longest idempotency key: room for two UUIDs and a sentence.

@@ -1,5 +1,5 @@
-//! Names that callers choose: the ids of workspaces, members, workers, operations, meters and plans, and
-//! idempotency keys.
+//! Names that callers choose: the ids of workspaces, members, workers, operations, meters and
+//! plans, and idempotency keys.
 //!
 //! A name is checked once, where it enters. Inside the ledger every name is well-formed. Ids that
 //! the engine chooses are in `id`.

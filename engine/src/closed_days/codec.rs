@@ -7,8 +7,8 @@
 //! part      the number of this part, counted from 0, and the number of all parts
 //! names     their number; each one length byte and UTF-8. The first is empty and stands for none
 //! API keys  their number; each 16 bytes. A row names them counted from 1; 0 stands for none
-//! rows      their number; each operation (with `/` and a meter for the units of one), worker, member
-//!           and API key by their places above, then runs, quantity, charged, refunded
+//! rows      their number; each operation (with `/` and a meter for the units of one), worker,
+//!           member and API key by their places above, then runs, quantity, charged, refunded
 //! ```
 //!
 //! Numbers without a size are in LEB128: seven bits a byte, the lowest first. A reader borrows the

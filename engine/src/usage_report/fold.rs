@@ -111,8 +111,8 @@ impl<T: Clone + Ord + std::hash::Hash> Numbered<T> {
     }
 }
 
-/// A group: the slot, and the numbers of operation, worker, member, API key and meter, each 0 if rows
-/// are not grouped by it.
+/// A group: the slot, and the numbers of operation, worker, member, API key and meter, each 0 if
+/// rows are not grouped by it.
 type GroupKey = [u32; 6];
 
 /// What one entry used: when it was decided, for whom, and how much.

@@ -81,7 +81,8 @@ fn the_tour_of_the_page_about_models_works_when_it_is_pasted() {
     let shown = paste(&tour("docs/MODELS.md", "## Run it"), "examples/worker/chat.toml");
     for expected in [
         "data: [DONE]",
-        // 6 words of input and 25 of output, then 6 and 40: 26.5 and 41.5 micro-units, each rounded up.
+        // 6 words of input and 25 of output, then 6 and 40: 26.5 and 41.5 micro-units, each rounded
+        // up.
         "69 (0.00069 USD)",
         "tollkeeper-fitted: ",
         "HTTP/1.1 402",

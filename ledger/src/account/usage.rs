@@ -103,8 +103,8 @@ pub const METER_SEPARATOR: char = '/';
 pub struct UsageSums {
     /// The number of charges that were opened.
     pub runs: i64,
-    /// The number of units that they paid for. Those of meters are what was used, and are counted in
-    /// the hour of the settlement, in a row for each meter.
+    /// The number of units that they paid for. Those of meters are what was used, and are counted
+    /// in the hour of the settlement, in a row for each meter.
     pub quantity: i64,
     /// The credit that they deducted.
     pub charged: Micros,
@@ -249,8 +249,8 @@ fn keyed_hash<'a>(
 }
 
 impl Usage {
-    /// Counts what an entry charged, used of meters, or refunded. Other kinds of entries change nothing. `part`: the
-    /// part of its hour that the rollup covers.
+    /// Counts what an entry charged, used of meters, or refunded. Other kinds of entries change
+    /// nothing. `part`: the part of its hour that the rollup covers.
     ///
     /// # Panics
     /// If the entry was not decided in that part of its hour.

@@ -76,7 +76,8 @@ fn is_own_session(team: &Team, member: &MemberId, command: &Command, server_now:
 /// Refuses a caller of the workspace that would give back credit of a charge without the right to,
 /// or create a key that can. `key` is `None` for a member.
 ///
-/// The outcome decides what a charge costs: fewer units may be reported than were paid for. So a charge can leave that to the platform.
+/// The outcome decides what a charge costs: fewer units may be reported than were paid for. So a
+/// charge can leave that to the platform.
 ///
 /// A failure of the system that was reported already changes nothing, so it may be repeated.
 fn check_gives_back(view: &View, key: Option<&ApiKey>, command: &Command) -> Result<(), Refusal> {

@@ -281,8 +281,8 @@ impl<'a> ExistingCharge<'a> {
         Ok(Transition::Entries(bodies))
     }
 
-    /// What was used costs; no more than was paid, and nothing only if nothing was paid: a charge of
-    /// which all goes back is refunded by a failure of the system.
+    /// What was used costs; no more than was paid, and nothing only if nothing was paid: a charge
+    /// of which all goes back is refunded by a failure of the system.
     ///
     /// # Errors
     /// `InvalidField`, `UsedQuantityOutOfRange`.

@@ -39,8 +39,8 @@ pub struct Quote {
 /// Prices a quantity of the spender's operation at `now`.
 ///
 /// # Errors
-/// [`Refusal::OperationNotFound`], [`Refusal::InvalidField`] or [`Refusal::QuantityOutOfRange`], as a
-/// charge would be refused.
+/// [`Refusal::OperationNotFound`], [`Refusal::InvalidField`] or [`Refusal::QuantityOutOfRange`], as
+/// a charge would be refused.
 pub fn quote(
     price_book: &PriceBook,
     quantity: &Quantity,

@@ -1,6 +1,7 @@
-//! What operations cost: prices (`price`), the price book and its versions (`price_book`), the plans (`plan`), the
-//! settings that decide money (`settings`), webhook endpoints (`webhook_endpoint`, `message`),
-//! sessions of operators (`operator`), and the platform's own journal (`platform`).
+//! What operations cost: prices (`price`), the price book and its versions (`price_book`), the
+//! plans (`plan`), the settings that decide money (`settings`), webhook endpoints
+//! (`webhook_endpoint`, `message`), sessions of operators (`operator`), and the platform's own
+//! journal (`platform`).
 
 pub(crate) mod message;
 pub(crate) mod operator;

@@ -154,8 +154,8 @@ impl Price {
         Some(amount)
     }
 
-    /// What a quantity costs before it is rounded, in micro-units divided by [`bounds::PER_MAX`]. It
-    /// stays far within 128 bits: eight meters of at most 10^9 units of at most 9 × 10^18.
+    /// What a quantity costs before it is rounded, in micro-units divided by [`bounds::PER_MAX`].
+    /// It stays far within 128 bits: eight meters of at most 10^9 units of at most 9 × 10^18.
     fn scaled(&self, quantity: &Quantity) -> i128 {
         match (self, quantity) {
             (Price::Units(rate), Quantity::Units(units)) => rate.scaled() * i128::from(*units),
@@ -166,8 +166,8 @@ impl Price {
         }
     }
 
-    /// What any quantity would cost, rounded down, also one that no single charge may name. Units of
-    /// meters that the price does not have cost nothing.
+    /// What any quantity would cost, rounded down, also one that no single charge may name. Units
+    /// of meters that the price does not have cost nothing.
     #[must_use]
     pub fn gross_micros(&self, quantity: &Quantity) -> i128 {
         let total = quantity.total();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! grant SOURCE AMOUNT [origin= reason= paid= key=]      void gN [reason= key=]
-//! charge OPERATION [xN await timeout= worker= member= ref= meta= key=]
+//! charge OPERATION [xN await by_platform timeout= worker= member= ref= meta= key=]
 //! succeed cN [xN]   fail cN system|user [detail=]   heartbeat cN SECONDS   time_out cN
 //! refund cN [AMOUNT] [reason= key=]                      lost gN CENTS [evidence= key=]
 //! limits SUBJECT/PERIOD=AMOUNT …           alerts AMOUNT|DAYSd … [cooldown=SECONDS]
@@ -43,16 +43,16 @@ mod operators;
 mod payments;
 mod recipients;
 pub(super) mod subscriptions;
+mod teams;
 
 pub(super) use payments::card;
 
 use super::world::{Output, World};
 use crate::{
-    Actor, ApiKeyId, ApiKeyRequest, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry,
-    EntryBody, GrantId, GrantRequest, Id, Interval, LinkRequest, MemberChanges, MemberId, MemberRequest,
-    Meter, MeterId, MeterQuantities, Micros, OperationId, OperationPrice, PaymentCommand, Period,
-    PersonalText, Plan, PlanId, PlatformSettings, Price, Quantity, Rate, Refusal, Role, Scope, SessionId,
-    Source, Subject, TeamCommand, Timestamp, UnmatchedPayment, WorkerId, WorkspaceChanges,
+    Actor, ApiKeyId, ChargeCommand, ChargeRequest, ChargeState, Command, Draw, Entry, EntryBody, GrantId,
+    GrantRequest, Id, Interval, MemberId, Meter, MeterId, MeterQuantities, Micros, OperationId,
+    OperationPrice, PaymentCommand, Period, Plan, PlanId, PlatformSettings, Price, Quantity, Rate, Refusal,
+    Scope, Source, Subject, Timestamp, UnmatchedPayment, WorkerId, WorkspaceChanges,
 };
 
 /// The words of one line: bare words in order, and `name=value` pairs.
@@ -255,7 +255,7 @@ fn command(world: &World, words: &Words) -> Command {
             why: words.text("why").unwrap_or("another_currency").into(),
         }),
         word if recipients::is_one(word) => Command::Team(recipients::command(world, words)),
-        _ => Command::Team(team_command(world, words)),
+        _ => Command::Team(teams::command(world, words)),
     }
 }
 
@@ -267,70 +267,6 @@ fn actor(world: &World, name: &str) -> Actor {
 /// The id of the key `kN`, or one that no key has.
 fn api_key(world: &World, name: &str) -> ApiKeyId {
     world.keys.get(index(name)).copied().unwrap_or(ApiKeyId(Id::v7(0, 0, 0)))
-}
-
-fn role(text: &str) -> Role {
-    if text == "admin" { Role::Admin } else { Role::Member }
-}
-
-/// A text with a digest that stands for it, as if all texts had one salt.
-fn text_of_person(text: &str) -> PersonalText {
-    let mut digest = [0; 32];
-    for (index, byte) in text.bytes().enumerate() {
-        digest[index % 32] = u8::wrapping_mul(digest[index % 32], 31) ^ byte;
-    }
-    PersonalText { text: text.into(), salt: [0; 32], digest }
-}
-
-fn team_command(world: &World, words: &Words) -> TeamCommand {
-    let member = || MemberId::known(words.bare[1]);
-    let session = || world.links.get(index(words.bare[1])).copied().unwrap_or(SessionId(Id::v7(0, 0, 0)));
-    let lasts = |otherwise| words.number("expires").unwrap_or(otherwise);
-    // A script's secret is the number of the key or link that it opens.
-    let hash = |name: &str, kind: u8| {
-        let mut hash = [kind; 32];
-        hash[..8].copy_from_slice(&index(name).to_le_bytes());
-        hash
-    };
-    match words.bare[0] {
-        "join" => TeamCommand::AddMember(Box::new(MemberRequest {
-            id: member(),
-            email: text_of_person(&format!("{}@example.com", words.bare[1])),
-            name: text_of_person(words.bare[1]),
-            role: role(words.bare[2]),
-        })),
-        "change" => {
-            let [email, name] = ["email", "name"].map(|field| words.text(field).map(text_of_person));
-            let changes = MemberChanges { email, name, role: words.text("role").map(role) };
-            TeamCommand::ChangeMember(member(), Box::new(changes))
-        }
-        "leave" => TeamCommand::RemoveMember(member()),
-        "erase" => TeamCommand::EraseMember(member()),
-        "new_key" => TeamCommand::CreateKey(ApiKeyRequest {
-            name: "a key".into(),
-            scopes: Scope::ALL.into_iter().filter(|scope| words.bare[1].contains(scope.as_str())).collect(),
-            member: words.text("member").map(MemberId::known),
-            worker: words.text("worker").map(WorkerId::known),
-            expires_at: words.number::<i64>("expires").map(|later| world.now.plus_seconds(later)),
-            hash: hash(&format!("k{}", world.keys.len() + 1), 1),
-        }),
-        "revoke" => TeamCommand::RevokeKey(api_key(world, words.bare[1])),
-        "note" => TeamCommand::RecordKeyUse(api_key(world, words.bare[1])),
-        "link" => TeamCommand::CreateLink(LinkRequest {
-            member: member(),
-            hash: hash(&format!("l{}", world.links.len() + 1), 2),
-            return_url: None,
-            valid_for_seconds: lasts(600),
-        }),
-        "sign_in" => TeamCommand::SignIn {
-            link: hash(words.bare[1], 2),
-            session: hash(words.bare[1], 3),
-            valid_for_seconds: lasts(3_600),
-        },
-        "sign_out" => TeamCommand::SignOut(session()),
-        "sign_out_all" => TeamCommand::SignOutAll(words.bare.get(1).map(|name| MemberId::known(name))),
-        other => panic!("{other} is not a command of a script"),
-    }
 }
 
 fn changes(words: &Words) -> WorkspaceChanges {

@@ -81,8 +81,8 @@ impl Pool {
         spendings
     }
 
-    /// The units of each meter that were used: at the charge if it was settled at once, else when it
-    /// was settled.
+    /// The units of each meter that were used: at the charge if it was settled at once, else when
+    /// it was settled.
     pub(super) fn metered(&self) -> Vec<(Spending<'_>, &MeterId, i64)> {
         let mut metered = Vec::new();
         let mut zone = "UTC";

@@ -1,7 +1,7 @@
 //! Prices below a micro-unit, and charges of operations with meters.
 //!
-//! Nothing here draws a number: a draw would shift all that follow, and with them the seeds that are
-//! kept.
+//! Nothing here draws a number: a draw would shift all that follow, and with them the seeds that
+//! are kept.
 
 use tollkeeper_ledger::{
     Meter, MeterId, MeterQuantities, Micros, OperationId, OperationPrice, Price, Quantity, Rate,

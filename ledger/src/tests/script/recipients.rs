@@ -1,7 +1,8 @@
 //! The lines of a script about recipients of mails, and how recipients are named: a member by its
 //! id, a typed address `aN` in the order of adding.
 
-use super::{Words, index, text_of_person};
+use super::teams::text_of_person;
+use super::{Words, index};
 use crate::tests::world::World;
 use crate::{
     Id, MailFault, MailTopic, MemberId, RecipientCommand, RecipientId, RecipientRequest, RecipientSubject,

@@ -463,16 +463,14 @@ impl Differential {
         let what = |what: &str| format!("{what} of charge {place} of {id}");
         let charge = &pool.charges()[place];
         self.expect_equal(&what("the state"), record.charge.state, charge.state)?;
-        let number = |names: &mut Names, grant: GrantId| {
-            crate::model::step::index_of(names.grant_id_for_model(id, grant).0)
-        };
+        let number = |names: &mut Names, grant: GrantId| index_of(names.grant_id_for_model(id, grant).0);
         let draws: Vec<(u64, Micros)> = record
             .draws
             .iter()
             .map(|(grant, amount)| (pool.grants()[number(&mut self.names, *grant)].grant.n, *amount))
             .collect();
-        let expected = charge.details.draws.iter().map(|draw| (draw.grant, draw.amount)).collect();
-        self.expect_equal(&what("the draws"), draws, expected)?;
+        let drawn = |draw: &Draw| (draw.grant, draw.amount);
+        self.expect_equal(&what("the draws"), draws, charge.details.draws.iter().map(drawn).collect())?;
         let refunded: Micros = record.refunds.iter().map(|refund| refund.refund.amount).sum();
         self.expect_equal(&what("the sum of the refunds"), refunded, charge.state.refunded)?;
         self.expect_equal(&what("what was used of meters"), record.used, pool.used_of_meters(place))?;

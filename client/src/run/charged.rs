@@ -5,10 +5,10 @@
 //!   future is dropped, or the process ends, the deadline refunds the charge.
 //! - If the charge is lost while the future runs, the future is dropped: it would run unpaid.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -65,13 +65,19 @@ impl From<(&str, ChargeRequest)> for RunCharge {
 #[derive(Clone, Debug)]
 pub struct Running {
     charge: Arc<Charge>,
-    /// The quantity that was used; below zero if the operation has not said it.
-    quantity: Arc<AtomicI64>,
+    used: Arc<Mutex<Used>>,
+}
+
+/// What was used, as far as the operation has said it.
+#[derive(Clone, Debug, Default)]
+struct Used {
+    quantity: Option<i64>,
+    quantities: Option<BTreeMap<String, i64>>,
 }
 
 impl Running {
     fn new(charge: Charge) -> Running {
-        Running { charge: Arc::new(charge), quantity: Arc::new(AtomicI64::new(-1)) }
+        Running { charge: Arc::new(charge), used: Arc::default() }
     }
 
     /// The charge that pays for the run.
@@ -83,11 +89,22 @@ impl Running {
     /// Says how many units were used. If they are fewer than were charged, the difference is
     /// refunded when the operation succeeds.
     pub fn set_quantity(&self, quantity: i64) {
-        self.quantity.store(quantity, Ordering::Relaxed);
+        *self.lock() = Used { quantity: Some(quantity), quantities: None };
     }
 
-    fn used(&self) -> Option<i64> {
-        Some(self.quantity.load(Ordering::Relaxed)).filter(|quantity| *quantity >= 0)
+    /// Says how many units of each meter were used, of an operation with meters. If they cost less
+    /// than was charged, the difference is refunded when the operation succeeds.
+    pub fn set_quantities(&self, quantities: BTreeMap<String, i64>) {
+        *self.lock() = Used { quantity: None, quantities: Some(quantities) };
+    }
+
+    fn used(&self) -> Used {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Used> {
+        // A value is replaced whole, so one that a panic left is whole too.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,9 +129,12 @@ impl Outcome {
         Outcome::Failed { fault, detail: None }
     }
 
-    fn request(self, used: Option<i64>) -> OutcomeRequest {
+    fn request(self, used: Used) -> OutcomeRequest {
+        let Used { quantity, quantities } = used;
         match self {
-            Outcome::Succeeded => OutcomeRequest { quantity: used, ..OutcomeRequest::new("succeeded") },
+            Outcome::Succeeded => {
+                OutcomeRequest { quantity, quantities, ..OutcomeRequest::new("succeeded") }
+            }
             Outcome::Failed { fault, detail } => {
                 let fault = match fault {
                     Fault::System => "system",

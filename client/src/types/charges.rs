@@ -2,6 +2,8 @@
 //!
 //! Printed from the server's OpenAPI document by a test; not to be edited.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Object;
@@ -244,6 +246,9 @@ pub struct OutcomeRequest {
     /// With `succeeded`: the number of units used, if fewer; the difference is refunded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
+    /// With `succeeded`: the units of each meter that were used, of an operation with meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantities: Option<BTreeMap<String, i64>>,
     /// `succeeded` or `failed`.
     pub result: String,
 }

@@ -103,7 +103,7 @@ fn charge(details: &ChargeDetails, request: &ChargeRequest) -> Option<&'static s
         ("member", details.spender.member == *member),
         ("worker", details.spender.worker == *worker),
         ("operation", details.spender.operation == *operation),
-        ("quantity", details.quantity == *quantity),
+        (if quantity.meters().is_some() { "quantities" } else { "quantity" }, details.quantity == *quantity),
         ("await_outcome", details.await_outcome == *await_outcome),
         ("outcome_by_platform", details.outcome_by_platform == *outcome_by_platform),
         ("timeout_seconds", details.timeout_seconds == *timeout_seconds),

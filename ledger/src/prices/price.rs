@@ -167,14 +167,23 @@ impl Price {
     }
 
     /// What any quantity would cost, rounded down, also one that no single charge may name. Units
-    /// of meters that the price does not have cost nothing.
+    /// of meters that the price does not have cost nothing. More than 128 bits hold is their end.
     #[must_use]
     pub fn gross_micros(&self, quantity: &Quantity) -> i128 {
-        let total = quantity.total();
+        let (mut whole, mut rest) = (0_i128, 0_i128);
+        let mut add = |rate: Rate, units: i64| {
+            let product = i128::from(rate.unit_price.get()) * i128::from(units);
+            whole = whole.saturating_add(product / i128::from(rate.per));
+            rest += product % i128::from(rate.per) * i128::from(bounds::PER_MAX / rate.per);
+        };
         match (self, quantity) {
-            (Price::Units(rate), _) => rate.scaled() * i128::from(total) / i128::from(bounds::PER_MAX),
-            (Price::Meters(_), _) => self.scaled(quantity) / i128::from(bounds::PER_MAX),
+            (Price::Units(rate), _) => add(*rate, quantity.total()),
+            (Price::Meters(_), Quantity::Units(_)) => {}
+            (Price::Meters(meters), Quantity::Meters(quantities)) => {
+                meters.iter().for_each(|meter| add(meter.rate, quantities.get(&meter.id)));
+            }
         }
+        whole.saturating_add(rest / i128::from(bounds::PER_MAX))
     }
 
     /// How much `spendable` pays for: units, or of each meter if the others stay as they were asked

@@ -172,7 +172,7 @@ fn of_a_charge_that_is_left_to_the_platform_no_caller_reports_how_much_was_used(
         fail c1 user by=k1 => no forbidden
         heartbeat c1 9_999 by=k1 => no forbidden
         succeed c1 x1 by=k2 => no forbidden
-        succeed c1 x9 by=k3 => settled 4500
+        succeed c1 x9 by=k3 => refunded 500 partly_used g1:500, settled 4500
         succeed c1 x9 by=k1 => no forbidden
         charge message x10 by_platform by=k1
         succeed c2 by=k1 => no forbidden

@@ -56,6 +56,11 @@ export class InsufficientCreditsError extends PaymentRequiredError {
     get affordableQuantity(): number | null {
         return integer(this.problem, "affordable_quantity");
     }
+    /** The same of each meter, if the others stay as they were asked for. */
+    get affordableQuantities(): Record<string, number> | null {
+        const quantities = this.problem["affordable_quantities"];
+        return typeof quantities === "object" ? (quantities as Record<string, number> | null) : null;
+    }
     /** The page where an admin adds credits. */
     get addCreditsUrl(): string | null {
         return text(this.problem, "add_credits_url");

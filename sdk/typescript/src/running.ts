@@ -14,6 +14,8 @@ const DETAIL_CHARACTERS_MAX = 255;
 export class Running {
     /** Set it if fewer units were run than charged: the difference is refunded. */
     quantity: number | null = null;
+    /** The same for an operation with meters: the units that were used of each. */
+    quantities: Record<string, number> | null = null;
     readonly #lost = new AbortController();
 
     constructor(readonly charge: Charge) {}
@@ -80,9 +82,9 @@ export function isRefundedAnyway(error: unknown, unreported: unknown): boolean {
 }
 
 export function succeeded(running: Running): OutcomeRequest {
-    return running.quantity === null
-        ? { result: "succeeded" }
-        : { result: "succeeded", quantity: running.quantity };
+    if (running.quantities !== null) return { result: "succeeded", quantities: running.quantities };
+    if (running.quantity !== null) return { result: "succeeded", quantity: running.quantity };
+    return { result: "succeeded" };
 }
 
 export function finished<R>(result: R, charge: Charge): RunResult<R> {

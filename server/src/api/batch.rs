@@ -29,7 +29,7 @@ use crate::observe::refusals::Cause;
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::quantity::QuantitiesIn;
-use crate::wire::read::{Bounded, Object, ShortText, maybe_word, read, word};
+use crate::wire::read::{Bounded, Object, ShortText, given, maybe_word, read, word};
 
 /// The routes.
 pub const ROUTES: &[Route] = &[Route::new(
@@ -102,10 +102,12 @@ pub struct BatchItemIn {
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$")]
     operation: OperationId,
     /// The number of units, of an operation without meters; 1 if it is absent.
-    #[schema(minimum = 1, maximum = 1_000_000_000, default = 1)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = i64, required = false, minimum = 1, maximum = 1_000_000_000, default = 1)]
     quantity: Option<i64>,
     /// The units of each meter, of an operation with meters: an object of meters and numbers.
-    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = std::collections::BTreeMap<String, i64>, required = false)]
     quantities: Option<QuantitiesIn>,
     /// The id of the AI worker that runs the operation.
     #[serde(default, deserialize_with = "maybe_word")]

@@ -26,7 +26,7 @@ use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
 use crate::wire::page::ListJson;
 use crate::wire::quantity::{self, MeterJson, PriceFields, QuantitiesIn, QuantitiesJson};
-use crate::wire::read::{ID_RULE, ShortText, Word, maybe_word, word};
+use crate::wire::read::{ID_RULE, ShortText, Word, given, maybe_word, word};
 use crate::wire::write::{AvailableJson, Text, Time, Usd, metadata};
 
 /// The routes.
@@ -142,10 +142,12 @@ pub struct ChargeIn {
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "virtual_try_on")]
     pub(super) operation: OperationId,
     /// The number of units, of an operation without meters; 1 if it is absent.
-    #[schema(minimum = 1, maximum = 1_000_000_000, default = 1)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = i64, required = false, minimum = 1, maximum = 1_000_000_000, default = 1)]
     pub(super) quantity: Option<i64>,
     /// The units of each meter, of an operation with meters: an object of meters and numbers.
-    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = std::collections::BTreeMap<String, i64>, required = false)]
     pub(super) quantities: Option<QuantitiesIn>,
     /// The id of the AI worker that runs the operation; your product chooses it.
     #[serde(default, deserialize_with = "maybe_word")]

@@ -13,7 +13,7 @@ use crate::http::call::{Call, existing, json};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Route, of};
 use crate::wire::quantity::{self, QuantitiesIn, QuantitiesJson};
-use crate::wire::read::word;
+use crate::wire::read::{given, word};
 use crate::wire::write::Usd;
 
 /// The routes.
@@ -47,10 +47,12 @@ pub struct QuoteIn {
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^(?!\.+$)[A-Za-z0-9._:@-]+$", example = "smart_pricing")]
     operation: OperationId,
     /// The number of units, of an operation without meters; 1 if it is absent.
-    #[schema(minimum = 1, maximum = 1_000_000_000, default = 1)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = i64, required = false, minimum = 1, maximum = 1_000_000_000, default = 1)]
     quantity: Option<i64>,
     /// The units of each meter, of an operation with meters: an object of meters and numbers.
-    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = std::collections::BTreeMap<String, i64>, required = false)]
     quantities: Option<QuantitiesIn>,
 }
 

@@ -165,7 +165,8 @@ struct Sums {
 
 impl Sums {
     /// The use of one operation by one workspace, at the price of the draft; without a price it
-    /// brings nothing. Units of meters are those that were used, so of them nothing is given back.
+    /// brings nothing. Units of meters are those that were used, so what was not used is not in
+    /// them. What was refunded later, for another reason, is not known of them.
     fn of(used: &Used, price: Option<&Price>) -> Sums {
         let Used { sums: used, meters } = used;
         let [quantity, charged, refunded] =
@@ -174,7 +175,12 @@ impl Sums {
             true => Some(Quantity::Units(used.quantity)),
             false => MeterQuantities::new(meters.clone()).map(Quantity::Meters),
         };
-        let gross = price.zip(units).map_or(0, |(price, units)| price.gross_micros(&units));
+        let gross = price.zip(units).map_or(0, |(price, units)| {
+            let gross = price.gross_micros(&units);
+            // Each charge is rounded up, so one that costs something costs at least a micro-unit.
+            let least = if price.unit_price().is_none() && gross > 0 { used.runs.into() } else { 0 };
+            gross.max(least)
+        });
         let given_back = match price {
             None => 0,
             Some(_) if !meters.is_empty() => 0,

@@ -49,14 +49,8 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
             ExceededLimit { subject, period, required, limit, remaining, resets_at }.problem()
         }
         Refusal::InsufficientCredits { required, available, affordable, buys_credit: _ } => {
-            let problem = insufficient_credits(required, available);
-            let problem = match &*affordable {
-                Quantity::Units(units) => problem.with("affordable_quantity", *units),
-                Quantity::Meters(quantities) => {
-                    problem.with("affordable_quantities", quantities_json(quantities))
-                }
-            };
-            problem.with("add_credits_url", add_credits_url)
+            with_affordable(insufficient_credits(required, available), &affordable)
+                .with("add_credits_url", add_credits_url)
         }
         Refusal::WorkspaceExists => workspace_exists(workspace),
         Refusal::ChargeNotFound => charge_not_found(),
@@ -96,6 +90,14 @@ pub fn into_problem(refusal: Refusal, workspace: &WorkspaceId, add_credits_url: 
         Refusal::InvalidField { field, why } => Problem::field(field, why),
     };
     problem.decided()
+}
+
+/// Adds how much the credit covers: a number of units, or one for each meter.
+fn with_affordable(problem: Problem, affordable: &Quantity) -> Problem {
+    match affordable {
+        Quantity::Units(units) => problem.with("affordable_quantity", *units),
+        Quantity::Meters(quantities) => problem.with("affordable_quantities", quantities_json(quantities)),
+    }
 }
 
 /// There is no workspace with this id, or the text cannot be the id of one.

@@ -394,7 +394,7 @@ fn differing_field(first: &Command, again: &Command) -> Option<&'static str> {
             ("member", a.member == b.member),
             ("worker", a.worker == b.worker),
             ("operation", a.operation == b.operation),
-            ("quantity", a.quantity == b.quantity),
+            (if b.quantity.meters().is_some() { "quantities" } else { "quantity" }, a.quantity == b.quantity),
             ("await_outcome", a.await_outcome == b.await_outcome),
             ("outcome_by_platform", a.outcome_by_platform == b.outcome_by_platform),
             ("timeout_seconds", a.timeout_seconds == b.timeout_seconds),

@@ -521,7 +521,7 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
     }
     let database = shared().database();
     let url = database.url();
-    assert_eq!(postgres::migrate(&url).expect("an empty database"), 15);
+    assert_eq!(postgres::migrate(&url).expect("an empty database"), 16);
     let refused = postgres::distribute(&url).expect_err("a plain PostgreSQL");
     assert!(refused.is_unusable() && refused.to_string().contains("citus is not installed"), "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("shared_preload_libraries")), "{refused:?}");

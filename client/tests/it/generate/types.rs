@@ -77,8 +77,10 @@ fn index(modules: &[String]) -> String {
 /// The `use` lines that a file needs.
 fn imports(document: &Document, tag: &str, body: &str) -> String {
     let mut lines = Vec::new();
-    if body.contains("impl fmt::Debug") {
-        lines.push("use std::fmt;\n\n".to_owned());
+    let std = [("BTreeMap<", "use std::collections::BTreeMap;\n"), ("impl fmt::Debug", "use std::fmt;\n")];
+    lines.extend(std.into_iter().filter(|(word, _)| body.contains(word)).map(|(_, line)| line.to_owned()));
+    if !lines.is_empty() {
+        lines.push("\n".to_owned());
     }
     let derives = (body.contains(" Deserialize,"), body.contains(" Serialize)"));
     lines.push(match derives {
@@ -130,6 +132,9 @@ fn rust_type(schema: &Value) -> (String, bool) {
         "boolean" => "bool".to_owned(),
         "integer" if schema["format"] == "int32" && is_positive => "u32".to_owned(),
         "integer" => "i64".to_owned(),
+        "object" if schema["additionalProperties"].is_object() => {
+            format!("BTreeMap<String, {}>", rust_type(&schema["additionalProperties"]).0)
+        }
         "object" => "Object".to_owned(),
         "array" => format!("Vec<{}>", rust_type(&schema["items"]).0),
         other => panic!("the generator does not know the type {other:?} of {schema}"),

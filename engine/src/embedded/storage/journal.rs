@@ -108,8 +108,9 @@ pub(crate) struct Journal {
     newest: NewestBlocks,
 }
 
-/// The blocks that were written last, without a gap, oldest first. An outcome mostly follows its
-/// charge soon, so the entry of the charge is read here, and not from the file.
+/// The blocks that this connection wrote last, oldest first. Those of other connections are missing.
+/// An outcome mostly follows its charge soon, so the entry of the charge is read here, and not from
+/// the file.
 #[derive(Debug, Default)]
 struct NewestBlocks {
     blocks: VecDeque<(u64, Vec<u8>)>,
@@ -136,7 +137,7 @@ impl NewestBlocks {
         *self = NewestBlocks::default();
     }
 
-    /// The block that holds entry `seq`, with the number of its first entry.
+    /// The block that holds entry `seq` if one does, with the number of its first entry.
     fn of(&self, seq: u64) -> Option<(u64, &[u8])> {
         let after = self.blocks.partition_point(|(first, _)| *first <= seq);
         let (first, block) = self.blocks.get(after.checked_sub(1)?)?;
@@ -264,8 +265,10 @@ impl Journal {
     ) -> Result<Option<T>, Error> {
         let mut entry_of =
             |first, bytes: &[u8]| Block::open(first, bytes)?.get(seq)?.map(&mut read).transpose();
-        if let Some((first, bytes)) = self.newest.of(seq) {
-            return entry_of(first, bytes);
+        if let Some((first, bytes)) = self.newest.of(seq)
+            && let Some(found) = entry_of(first, bytes)?
+        {
+            return Ok(Some(found));
         }
         Ok(self.with_block(BLOCK_OF, [seq as i64], entry_of)?.flatten())
     }

@@ -64,8 +64,8 @@ pub(super) const FORGET_DAYS: &str = "WITH forgotten AS (DELETE FROM closed_unti
 ///
 /// - NULL: the account's current hour; `runs` is 1 if days that should be closed by $17 are not.
 /// - from 1 on: a sum by the slots in which its rows begin and end. $4 has the beginnings of the
-///   slots in minutes. A name that is not asked for ($5 to $8) is empty. $9 to $12 are names that
-///   must be equal, or NULL.
+///   slots in minutes. A name that is not asked for ($5 to $8, $18 for the meter) is empty. $9 to
+///   $12 are names that must be equal, or NULL.
 /// - -3: the range from which closed days are taken, until when days are closed, and the last of
 ///   them. $14 is the time zone, or NULL for no closed days; $15 and $16 are the days of the
 ///   report.
@@ -100,7 +100,10 @@ pub(super) const USAGE_BY_SLOT: &str = "WITH closed AS (
         FROM (
             SELECT width_bucket(hour * 60 + minute, $4::bigint[]) AS slot,
                    width_bucket(hour * 60 + until - 1, $4::bigint[]) AS last,
-                   CASE WHEN $5::boolean THEN operation ELSE '' END AS operation,
+                   CASE WHEN $5::boolean AND $18::boolean THEN operation
+                        WHEN $5::boolean THEN split_part(operation, '/', 1)
+                        WHEN $18::boolean AND operation LIKE '%/%' THEN '/' || split_part(operation, '/', 2)
+                        ELSE '' END AS operation,
                    CASE WHEN $6::boolean THEN worker ELSE '' END AS worker,
                    CASE WHEN $7::boolean THEN member ELSE '' END AS member,
                    CASE WHEN $8::boolean THEN api_key ELSE '00000000-0000-0000-0000-000000000000' END AS api_key,

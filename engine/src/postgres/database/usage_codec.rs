@@ -34,7 +34,7 @@ pub(crate) fn encode_usage(rows: &[(UsageKey, UsageSums)], bytes: &mut Vec<u8>) 
         let operation = key.operation_and_meter();
         let worker = worker.as_ref().map_or("", WorkerId::as_str);
         for name in [&*operation, worker, member.as_ref().map_or("", MemberId::as_str)] {
-            let length = u8::try_from(name.len()).expect("the ledger bounds a name to 64 bytes");
+            let length = u8::try_from(name.len()).expect("the ledger bounds a name, also one with a meter");
             bytes.push(length);
             bytes.extend_from_slice(name.as_bytes());
         }

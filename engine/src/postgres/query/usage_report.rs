@@ -118,20 +118,18 @@ async fn rows(
     let member = member.required("", MemberId::as_str);
     let api_key = api_key.required(None, |key| Some(*key)).map(Uuid::of_api_key);
     let hours = slots.hours();
-    // The meter is a part of the stored name.
-    let by_operation = group_by.operation || group_by.meter;
     let most = GROUPS_MAX as i64 + 1;
     let days = closed_days::days_of_report(slots, request.group_by);
     let timezone = days.as_ref().map(|_| &*slots.timezone);
     let days = days.unwrap_or(slots.from..slots.from);
     let (first_day, end_day) = (days.start.millis(), days.end.millis());
     let late = closed_days::should_be_closed_until(&slots.timezone, account.chain.at).millis();
-    let params: [&(dyn ToSql + Sync); 17] = [
+    let params: [&(dyn ToSql + Sync); 18] = [
         &account.profile.id.as_str(),
         &hours.start,
         &hours.end,
         &starts,
-        &by_operation,
+        &group_by.operation,
         &group_by.worker,
         &group_by.member,
         &group_by.api_key,
@@ -144,6 +142,7 @@ async fn rows(
         &first_day,
         &end_day,
         &late,
+        &group_by.meter,
     ];
     session.query_with_timeout(Sql::UsageBySlot, &params).await
 }

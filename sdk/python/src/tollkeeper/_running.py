@@ -29,6 +29,8 @@ class Running:
         self.charge = charge
         self.quantity: int | None = None
         """Set it if fewer units were run than charged: the difference is refunded."""
+        self.quantities: dict[str, int] | None = None
+        """The same for an operation with meters: the units that were used of each."""
         self.is_lost = False
         """True once the charge is no longer pending, so the run will not be paid."""
 
@@ -81,9 +83,11 @@ def is_refunded_anyway(error: BaseException, unreported: TollkeeperError) -> boo
 
 
 def succeeded(running: Running) -> OutcomeRequest:
-    if running.quantity is None:
-        return {"result": "succeeded"}
-    return {"result": "succeeded", "quantity": running.quantity}
+    if running.quantities is not None:
+        return {"result": "succeeded", "quantities": running.quantities}
+    if running.quantity is not None:
+        return {"result": "succeeded", "quantity": running.quantity}
+    return {"result": "succeeded"}
 
 
 def finished(result: R, charge: Charge) -> RunResult[R]:

@@ -58,6 +58,12 @@ class InsufficientCreditsError(PaymentRequiredError):
         return _integer(self.problem, "affordable_quantity")
 
     @property
+    def affordable_quantities(self) -> dict[str, int] | None:
+        """The same of each meter, if the others stay as they were asked for."""
+        quantities = self.problem.get("affordable_quantities")
+        return quantities if isinstance(quantities, dict) else None
+
+    @property
     def add_credits_url(self) -> str | None:
         """The page where an admin adds credits."""
         return _text(self.problem, "add_credits_url")

@@ -316,7 +316,7 @@ async fn of_a_surplus_payment_what_was_not_refunded_is_sent_back() {
 
 #[tokio::test]
 async fn of_a_surplus_payment_the_rest_is_sent_back_once_the_list_shows_what_was_refunded() {
-    let mut plans = plans().await;
+    let plans = plans().await;
     plans.choose("basic").await;
     let page = plans.page();
     plans.end_here().await;

@@ -207,8 +207,8 @@ impl Shop {
                     let is_listed = unmatched.contains(&invoice.name());
                     assert!(is_listed, "{name}: money without credit: {invoice:#?} {payments:#?}");
                     let is_surplus = !is_known(&payments, invoice, &invoices);
-                    // What failed to go back is left to an operator, and so is what was disputed when it
-                    // was to go back: Stripe refuses it, also if the dispute is won later.
+                    // What failed to go back is left to an operator. So is what was disputed when
+                    // it was to go back: Stripe refuses that, also if the dispute is won later.
                     let is_back = invoice.lost_cents >= invoice.received_cents
                         || invoice.failed_refunds.iter().any(|failed| unmatched.contains(failed))
                         || invoice.was_disputed && self.is_left_to_an_operator(&invoice.name());

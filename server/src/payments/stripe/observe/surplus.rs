@@ -70,7 +70,8 @@ impl Observer<'_> {
     /// that fails later has an event, and is noted then.
     ///
     /// # Errors
-    /// Less is left than the list of refunds says, so the list lacks the newest, or as for every call.
+    /// Less is left than the list of refunds says, so the list lacks the newest, or as for every
+    /// call.
     async fn send_payment_back(
         &self,
         marks: &Marks<'_>,

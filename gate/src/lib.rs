@@ -9,13 +9,16 @@
 //!
 //! ```text
 //! serve       accepts connections, and shuts down gracefully
+//! shutdown    how far a shutdown is
 //! proxy       match, charge, forward; metered routes and calls of tools have files of their own
 //! exchange    a request to an upstream and its answer, which decides about the charge
-//!             metered (settle by usage), usage (read it), events (server-sent events)
+//!             metered (pass on), settlement (by usage), heartbeat (the deadline of a charge),
+//!             usage (read it), content and events (of a stream), tool_answer (MCP)
 //! remote      the API of a server elsewhere
 //! charging    what the gate needs of the API: open a charge, report its outcome
 //! relay       an answer that is passed on while it arrives
-//! quantity    how many units a request is charged for: hold (meters), tool_call (MCP)
+//! quantity    how many units a request is charged for: hold (meters), tool_call (MCP), references
+//!             (input that is not in the body), media_type (bodies that are read)
 //! headers     what is passed on, and what is not
 //! refusal     answers of the gate itself, in the dialect of a route
 //! outcome     statuses and their outcomes
@@ -33,6 +36,7 @@ mod relay;
 mod remote;
 mod serve;
 mod settings;
+mod shutdown;
 
 pub use charging::{BoxFuture, Charging, Opened, Quantities, ReportError, Unavailable};
 pub use exchange::Counts;

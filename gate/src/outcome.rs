@@ -30,6 +30,10 @@ pub enum Failure {
     NoUsage,
     /// A metered operation used nothing that has a price.
     NothingUsed,
+    /// The answer says that the operation failed.
+    Answer,
+    /// The operation has no price for a meter of its route.
+    Misconfigured,
 }
 
 impl Outcome {
@@ -59,6 +63,10 @@ impl Outcome {
             Outcome::SystemFailed(Failure::Client) => "The client hung up before the answer began.",
             Outcome::SystemFailed(Failure::NoUsage) => "The answer of the upstream has no usage.",
             Outcome::SystemFailed(Failure::NothingUsed) => "The upstream used nothing that has a price.",
+            Outcome::SystemFailed(Failure::Answer) => "The answer of the upstream is an error.",
+            Outcome::SystemFailed(Failure::Misconfigured) => {
+                "The price book has no price for a meter of the route."
+            }
         };
         Some(text.to_owned())
     }

@@ -16,6 +16,8 @@ pub struct Refusal {
     status: StatusCode,
     members: Map<String, Value>,
     retry_after: Option<HeaderValue>,
+    /// Whether the client must not send the request again, although its status invites that.
+    is_final: bool,
 }
 
 impl Refusal {
@@ -28,7 +30,7 @@ impl Refusal {
         members.insert("detail".to_owned(), detail.into());
         members.insert("code".to_owned(), code.into());
         members.insert("retryable".to_owned(), false.into());
-        Refusal { status, members, retry_after: None }
+        Refusal { status, members, retry_after: None, is_final: false }
     }
 
     /// The refusal with one more member.
@@ -45,11 +47,17 @@ impl Refusal {
         Refusal { retry_after, ..self.with("retryable", true.into()) }
     }
 
+    /// The refusal of something that fails again until a person changes the settings.
+    #[must_use]
+    pub fn lasting(self) -> Refusal {
+        Refusal { is_final: true, ..self }
+    }
+
     /// The refusal that the API answered; one of the gate if it is no problem document.
     pub fn of_api(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Refusal {
         match serde_json::from_slice(body) {
             Ok(Value::Object(members)) if status.is_client_error() || status.is_server_error() => {
-                Refusal { status, members, retry_after: headers.get(RETRY_AFTER).cloned() }
+                Refusal { status, members, retry_after: headers.get(RETRY_AFTER).cloned(), is_final: false }
             }
             _ => unavailable(),
         }
@@ -58,6 +66,11 @@ impl Refusal {
     /// The stable code.
     pub fn code(&self) -> &str {
         self.members.get("code").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Whether the API takes questions from the caller, and refuses only what was asked.
+    pub fn is_of_question(&self) -> bool {
+        self.status == StatusCode::UNPROCESSABLE_ENTITY || self.code() == "operation_not_found"
     }
 
     /// Whether the caller is not known, or may not do this.
@@ -78,7 +91,7 @@ impl Refusal {
             Dialect::Openai | Dialect::Anthropic => "application/json",
         };
         let is_unpaid = self.status == StatusCode::PAYMENT_REQUIRED;
-        let (status, retry_after) = (self.status, self.retry_after.clone());
+        let (status, is_final, retry_after) = (self.status, self.is_final, self.retry_after.clone());
         let mut response = Response::new(Body::from(self.into_json(dialect).to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -87,7 +100,7 @@ impl Refusal {
             headers.insert(RETRY_AFTER, seconds);
         }
         let is_retryable = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        if is_unpaid || !is_retryable {
+        if is_unpaid || is_final || !is_retryable {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
         response

@@ -4,6 +4,7 @@
 //! hangs up. Frames go from there to the client one by one: a slow client slows the upstream down,
 //! and no more than a few frames are in memory.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -69,6 +70,45 @@ impl HttpBody for Relay {
             }
             part => Poll::Ready(part),
         }
+    }
+}
+
+/// A body that ends early, when something is over.
+struct Until<F> {
+    body: Body,
+    over: Pin<Box<F>>,
+    is_over: bool,
+}
+
+/// A body that ends when `over` does.
+pub fn until(body: Body, over: impl Future<Output = ()> + Send + 'static) -> Body {
+    if body.is_end_stream() {
+        return body;
+    }
+    Body::new(Until { body, over: Box::pin(over), is_over: false })
+}
+
+impl<F: Future<Output = ()>> HttpBody for Until<F> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if !self.is_over && self.over.as_mut().poll(context).is_ready() {
+            self.is_over = true;
+            self.body = Body::empty();
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::proxy::Gate;
+use crate::shutdown::Phase;
 
 /// The longest time for the head of a request to arrive, and for a connection to wait for one.
 /// Longer than proxies keep idle connections, which is a minute, so that none sends into a closed
@@ -35,12 +36,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// refunded by their deadlines.
 const DRAIN_MAX_TIME: Duration = Duration::from_secs(30);
 
+/// How long after the shutdown began metered answers are broken off, so that they are settled by
+/// what came and not refunded by their deadlines.
+const END_TIME: Duration = Duration::from_secs(25);
+
 /// Serves the gate until `shutdown` completes, then lets the exchanges end.
 pub async fn serve(
-    (gate, mut ended): (Gate, mpsc::Receiver<()>),
+    gate: (Gate, mpsc::Receiver<()>),
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) {
+    serve_and_end(gate, listener, shutdown, END_TIME).await;
+}
+
+/// Serves the gate, and breaks metered answers off this long after the shutdown began.
+pub(crate) async fn serve_and_end(
+    (gate, ended): (Gate, mpsc::Receiver<()>),
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+    end_time: Duration,
+) {
+    let phase = gate.phase.clone();
     let running = gate.running.clone();
     let is_metered = gate.is_metered();
     let gate = Arc::new(gate);
@@ -94,11 +110,21 @@ pub async fn serve(
         });
     }
     drop(listener);
+    phase.send_replace(Phase::Draining);
+    drop((stop, gate, running));
+    drain(ended, &phase, end_time).await;
+}
+
+/// Waits until all exchanges have ended, and makes them end if that takes long.
+async fn drain(mut ended: mpsc::Receiver<()>, phase: &watch::Sender<Phase>, end_time: Duration) {
+    // Nothing is sent; it ends when the last connection and exchange have dropped their sender.
+    let drained = async { while ended.recv().await.is_some() {} };
     let drained = async {
-        drop(stop);
-        drop((gate, running));
-        // Nothing is sent; it ends when the last connection and exchange have dropped their sender.
-        while ended.recv().await.is_some() {}
+        let mut drained = pin!(drained);
+        if timeout(end_time, drained.as_mut()).await.is_err() {
+            phase.send_replace(Phase::Ending);
+            drained.await;
+        }
     };
     if timeout(DRAIN_MAX_TIME, drained).await.is_err() {
         tracing::warn!("the gate ended before all requests were answered; their deadlines refund them");

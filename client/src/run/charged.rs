@@ -132,9 +132,7 @@ impl Outcome {
     fn request(self, used: Used) -> OutcomeRequest {
         let Used { quantity, quantities } = used;
         match self {
-            Outcome::Succeeded => {
-                OutcomeRequest { quantity, quantities, ..OutcomeRequest::new("succeeded") }
-            }
+            Outcome::Succeeded => OutcomeRequest { quantity, quantities, ..OutcomeRequest::new("succeeded") },
             Outcome::Failed { fault, detail } => {
                 let fault = match fault {
                     Fault::System => "system",

@@ -43,7 +43,13 @@ pub struct BatchItem {
     pub metadata: Option<Object>,
     /// The id of the operation in the price book.
     pub operation: String,
-    /// The number of units.
+    /// True: only the platform, or a key with the scope `settle`, reports the outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome_by_platform: Option<bool>,
+    /// The units of each meter, of an operation with meters: an object of meters and numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantities: Option<BTreeMap<String, i64>>,
+    /// The number of units, of an operation without meters; 1 if it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
     /// Your product's name for the run, 1–255 characters.
@@ -112,7 +118,7 @@ pub struct BatchResult {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Charge {
-    /// The amount that was deducted: unit price × quantity, in micro-units.
+    /// The amount that was deducted: the price of the quantity, rounded up, in micro-units.
     pub amount: i64,
     /// `amount` in dollars, as an exact decimal text.
     pub amount_usd: String,
@@ -135,15 +141,24 @@ pub struct Charge {
     /// Your product's JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Object>,
+    /// The meters and their prices, if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meters: Option<Vec<Meter>>,
     /// The id of the operation.
     pub operation: String,
     /// `succeeded`, `failed_system`, `failed_user`, `timed_out` or `reversed`; null if none was
     /// reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// The number of units for which `unit_price` is, if it is not one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<u32>,
     /// The version of the price book that priced the charge.
     pub price_version: u32,
-    /// The number of units that were charged.
+    /// The units of each meter that were charged, if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantities: Option<BTreeMap<String, i64>>,
+    /// The number of units that were charged; of all meters together.
     pub quantity: i64,
     /// Your product's name for the run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,8 +172,13 @@ pub struct Charge {
     pub refunds: Option<Vec<Refund>>,
     /// `pending`, `settled`, or `refunded` (in full).
     pub status: String,
-    /// The price of one unit, in micro-units.
-    pub unit_price: i64,
+    /// The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<i64>,
+    /// The units of each meter that were used, if the charge was settled; only present if one
+    /// charge is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_quantities: Option<BTreeMap<String, i64>>,
     /// The id of the worker that runs the operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
@@ -182,7 +202,14 @@ pub struct ChargeRequest {
     pub metadata: Option<Object>,
     /// The id of the operation in the price book.
     pub operation: String,
-    /// The number of units.
+    /// True: only the platform, or a key with the scope `settle`, reports the outcome of this
+    /// charge, and the charge awaits one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome_by_platform: Option<bool>,
+    /// The units of each meter, of an operation with meters: an object of meters and numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantities: Option<BTreeMap<String, i64>>,
+    /// The number of units, of an operation without meters; 1 if it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
     /// Your product's name for the run, 1–255 characters. The list can be filtered by it. It stays
@@ -233,6 +260,20 @@ impl HeartbeatRequest {
     }
 }
 
+/// A meter and its price.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Meter {
+    /// The id by which quantities name the meter.
+    pub id: String,
+    /// The number of units for which the price is: a power of ten.
+    pub per: u32,
+    /// The price of `per` units, in micro-units.
+    pub unit_price: i64,
+    /// `unit_price` in dollars, as an exact decimal text.
+    pub unit_price_usd: String,
+}
+
 /// What became of an operation. A different outcome later is refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OutcomeRequest {
@@ -243,12 +284,13 @@ pub struct OutcomeRequest {
     /// With `failed`: `system` refunds the charge, `user` keeps the credit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// With `succeeded`, of an operation with meters: the units used of each. Together they cost at
+    /// most what was charged; the difference is refunded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantities: Option<BTreeMap<String, i64>>,
     /// With `succeeded`: the number of units used, if fewer; the difference is refunded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
-    /// With `succeeded`: the units of each meter that were used, of an operation with meters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quantities: Option<BTreeMap<String, i64>>,
     /// `succeeded` or `failed`.
     pub result: String,
 }
@@ -267,8 +309,14 @@ impl OutcomeRequest {
 pub struct Quote {
     /// Whether a charge would pass.
     pub affordable: bool,
-    /// The number of units that the available credit and the limits cover.
-    pub affordable_quantity: i64,
+    /// The units of each meter that they cover if the other meters stay as they were asked for; of
+    /// an operation with meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affordable_quantities: Option<BTreeMap<String, i64>>,
+    /// The number of units that the available credit and the limits cover; absent if the operation
+    /// has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affordable_quantity: Option<i64>,
     /// The price of all units, in micro-units.
     pub amount: i64,
     /// `amount` in dollars, as an exact decimal text.
@@ -288,7 +336,10 @@ pub struct Quote {
 pub struct QuoteRequest {
     /// The id of an operation in the price book.
     pub operation: String,
-    /// The number of units.
+    /// The units of each meter, of an operation with meters: an object of meters and numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantities: Option<BTreeMap<String, i64>>,
+    /// The number of units, of an operation without meters; 1 if it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
 }

@@ -4,19 +4,53 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Meter;
+
+/// A meter of an operation and its new price.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MeterRequest {
+    /// The id by which quantities name the meter.
+    pub id: String,
+    /// The number of units for which the price is: a power of ten, 1 if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<u32>,
+    /// The price of `per` units, in micro-units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<i64>,
+    /// The price of `per` units in dollars, as a decimal text; give one of the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_price_usd: Option<String>,
+}
+
+impl MeterRequest {
+    /// The request with the fields it must have; the others are left out.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> MeterRequest {
+        MeterRequest { id: id.into(), ..MeterRequest::default() }
+    }
+}
+
 /// An operation and its price.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Operation {
     /// The id by which charges name the operation.
     pub id: String,
+    /// The meters and their prices, if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meters: Option<Vec<Meter>>,
+    /// The number of units for which `unit_price` is, if it is not one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<u32>,
     /// The seconds that every charge awaits an outcome; null if it awaits none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
-    /// The price of one unit, in micro-units.
-    pub unit_price: i64,
+    /// The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<i64>,
     /// `unit_price` in dollars, as an exact decimal text.
-    pub unit_price_usd: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_price_usd: Option<String>,
 }
 
 /// An operation and its new price.
@@ -24,10 +58,16 @@ pub struct Operation {
 pub struct OperationRequest {
     /// The id by which charges name the operation.
     pub id: String,
+    /// 1 to 8 meters with prices of their own, in place of one price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meters: Option<Vec<MeterRequest>>,
+    /// The number of units for which the price is: a power of ten, 1 if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<u32>,
     /// If it is set, every charge awaits an outcome for this many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
-    /// The price of one unit, in micro-units.
+    /// The price of one unit, or of `per` units, in micro-units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<i64>,
     /// The price of one unit in dollars, as a decimal text; give one of the two.
@@ -157,7 +197,7 @@ pub struct PriceSimulationRow {
     /// `simulated` in dollars, as an exact decimal text.
     pub simulated_usd: String,
     /// The price of the draft in micro-units, in a row of an operation; null if the operation is
-    /// not in the draft.
+    /// not in the draft, or has meters there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<i64>,
     /// `unit_price` in dollars, as an exact decimal text.

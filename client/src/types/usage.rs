@@ -198,6 +198,9 @@ pub struct UsageRow {
     /// The member; null for charges without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
+    /// The meter of which the row counts the units; null for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meter: Option<String>,
     /// The month in the time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub month: Option<String>,
@@ -208,7 +211,7 @@ pub struct UsageRow {
     /// The operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// The number of units that they paid for.
+    /// The number of units that they paid for; of operations with meters, those that were used.
     pub quantity: i64,
     /// What was refunded, also of earlier charges, in micro-units. A refund counts when it happens.
     pub refunded: i64,

@@ -67,7 +67,7 @@ async fn charges_and_grants() -> Result<(), Error> {
     let client = server.client_with_credit("10.00").await;
     let charges = client.charges("acme");
     let quote = charges.quote(&QuoteRequest::new("virtual_try_on")).await?;
-    assert_eq!((quote.amount, quote.affordable, quote.affordable_quantity), (20_000, true, 50));
+    assert_eq!((quote.amount, quote.affordable, quote.affordable_quantity), (20_000, true, Some(50)));
     let request = ChargeRequest { await_outcome: Some(true), ..ChargeRequest::new("virtual_try_on") };
     let charge = charges.create(&request).await?;
     assert!(charges.heartbeat(&charge.id, &HeartbeatRequest::new(7_200)).await?.deadline > charge.deadline);
@@ -225,7 +225,7 @@ async fn the_platform() -> Result<(), Error> {
         PriceSimulationRequest::new(draft.clone(), "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
     assert_eq!(prices.simulate(&simulation).await?.used_workspaces, 0);
     let published = prices.publish(&PriceBookRequest::new(draft)).await?;
-    assert_eq!(published.operations[0].unit_price_usd, "0.30");
+    assert_eq!(published.operations[0].unit_price_usd.as_deref(), Some("0.30"));
     let versions = prices.versions().rows().collect().await?;
     assert_eq!(versions[0].version, published.version);
 

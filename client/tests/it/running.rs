@@ -1,10 +1,12 @@
 //! `run` and the tower layer: what becomes of the charge in each case.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tollkeeper_client::types::{
-    ApiKeyRequest, BalanceQuery, Charge, ChargeRequest, ChargesQuery, EntriesQuery, RefundRequest,
+    ApiKeyRequest, BalanceQuery, Charge, ChargeRequest, ChargesQuery, EntriesQuery, MeterRequest,
+    OperationRequest, PriceBookRequest, RefundRequest,
 };
 use tollkeeper_client::{ChargeError, Client, Code, Failure, Fault, OperationError, RunCharge, RunError};
 
@@ -70,6 +72,31 @@ async fn a_smaller_quantity_gives_the_difference_back() {
     });
     let finished = finished.await.expect("it succeeds");
     assert_eq!((finished.amount, available(&client).await), (5_000, 995_000));
+}
+
+#[tokio::test]
+async fn of_an_operation_with_meters_what_was_used_is_settled() {
+    let server = Server::start().await;
+    let client = server.client_with_credit("10.00").await;
+    let meter = |id: &str, unit_price| MeterRequest {
+        unit_price: Some(unit_price),
+        per: Some(1_000_000),
+        ..MeterRequest::new(id)
+    };
+    let meters = Some(vec![meter("input", 15_000), meter("output", 60_000)]);
+    let prices = PriceBookRequest::new(vec![OperationRequest { meters, ..OperationRequest::new("chat") }]);
+    client.price_book().publish(&prices).await.expect("the prices are valid");
+    let units = |input, output| BTreeMap::from([("input".to_owned(), input), ("output".to_owned(), output)]);
+    let request = ChargeRequest { quantities: Some(units(10_000, 4_000)), ..ChargeRequest::new("chat") };
+    let finished = client.run(("acme", request), async |running| {
+        assert_eq!(running.charge().amount, 390);
+        running.set_quantities(units(1_234, 567));
+        Ok::<_, ModelBroken>(())
+    });
+    let finished = finished.await.expect("it succeeds");
+    assert_eq!((finished.amount, available(&client).await), (53, 999_947));
+    let charge = client.charges("acme").get(&finished.charge.id).await.expect("it is there");
+    assert_eq!((charge.unit_price, charge.used_quantities), (None, Some(units(1_234, 567))));
 }
 
 #[tokio::test]

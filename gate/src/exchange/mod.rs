@@ -25,15 +25,23 @@ use crate::outcome::{Failure, Outcome};
 use crate::proxy::Upstreams;
 use crate::refusal::Refusal;
 use crate::relay::{RequestState, Sender, relay};
+use crate::shutdown::Phases;
 
+mod content;
 mod events;
+mod heartbeat;
 mod metered;
+mod settlement;
+mod tool_answer;
 mod usage;
 
 #[cfg(test)]
 mod tests;
 
-pub use metered::{Counts, MeteredExchange};
+pub use metered::MeteredExchange;
+pub use settlement::Counts;
+
+use tool_answer::ToolAnswer;
 
 /// The first and the longest pause before an outcome is reported again.
 const REPORT_PAUSE: Duration = Duration::from_millis(100);
@@ -52,8 +60,12 @@ pub struct Exchange {
     pub upgrade: Option<OnUpgrade>,
     /// What the client does with the body of its request.
     pub request_state: Arc<RequestState>,
+    /// Whether the request is the call of a tool, whose answer says more than its status.
+    pub is_tool_call: bool,
     /// Dropped when the outcome is reported; a shutdown waits for that.
     pub running: mpsc::Sender<()>,
+    /// How far a shutdown is.
+    pub phases: Phases,
 }
 
 impl Exchange {
@@ -103,15 +115,17 @@ impl Exchange {
             return;
         }
         let (sender, relayed) = relay();
+        let mut tool = self.is_tool_call.then(|| ToolAnswer::new(&head.headers));
         let _ = answer.send(Ok(Response::from_parts(head, relayed)));
         match outcome {
             Outcome::Succeeded => {
-                let outcome = copy(&mut body, sender, deadline, &self).await;
+                let outcome = copy(&mut body, sender, deadline, &self, tool.as_mut()).await;
+                let outcome = tool.map_or(outcome, |answer| answer.outcome(outcome));
                 self.report(outcome, deadline).await;
             }
             // The status has decided. The rest is for the client alone.
             failed => {
-                tokio::join!(self.report(failed, deadline), copy(&mut body, sender, deadline, &self));
+                tokio::join!(self.report(failed, deadline), copy(&mut body, sender, deadline, &self, None));
             }
         }
     }
@@ -162,7 +176,13 @@ impl Exchange {
 
 /// Copies an answer to the client until its end. Returns what its end means if its status is that
 /// of a success.
-async fn copy(body: &mut Incoming, sender: Sender, deadline: Instant, exchange: &Exchange) -> Outcome {
+async fn copy(
+    body: &mut Incoming,
+    sender: Sender,
+    deadline: Instant,
+    exchange: &Exchange,
+    mut tool: Option<&mut ToolAnswer>,
+) -> Outcome {
     let mut client = Some(sender);
     let mut waited_for_client = Duration::ZERO;
     let mut heard = Instant::now();
@@ -182,6 +202,9 @@ async fn copy(body: &mut Incoming, sender: Sender, deadline: Instant, exchange: 
         let failure = match frame {
             Ok(None) => return end(client),
             Ok(Some(Ok(frame))) => {
+                if let (Some(tool), Some(part)) = (&mut tool, frame.data_ref()) {
+                    tool.read(part);
+                }
                 let began = Instant::now();
                 if let Some(sender) = &client
                     && !matches!(timeout_at(deadline, sender.send(frame)).await, Ok(true))
@@ -226,6 +249,13 @@ fn failed(outcome: Outcome, charge: &Opened) -> Refusal {
             "Request incomplete",
             "The request did not arrive completely. Its charge was refunded.",
         ),
+        Outcome::SystemFailed(Failure::Misconfigured) => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "route_misconfigured",
+            "Route misconfigured",
+            "The operation has no price for a meter of this route. Its charge was refunded.",
+        )
+        .lasting(),
         _ => Refusal::new(
             StatusCode::BAD_GATEWAY,
             "upstream_failed",

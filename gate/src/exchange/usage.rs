@@ -2,18 +2,26 @@
 //!
 //! Bytes are passed on as they come. Only where the gate asked for usage in the name of the client,
 //! an event waits until it is complete, because the one with usage alone is left out.
+//!
+//! A client may cause an answer that the gate cannot read, by its length or form. Such an answer is
+//! not the same as one that can be read and has no usage.
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
 
+use super::content;
 use super::events::{EVENT_MAX_BYTES, Event, EventParser};
 use crate::charging::Quantities;
-use crate::settings::{Meter, Metering, UNITS_MAX};
+use crate::quantity::media_type;
+use crate::settings::{Meter, Metering, OUTPUT, UNITS_MAX};
 
-/// The longest JSON answer in which usage is looked for.
+/// The longest JSON answer that is read.
 pub const ANSWER_MAX_BYTES: usize = 4 << 20;
+
+/// The end of a longer one, in which usage is looked for.
+const TAIL_BYTES: usize = 64 << 10;
 
 /// Reads usage while an answer passes.
 pub struct UsageReader {
@@ -24,6 +32,18 @@ pub struct UsageReader {
     pub bytes: i64,
     /// The events with output, if the answer is a stream of them.
     pub events: Option<i64>,
+    /// The bytes of the output in the events.
+    pub text_bytes: i64,
+    /// Whether an event had output that is not empty.
+    pub has_text: bool,
+    /// Whether an event said that the operation failed.
+    pub has_error: bool,
+    /// Whether output came after the last usage.
+    pub is_usage_old: bool,
+    /// Whether a part of the answer could not be read.
+    pub is_unreadable: bool,
+    /// Whether the answer is a single JSON text.
+    pub is_json: bool,
 }
 
 /// How an answer is read.
@@ -33,10 +53,12 @@ enum Form {
         strips: bool,
         filter: Filter,
     },
+    /// `is_tail`: whether only the end of the text is kept.
     Json {
         text: Vec<u8>,
+        is_tail: bool,
     },
-    /// It is compressed, or too long.
+    /// It is compressed.
     Unreadable,
 }
 
@@ -90,10 +112,21 @@ impl UsageReader {
             (false, true) => {
                 Form::Events { parser: EventParser::default(), strips, filter: Filter::default() }
             }
-            (false, false) => Form::Json { text: Vec::new() },
+            (false, false) => Form::Json { text: Vec::new(), is_tail: false },
         };
         let events = (is_stream && !is_encoded).then_some(0);
-        UsageReader { form, seen: vec![None; metering.meters.len()], bytes: 0, events }
+        UsageReader {
+            form,
+            seen: vec![None; metering.meters.len()],
+            bytes: 0,
+            events,
+            text_bytes: 0,
+            has_text: false,
+            has_error: false,
+            is_usage_old: false,
+            is_unreadable: is_encoded,
+            is_json: std::str::from_utf8(name).is_ok_and(media_type::is_json),
+        }
     }
 
     /// Whether bytes may be left out, so that the answer has no length.
@@ -107,12 +140,8 @@ impl UsageReader {
         let (mut ended, mut passed) = (Vec::new(), Vec::new());
         match &mut self.form {
             Form::Unreadable => return part,
-            Form::Json { text } if text.len() + part.len() > ANSWER_MAX_BYTES => {
-                self.form = Form::Unreadable;
-                return part;
-            }
-            Form::Json { text } => {
-                text.extend_from_slice(&part);
+            Form::Json { text, is_tail } => {
+                keep(text, is_tail, &part);
                 return part;
             }
             Form::Events { parser, strips, filter } => {
@@ -123,9 +152,9 @@ impl UsageReader {
                 }
                 while !rest.is_empty() {
                     let (read, event) = parser.next(rest);
-                    let value = event.as_ref().and_then(value_of);
+                    let value = event.as_ref().and_then(Part::of);
                     if *strips {
-                        let is_left_out = value.as_ref().is_some_and(is_usage_alone);
+                        let is_left_out = value.as_ref().is_some_and(Part::is_usage_alone);
                         filter.take(&rest[..read], event.is_some(), is_left_out, &mut passed);
                     }
                     rest = &rest[read..];
@@ -143,16 +172,16 @@ impl UsageReader {
     pub fn end(&mut self, metering: &Metering, is_whole: bool) -> Bytes {
         match std::mem::replace(&mut self.form, Form::Unreadable) {
             Form::Events { mut parser, strips, filter } => {
-                let value = parser.end().as_ref().and_then(value_of);
-                let is_left_out = strips && value.as_ref().is_some_and(is_usage_alone);
+                let value = parser.end().as_ref().and_then(Part::of);
+                let is_left_out = strips && value.as_ref().is_some_and(Part::is_usage_alone);
                 if let Some(value) = &value {
                     self.see_event(metering, value);
                 }
                 if is_left_out { Bytes::new() } else { Bytes::from(filter.waiting) }
             }
-            Form::Json { text } => {
-                if is_whole && let Ok(answer) = serde_json::from_slice(&text) {
-                    self.see(metering, &answer);
+            Form::Json { text, is_tail } => {
+                if is_whole {
+                    self.see_json(metering, &text, is_tail);
                 }
                 Bytes::new()
             }
@@ -165,37 +194,83 @@ impl UsageReader {
         &self.seen
     }
 
-    fn see_event(&mut self, metering: &Metering, event: &Value) {
-        self.events = self.events.map(|events| events + i64::from(has_output(event)));
+    fn see_event(&mut self, metering: &Metering, part: &Part) {
+        let event = match part {
+            Part::Value(event) => event,
+            // What it was is not known, so it counts as output.
+            Part::Unreadable(bytes) => {
+                (self.is_unreadable, self.has_text, self.is_usage_old) = (true, true, true);
+                self.text_bytes = self.text_bytes.saturating_add(*bytes);
+                return;
+            }
+        };
+        self.events = self.events.map(|events| events + i64::from(content::has_output(event)));
+        self.text_bytes = self.text_bytes.saturating_add(content::text_bytes(event));
+        self.has_error |= content::is_error(event);
+        if content::has_text(event) {
+            (self.has_text, self.is_usage_old) = (true, true);
+        }
         self.see(metering, event);
+    }
+
+    fn see_json(&mut self, metering: &Metering, text: &[u8], is_tail: bool) {
+        let answer = if is_tail { None } else { serde_json::from_slice(text).ok() };
+        let answer = answer.or_else(|| {
+            let tail = &text[text.len().saturating_sub(TAIL_BYTES)..];
+            content::usage_at_end(tail).map(|usage| serde_json::json!({ "usage": usage }))
+        });
+        match answer {
+            Some(answer) => self.see(metering, &answer),
+            None => self.is_unreadable |= !text.is_empty(),
+        }
     }
 
     fn see(&mut self, metering: &Metering, value: &Value) {
         for (seen, meter) in self.seen.iter_mut().zip(&metering.meters) {
-            *seen = units_of(meter, value).or(*seen);
+            let units = units_of(meter, value);
+            if units.is_some() && meter.id == OUTPUT {
+                self.is_usage_old = false;
+            }
+            *seen = units.or(*seen);
         }
     }
 }
 
-/// The JSON of an event, if it has any.
-fn value_of(event: &Event) -> Option<Value> {
-    match event {
-        Event::Data(data) => serde_json::from_slice(data).ok(),
-        Event::TooLong | Event::Empty => None,
+/// Adds to the text of an answer, of which only the end is kept if it is long.
+fn keep(text: &mut Vec<u8>, is_tail: &mut bool, part: &[u8]) {
+    *is_tail |= text.len() + part.len() > ANSWER_MAX_BYTES;
+    let part = if *is_tail { &part[part.len().saturating_sub(TAIL_BYTES)..] } else { part };
+    // The old end is moved away once for many parts.
+    if *is_tail && text.len() + part.len() > 2 * TAIL_BYTES {
+        text.drain(..text.len().saturating_sub(TAIL_BYTES));
+        text.shrink_to(4 * TAIL_BYTES);
     }
+    text.extend_from_slice(part);
 }
 
-/// Whether an event has usage and nothing else that a client reads.
-fn is_usage_alone(event: &Value) -> bool {
-    event["choices"].as_array().is_some_and(Vec::is_empty) && event["usage"].is_object()
+/// What an event has.
+enum Part {
+    Value(Value),
+    /// It is too long, or nested too deeply. With the number of its bytes.
+    Unreadable(i64),
 }
 
-/// Whether an event has a part of the output, as far as its dialect is known.
-fn has_output(event: &Value) -> bool {
-    match (&event["choices"], &event["type"]) {
-        (Value::Array(choices), _) => !choices.is_empty(),
-        (_, Value::String(kind)) => kind.ends_with("delta") && kind != "message_delta",
-        _ => true,
+impl Part {
+    /// The JSON of an event, if it has any.
+    fn of(event: &Event) -> Option<Part> {
+        let unreadable = |bytes: usize| Part::Unreadable(i64::try_from(bytes).unwrap_or(i64::MAX));
+        match event {
+            Event::Data(data) => match serde_json::from_slice(data) {
+                Ok(value) => Some(Part::Value(value)),
+                Err(_) => data.trim_ascii_start().starts_with(b"{").then(|| unreadable(data.len())),
+            },
+            Event::TooLong => Some(unreadable(EVENT_MAX_BYTES)),
+            Event::Empty => None,
+        }
+    }
+
+    fn is_usage_alone(&self) -> bool {
+        matches!(self, Part::Value(event) if content::is_usage_alone(event))
     }
 }
 
@@ -331,9 +406,41 @@ mod tests {
         assert_eq!(of(text, false), [None, None, None]);
         assert_eq!(of("<html>", true), [None, None, None]);
         assert_eq!(of(&"[".repeat(10_000), true), [None, None, None]);
-        let long =
-            format!("{{\"pad\":\"{}\",\"usage\":{{\"prompt_tokens\":9}}}}", "x".repeat(ANSWER_MAX_BYTES));
-        assert_eq!(of(&long, true), [None, None, None]);
+    }
+
+    #[test]
+    fn the_usage_of_an_answer_that_is_long_or_deep_is_in_its_end() {
+        let metering = openai();
+        let of = |text: &str| {
+            let mut reader = UsageReader::new(&metering, &headers("application/json"), false);
+            text.as_bytes().chunks(30_000).for_each(|part| {
+                assert_eq!(reader.read(&metering, Bytes::copy_from_slice(part)), part);
+                let Form::Json { text, .. } = &reader.form else { panic!("it is JSON") };
+                assert!(text.len() <= ANSWER_MAX_BYTES, "no more is in memory");
+            });
+            reader.end(&metering, true);
+            (reader.seen()[1], reader.is_unreadable)
+        };
+        let padded = |pad: &str| format!("{{\"pad\":{pad},\"usage\":{{\"prompt_tokens\":9}}}}");
+        let long = format!("\"{}\"", "x".repeat(ANSWER_MAX_BYTES));
+        assert_eq!(of(&padded(&long)), (Some(9), false));
+        assert_eq!(of(&padded(&format!("{}{}", "[".repeat(500), "]".repeat(500)))), (Some(9), false));
+        assert_eq!(of(&format!("{{\"pad\":{long}}}")), (None, true));
+        assert_eq!(of(&format!("{{\"pad\":{}{}}}", "[".repeat(500), "]".repeat(500))), (None, true));
+        assert_eq!((of("{}"), of(""), of("plain text")), ((None, false), (None, false), (None, true)));
+    }
+
+    #[test]
+    fn an_event_that_is_long_or_deep_is_unreadable() {
+        let metering = openai();
+        let is_unreadable = |data: &str| {
+            let mut reader = UsageReader::new(&metering, &headers("text/event-stream"), false);
+            reader.read(&metering, format!("data: {data}\n\n").into());
+            reader.is_unreadable
+        };
+        assert!(is_unreadable(&format!("{{\"a\":\"{}\"}}", "x".repeat(EVENT_MAX_BYTES))));
+        assert!(is_unreadable(&format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500))));
+        assert!(!is_unreadable("[DONE]") && !is_unreadable("{}"));
     }
 
     #[test]

@@ -208,11 +208,15 @@ fn unauthenticated(detail: &str) -> Refusal {
 }
 
 fn already_paid(charge: &Opened) -> Refusal {
+    let json = serde_json::from_slice(&charge.json).unwrap_or(Value::Null);
+    key_was_used().with("charge", json)
+}
+
+/// The refusal of an idempotency key that was used before.
+pub(super) fn key_was_used() -> Refusal {
     let detail =
         "This idempotency key was used before. The operation has run or is running, and does not run again.";
-    let json = serde_json::from_slice(&charge.json).unwrap_or(Value::Null);
     Refusal::new(StatusCode::CONFLICT, "operation_already_paid", "Operation already paid", detail)
-        .with("charge", json)
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ use axum::body::Body;
 use axum::http::{Request, Response, Version};
 use tokio::sync::oneshot;
 
-use super::caller::{Caller, Question, Units, charge_json, member_and_worker};
+use super::caller::{Caller, Question, Units, charge_json, key_was_used, member_and_worker};
 use super::{Gate, upstream_uri};
 use crate::exchange::MeteredExchange;
 use crate::headers;
 use crate::quantity::hold::MeteredRequest;
-use crate::quantity::{body_of, refuse_encoded};
+use crate::quantity::{body_of, media_type};
 use crate::refusal::{Refusal, unavailable};
 use crate::settings::{Metering, OUTPUT, Route};
 
@@ -33,7 +33,7 @@ impl Gate {
         let route = &self.routes[index];
         let caller = Caller::of(request.headers())?;
         let uri = upstream_uri(&route.upstream, request.uri())?;
-        refuse_encoded(request.headers())?;
+        media_type::refuse_unreadable(request.headers())?;
         let (mut head, body) = request.into_parts();
         let body = body_of(route, body).await?;
         let mut asked = MeteredRequest::read(&metering, &body)?;
@@ -54,6 +54,10 @@ impl Gate {
             };
             let charge = match opened {
                 Ok(charge) => charge,
+                // What is held depends on what was affordable, so the same request may differ.
+                Err(refusal) if refusal.code() == "idempotency_key_reused" => {
+                    return drop(sender.send(Err(key_was_used())));
+                }
                 Err(refusal) => return drop(sender.send(Err(refusal))),
             };
             let (body_bytes, strips_usage) = (asked.body_bytes, asked.strips_usage);
@@ -61,6 +65,7 @@ impl Gate {
             let key = route.upstream_key.as_ref();
             headers::to_upstream(&mut head.headers, client, &charge.header(), None, key);
             headers::of_written_body(&mut head.headers, body.len());
+            media_type::write(&mut head.headers);
             let exchange = MeteredExchange {
                 exchange: gate.exchange(route, charge, None, Arc::default()),
                 metering,

@@ -19,15 +19,17 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use self::caller::{Caller, Units, charge_json};
 use crate::charging::{Charging, Opened};
 use crate::exchange::{Counts, Exchange};
 use crate::headers;
+use crate::quantity::media_type;
 use crate::refusal::{Refusal, unavailable};
 use crate::relay::RequestState;
 use crate::settings::{Dialect, Quantity, Route, Settings};
+use crate::shutdown::{Phase, Phases, phases};
 use crate::{quantity, relay, remote};
 
 mod caller;
@@ -45,6 +47,9 @@ pub struct Gate {
     /// Each exchange has a copy; a shutdown waits until the last one is dropped.
     pub(crate) running: mpsc::Sender<()>,
     counts: Arc<Counts>,
+    /// Set by a shutdown.
+    pub(crate) phase: watch::Sender<Phase>,
+    phases: Phases,
 }
 
 impl fmt::Debug for Gate {
@@ -70,8 +75,9 @@ impl Gate {
             .set_host(true)
             .build(remote::connector(is_encrypted)?);
         let (running, ended) = mpsc::channel(1);
-        let counts = Arc::default();
-        Ok((Gate { routes: settings.routes, charging, upstreams, running, counts }, ended))
+        let (counts, routes) = (Arc::default(), settings.routes);
+        let (phase, phases) = phases();
+        Ok((Gate { routes, charging, upstreams, running, counts, phase, phases }, ended))
     }
 
     /// Answers a request of a client.
@@ -149,10 +155,12 @@ impl Gate {
             };
             let key = route.upstream_key.as_ref();
             headers::to_upstream(&mut head.headers, client, &charge.header(), protocol, key);
-            if let Quantity::Header(name) = &route.quantity {
+            match &route.quantity {
                 // Also if the caller named it as a header of its connection: the upstream runs what
                 // was charged.
-                head.headers.insert(name.clone(), units.into());
+                Quantity::Header(name) => drop(head.headers.insert(name.clone(), units.into())),
+                Quantity::Json(_) => media_type::write(&mut head.headers),
+                _ => {}
             }
             let (body, request_state) = relay::watched(body);
             let exchange = gate.exchange(route, charge, upgrade, request_state);
@@ -178,7 +186,9 @@ impl Gate {
             grace: Duration::from_secs(route.grace_seconds.into()),
             upgrade,
             request_state,
+            is_tool_call: matches!(route.quantity, Quantity::ToolCall(_)),
             running: self.running.clone(),
+            phases: self.phases.clone(),
         }
     }
 }

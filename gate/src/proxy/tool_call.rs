@@ -3,6 +3,8 @@
 //!
 //! Free does not mean open: the gate may have the key of the upstream, so the API must know the
 //! caller. The gate asks it for a quote, which changes nothing.
+//!
+//! A free stream may never end. So a shutdown ends that of a GET at once, and others at its end.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,9 +21,11 @@ use super::caller::{Caller, Question, Units, charge_json};
 use super::{Gate, upstream_uri};
 use crate::headers;
 use crate::quantity::tool_call::{Fault, Message};
-use crate::quantity::{body_of, refuse_encoded};
+use crate::quantity::{body_of, media_type};
 use crate::refusal::{Refusal, unavailable};
+use crate::relay;
 use crate::settings::{Dialect, Route, Tools};
+use crate::shutdown::Phase;
 
 /// A request whose message was read.
 struct Read {
@@ -101,7 +105,13 @@ impl Gate {
     ) -> Result<Response<Body>, Refusal> {
         let route = &self.routes[index];
         let (mut head, body) = request.into_parts();
-        self.quote(caller, &Question { operation: &route.operation, units: Units::Quantity(1) }).await?;
+        let question = Question { operation: &route.operation, units: Units::Quantity(1) };
+        match self.quote(caller, &question).await {
+            // Only the caller matters: an operation with meters, or none, has no quote.
+            Err(refusal) if !refusal.is_of_question() => return Err(refusal),
+            _ => {}
+        }
+        let ends_at = if head.method == Method::GET { Phase::Draining } else { Phase::Ending };
         headers::to_upstream_free(&mut head.headers, client, route.upstream_key.as_ref());
         let answered = self.upstreams.request(Request::from_parts(head, body));
         let time = Duration::from_secs(route.timeout_seconds.into());
@@ -110,7 +120,8 @@ impl Gate {
             Ok(Ok(response)) if !response.status().is_informational() => {
                 let (mut head, body) = response.into_parts();
                 headers::to_client_free(&mut head.headers);
-                Ok(Response::from_parts(head, Body::new(body)))
+                let ended = self.phases.clone().reached(ends_at);
+                Ok(Response::from_parts(head, relay::until(Body::new(body), ended)))
             }
             Ok(_) => failed(
                 StatusCode::BAD_GATEWAY,
@@ -143,11 +154,12 @@ async fn read(route: &Route, request: Request<Body>) -> Result<Read, Response<Bo
         let request = Request::from_parts(head, Body::empty());
         return Ok(Read { caller, message: Message::Free, request });
     }
-    refuse_encoded(&head.headers).map_err(refused)?;
+    media_type::refuse_unreadable(&head.headers).map_err(refused)?;
     let body = body_of(route, body).await.map_err(refused)?;
     let message = Message::read(&body).map_err(Fault::into_response)?;
     head.headers.remove(TRANSFER_ENCODING);
     head.headers.insert(CONTENT_LENGTH, body.len().into());
+    media_type::write(&mut head.headers);
     Ok(Read { caller, message, request: Request::from_parts(head, Body::from(body)) })
 }
 

@@ -2,13 +2,16 @@
 //!
 //! `input` is bounded by the bytes of the body, because a token is at least a byte. `output` is
 //! bounded by a limit that the gate writes into the body, times the answers that are asked for. A
-//! member that could be read in two ways is refused, so that the hold stays a bound.
+//! member that could be read in two ways is refused, so that the hold stays a bound. So is another
+//! member that some upstream reads as a limit. Input that is not text has no bound in the bytes, so
+//! the most of the route is held.
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::value::RawValue;
 
 use super::members::{Members, Unreadable, raw};
+use super::references::has_other_input;
 use crate::charging::Quantities;
 use crate::refusal::Refusal;
 use crate::settings::{INPUT, Metering, OUTPUT, OutputHold, UNITS_MAX};
@@ -18,6 +21,9 @@ const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
 /// The members that change how much a request produces or how usage is reported.
 const GOVERNED: [&str; 5] = ["n", "best_of", "prompt", "stream", "stream_options"];
+
+/// The members within which some upstreams read others.
+const NESTED: [&str; 2] = ["options", "extra_body"];
 
 /// A request that was read and can be held for.
 #[derive(Debug)]
@@ -49,7 +55,13 @@ impl MeteredRequest {
         let mut members = Members::read(body).map_err(unreadable)?;
         refuse_other_spellings(metering, &members)?;
         let body_bytes = i64::try_from(body.len()).unwrap_or(UNITS_MAX);
-        let input = metering.input.map(|hold| body_bytes.saturating_add(hold.constant).min(hold.max));
+        if let Some(hold) = &metering.output {
+            refuse_other_limits(hold, &members)?;
+        }
+        let input = metering.input.map(|hold| match has_other_input(body) {
+            true => hold.max,
+            false => body_bytes.saturating_add(hold.constant).min(hold.max),
+        });
         let output = metering.output.as_ref().map(|hold| Output::of(hold, &members)).transpose()?;
         let strips_usage = metering.stream_usage && ask_for_usage(&mut members)?;
         let mut request = MeteredRequest { members, input, output, body_bytes, strips_usage };
@@ -165,8 +177,40 @@ fn ask_for_usage(members: &mut Members) -> Result<bool, Refusal> {
 
 fn refuse_other_spellings(metering: &Metering, members: &Members) -> Result<(), Refusal> {
     let own = metering.output.as_ref().and_then(|hold| hold.member.as_deref());
-    let names: Vec<&str> = LIMITS.into_iter().chain(GOVERNED).chain(own).collect();
+    let names: Vec<&str> = LIMITS.into_iter().chain(GOVERNED).chain(NESTED).chain(own).collect();
     members.other_spelling(&names).map_or(Ok(()), |other| Err(spelled(other)))
+}
+
+/// Refuses a member that the upstream may read as another limit than the one that is written.
+fn refuse_other_limits(hold: &OutputHold, members: &Members) -> Result<(), Refusal> {
+    let refused = |name: &str| {
+        let written = hold.default_member();
+        invalid(name, &format!("The member `{name}` is not taken. Limit the output with `{written}`."))
+    };
+    if let Some(name) = members.any_of(&hold.refused) {
+        return Err(refused(name));
+    }
+    let within: Vec<String> = LIMITS
+        .into_iter()
+        .map(str::to_owned)
+        .chain(hold.refused.iter().chain(&hold.member).cloned())
+        .collect();
+    for outer in NESTED {
+        let Some(nested) = members.get(outer) else { continue };
+        match Members::read(nested.as_bytes()) {
+            Ok(nested) => {
+                if let Some(name) = nested.any_of(&within) {
+                    return Err(refused(&format!("{outer}.{name}")));
+                }
+            }
+            Err(Unreadable::Twice(name)) => {
+                let name = format!("{outer}.{name}");
+                return Err(invalid(&name, &format!("The member `{name}` is there twice.")));
+            }
+            Err(Unreadable::NotObject | Unreadable::Malformed) => {}
+        }
+    }
+    Ok(())
 }
 
 fn spelled(name: &str) -> Refusal {
@@ -201,7 +245,12 @@ mod tests {
             meters: vec![meter(INPUT), meter(OUTPUT)],
             included: Vec::new(),
             input: Some(InputHold { max: 1_000, constant: 10 }),
-            output: Some(OutputHold { max: 400, default: 100, member: None }),
+            output: Some(OutputHold {
+                max: 400,
+                default: 100,
+                member: None,
+                refused: vec!["n_predict".to_owned(), "num_predict".to_owned()],
+            }),
             fit_min: None,
             on_missing: OnMissing::Estimate,
             stream_usage: false,
@@ -314,6 +363,39 @@ mod tests {
         metering.output.as_mut().expect("it has one").member = Some("max_output_tokens".to_owned());
         let request = MeteredRequest::read(&metering, br#"{"max_tokens":9}"#).expect("it is right");
         assert_eq!(request.into_body(), r#"{"max_output_tokens":9}"#.as_bytes());
+    }
+
+    #[test]
+    fn another_limit_that_an_upstream_may_read_is_refused() {
+        for (body, field) in [
+            (r#"{"n_predict":9}"#, "n_predict"),
+            (r#"{"nPredict":-1}"#, "nPredict"),
+            (r#"{"options":{"num_predict":9}}"#, "options.num_predict"),
+            (r#"{"options":{"Num_Predict":9}}"#, "options.Num_Predict"),
+            (r#"{"options":{},"Options":{"num_predict":9}}"#, "Options"),
+            (r#"{"extra_body":{"max_tokens":9}}"#, "extra_body.max_tokens"),
+            (r#"{"options":{"a":1,"a":2}}"#, "options.a"),
+        ] {
+            let refusal = MeteredRequest::read(&metering(), body.as_bytes()).expect_err(body);
+            let (_, members) = refusal.into_parts();
+            assert_eq!((&members["code"], &members["field"]), (&"invalid_field".into(), &field.into()));
+        }
+        for body in [r#"{"n_predict":null}"#, r#"{"options":{"seed":1}}"#, r#"{"options":[1]}"#] {
+            assert_eq!(of(body).expect(body).0, 100);
+        }
+        let embeddings = Metering { output: None, ..metering() };
+        assert!(MeteredRequest::read(&embeddings, br#"{"n_predict":9}"#).is_ok(), "nothing is produced");
+    }
+
+    #[test]
+    fn input_that_is_not_in_the_bytes_holds_the_most() {
+        for body in [
+            r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"https://a"}}]}]}"#,
+            r#"{"input":"a","previous_response_id":"resp_1"}"#,
+        ] {
+            let request = MeteredRequest::read(&metering(), body.as_bytes()).expect("it is right");
+            assert_eq!(request.held()[INPUT], 1_000, "{body}");
+        }
     }
 
     #[test]

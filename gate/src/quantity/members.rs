@@ -84,6 +84,14 @@ impl Members {
         self.0.iter().map(|(name, _)| &**name).find(|name| is_other(name))
     }
 
+    /// A member that is one of `names`, in any spelling, and is not null.
+    pub fn any_of(&self, names: &[String]) -> Option<&str> {
+        let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
+        let is_named = |member: &str| names.contains(&folded(member));
+        let given = self.0.iter().filter(|(_, value)| value.get() != "null");
+        given.map(|(name, _)| &**name).find(|name| is_named(name))
+    }
+
     /// Sets a member, in its place if it is there, else at the end.
     pub fn set(&mut self, name: &str, value: Box<RawValue>) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
@@ -122,7 +130,7 @@ pub fn raw(value: impl serde::Serialize) -> Box<RawValue> {
 
 /// A name without what lenient parsers ignore: case and underscores. Two letters outside of ASCII
 /// have an ASCII letter as their other case.
-fn folded(name: &str) -> String {
+pub fn folded(name: &str) -> String {
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

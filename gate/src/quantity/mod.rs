@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -17,14 +16,16 @@ use crate::refusal::Refusal;
 use crate::settings::{Quantity, Route};
 
 pub mod hold;
+pub mod media_type;
 mod members;
+mod references;
 pub mod tool_call;
 
 /// The number of units, and the body to pass on.
 ///
 /// # Errors
-/// The header or the value is missing or no whole number, the body is too large, no JSON, or did
-/// not arrive completely.
+/// The header or the value is missing or no whole number; the body is too large, no JSON, of
+/// another media type, or did not arrive completely.
 pub async fn find(route: &Route, headers: &HeaderMap, body: Body) -> Result<(i64, Body), Refusal> {
     match &route.quantity {
         Quantity::Constant(units) => Ok((*units, body)),
@@ -36,6 +37,7 @@ pub async fn find(route: &Route, headers: &HeaderMap, body: Body) -> Result<(i64
             Ok((units?, body))
         }
         Quantity::Json(pointer) => {
+            media_type::refuse_unreadable(headers)?;
             let bytes = body_of(route, body).await?;
             let json: Value = serde_json::from_slice(&bytes).map_err(|_| {
                 Refusal::new(
@@ -66,20 +68,6 @@ pub async fn body_of(route: &Route, body: Body) -> Result<Bytes, Refusal> {
         let detail = "The body took too long to arrive.";
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_incomplete", "Request incomplete", detail))
     })
-}
-
-/// Refuses a body that is compressed: the gate could not read what the upstream reads.
-///
-/// # Errors
-/// The request has a content coding.
-pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Ok(());
-    }
-    let detail = "The body must be JSON without a content coding.";
-    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    Err(Refusal::new(status, "unsupported_media_type", "Unsupported media type", detail))
 }
 
 fn wrong(detail: &str) -> Refusal {
@@ -149,6 +137,21 @@ mod tests {
         }
         let long = format!("{{\"n\": 1, \"pad\": \"{}\"}}", "x".repeat(100));
         assert_eq!(of_body("/n", &long).await, Err("body_too_large".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_another_charset_is_not_read() {
+        let route = route(Quantity::Json("/n".to_owned()));
+        let of = async |content_type: &'static str| {
+            let value = content_type.parse().expect("a value");
+            let headers = HeaderMap::from_iter([(axum::http::header::CONTENT_TYPE, value)]);
+            let found = find(&route, &headers, Body::from(r#"{"n": 2}"#)).await;
+            found.map(|(units, _)| units).map_err(|refusal| refusal.code().to_owned())
+        };
+        assert_eq!(of("application/json; charset=utf-8").await, Ok(2));
+        for wrong in ["application/json; charset=utf-16le", "text/plain"] {
+            assert_eq!(of(wrong).await, Err("unsupported_media_type".to_owned()), "{wrong}");
+        }
     }
 
     #[tokio::test]

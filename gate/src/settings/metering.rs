@@ -40,6 +40,10 @@ const INPUT_CONSTANT: i64 = 256;
 /// The member that most servers read, also those that do not know a newer one.
 const OUTPUT_MEMBER: &str = "max_tokens";
 
+/// The members that some servers read as a limit of the output, beside the one that is written.
+const REFUSED_MEMBERS: [&str; 6] =
+    ["n_predict", "n_cmpl", "num_predict", "max_new_tokens", "max_gen_len", "max_output_tokens"];
+
 /// A metered route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metering {
@@ -86,6 +90,8 @@ pub struct OutputHold {
     pub default: i64,
     /// The only member of the body with the limit. If it is `None`, the client's own member counts.
     pub member: Option<String>,
+    /// The members that a request must not have, because a server may read them as a limit.
+    pub refused: Vec<String>,
 }
 
 impl OutputHold {
@@ -136,6 +142,7 @@ impl Metering {
         let is_of_output =
             [table.max_output, table.default_output, table.fit_min].iter().any(Option::is_some)
                 || table.output_member.is_some()
+                || table.refused_members.is_some()
                 || table.fit == Some(true);
         if output.is_none() && is_of_output {
             return Err("limits of the output and `fit` need the meter `output`".to_owned());
@@ -165,6 +172,7 @@ fn without_meters(table: &RouteTable) -> Result<(), String> {
         ("max_output", table.max_output.is_some()),
         ("default_output", table.default_output.is_some()),
         ("output_member", table.output_member.is_some()),
+        ("refused_members", table.refused_members.is_some()),
         ("fit", table.fit.is_some()),
         ("fit_min", table.fit_min.is_some()),
         ("on_missing", table.on_missing.is_some()),
@@ -206,7 +214,19 @@ fn output(table: &RouteTable) -> Result<OutputHold, String> {
     if member.as_ref().is_some_and(|name| name.is_empty() || name.starts_with('/')) {
         return Err("`output_member` must be a member of the body, such as max_tokens".to_owned());
     }
-    Ok(OutputHold { max, default, member })
+    let refused = match &table.refused_members {
+        Some(own) if own.iter().any(|name| name.is_empty() || member.as_ref() == Some(name)) => {
+            return Err(
+                "`refused_members` must be members of the body, other than `output_member`".to_owned()
+            );
+        }
+        Some(own) => own.clone(),
+        None => {
+            let others = REFUSED_MEMBERS.into_iter().filter(|name| member.as_deref() != Some(name));
+            others.map(str::to_owned).collect()
+        }
+    };
+    Ok(OutputHold { max, default, member, refused })
 }
 
 /// The pairs of meters of which one includes the other. A meter that includes others is not itself
@@ -276,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn a_route_refuses_other_members_with_a_limit() {
+        let refused = |more: &str| {
+            let metering = metering(&format!("{METERS}{BOUNDS}{more}"));
+            metering.output.expect("it has the meter").refused
+        };
+        assert_eq!(refused(""), REFUSED_MEMBERS);
+        assert_eq!(refused("output_member = \"max_output_tokens\"\n"), REFUSED_MEMBERS[..5]);
+        assert_eq!(refused("refused_members = [\"limit\"]\n"), ["limit"]);
+        assert!(refused("refused_members = []\n").is_empty());
+    }
+
+    #[test]
     fn a_part_of_a_meter_can_have_a_price_of_its_own() {
         let metering = metering(&format!(
             "{BOUNDS}included_in = {{ cached_input = \"input\" }}\n[gate.routes.meters]\n\
@@ -310,6 +342,9 @@ mod tests {
         check(&format!("{METERS}{BOUNDS}fit = true\nfit_min = 0\n"), "`fit_min` must be");
         check(&format!("{METERS}{BOUNDS}on_missing = \"guess\"\n"), "unknown variant `guess`");
         check(&format!("{METERS}{BOUNDS}output_member = \"/max\"\n"), "`output_member` must be");
+        let both = "output_member = \"a\"\nrefused_members = [\"a\"]\n";
+        check(&format!("{METERS}{BOUNDS}{both}"), "`refused_members` must be");
+        check("refused_members = []\n", "`refused_members` needs `meters`");
         check(&format!("{METERS}{BOUNDS}included_in = {{ cached = \"input\" }}\n"), "names cached");
         check(&format!("{METERS}{BOUNDS}included_in = {{ input = \"input\" }}\n"), "cannot be a part itself");
         check("meters = { input = [\"/a\"] }\nmax_input = 1\nfit = true\n", "need the meter `output`");

@@ -61,6 +61,7 @@ struct RouteTable {
     max_output: Option<i64>,
     default_output: Option<i64>,
     output_member: Option<String>,
+    refused_members: Option<Vec<String>>,
     fit: Option<bool>,
     fit_min: Option<i64>,
     on_missing: Option<OnMissing>,
@@ -111,7 +112,8 @@ pub struct Route {
     pub timeout_seconds: u32,
     /// How long the charge stays open beyond the time-out, in seconds.
     pub grace_seconds: u32,
-    /// The largest body in which a JSON pointer is looked up, in bytes.
+    /// The largest body that the gate reads, in bytes: of a metered route, of a message to tools,
+    /// or with a JSON pointer.
     pub body_max_bytes: usize,
     /// How the gate's own refusals are written.
     pub dialect: Dialect,

@@ -305,8 +305,17 @@ export interface components {
             /** @description The id of the operation in the price book. */
             operation: string;
             /**
+             * @description True: only the platform, or a key with the scope `settle`, reports the outcome.
+             * @default false
+             */
+            outcome_by_platform?: boolean;
+            /** @description The units of each meter, of an operation with meters: an object of meters and numbers. */
+            quantities?: {
+                [key: string]: number;
+            };
+            /**
              * Format: int64
-             * @description The number of units.
+             * @description The number of units, of an operation without meters; 1 if it is absent.
              * @default 1
              */
             quantity?: number;
@@ -494,7 +503,7 @@ export interface components {
         Charge: {
             /**
              * Format: int64
-             * @description The amount that was deducted: unit price × quantity, in micro-units.
+             * @description The amount that was deducted: the price of the quantity, rounded up, in micro-units.
              */
             amount: number;
             /**
@@ -526,6 +535,8 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             } | null;
+            /** @description The meters and their prices, if the operation has meters. */
+            meters?: components["schemas"]["Meter"][] | null;
             /** @description The id of the operation. */
             operation: string;
             /**
@@ -535,12 +546,21 @@ export interface components {
             outcome: string | null;
             /**
              * Format: int32
+             * @description The number of units for which `unit_price` is, if it is not one.
+             */
+            per?: number | null;
+            /**
+             * Format: int32
              * @description The version of the price book that priced the charge.
              */
             price_version: number;
+            /** @description The units of each meter that were charged, if the operation has meters. */
+            quantities?: {
+                [key: string]: number;
+            } | null;
             /**
              * Format: int64
-             * @description The number of units that were charged.
+             * @description The number of units that were charged; of all meters together.
              */
             quantity: number;
             /** @description Your product's name for the run. */
@@ -561,9 +581,16 @@ export interface components {
             status: string;
             /**
              * Format: int64
-             * @description The price of one unit, in micro-units.
+             * @description The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
              */
-            unit_price: number;
+            unit_price: number | null;
+            /**
+             * @description The units of each meter that were used, if the charge was settled; only present if one
+             *     charge is read.
+             */
+            used_quantities?: {
+                [key: string]: number;
+            } | null;
             /** @description The id of the worker that runs the operation. */
             worker: string | null;
             /** @description The id of the workspace that was charged. */
@@ -592,8 +619,18 @@ export interface components {
              */
             operation: string;
             /**
+             * @description True: only the platform, or a key with the scope `settle`, reports the outcome of this
+             *     charge, and the charge awaits one.
+             * @default false
+             */
+            outcome_by_platform?: boolean;
+            /** @description The units of each meter, of an operation with meters: an object of meters and numbers. */
+            quantities?: {
+                [key: string]: number;
+            };
+            /**
              * Format: int64
-             * @description The number of units.
+             * @description The number of units, of an operation without meters; 1 if it is absent.
              * @default 1
              */
             quantity?: number;
@@ -1176,6 +1213,43 @@ export interface components {
              */
             role: string;
         };
+        /** @description A meter and its price. */
+        Meter: {
+            /** @description The id by which quantities name the meter. */
+            id: string;
+            /**
+             * Format: int32
+             * @description The number of units for which the price is: a power of ten.
+             */
+            per: number;
+            /**
+             * Format: int64
+             * @description The price of `per` units, in micro-units.
+             */
+            unit_price: number;
+            /**
+             * @description `unit_price` in dollars, as an exact decimal text.
+             * @example 0.15
+             */
+            unit_price_usd: string;
+        };
+        /** @description A meter of an operation and its new price. */
+        MeterRequest: {
+            /** @description The id by which quantities name the meter. */
+            id: string;
+            /**
+             * Format: int32
+             * @description The number of units for which the price is: a power of ten, 1 if it is absent.
+             */
+            per?: number | null;
+            /**
+             * Format: int64
+             * @description The price of `per` units, in micro-units.
+             */
+            unit_price?: number;
+            /** @description The price of `per` units in dollars, as a decimal text; give one of the two. */
+            unit_price_usd?: string;
+        };
         /** @description The topics that a recipient mutes. */
         MutedTopics: {
             /**
@@ -1190,6 +1264,13 @@ export interface components {
         Operation: {
             /** @description The id by which charges name the operation. */
             id: string;
+            /** @description The meters and their prices, if the operation has meters. */
+            meters?: components["schemas"]["Meter"][] | null;
+            /**
+             * Format: int32
+             * @description The number of units for which `unit_price` is, if it is not one.
+             */
+            per?: number | null;
             /**
              * Format: int32
              * @description The seconds that every charge awaits an outcome; null if it awaits none.
@@ -1197,19 +1278,26 @@ export interface components {
             timeout_seconds: number | null;
             /**
              * Format: int64
-             * @description The price of one unit, in micro-units.
+             * @description The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
              */
-            unit_price: number;
+            unit_price: number | null;
             /**
              * @description `unit_price` in dollars, as an exact decimal text.
              * @example 0.20
              */
-            unit_price_usd: string;
+            unit_price_usd: string | null;
         };
         /** @description An operation and its new price. */
         OperationRequest: {
             /** @description The id by which charges name the operation. */
             id: string;
+            /** @description 1 to 8 meters with prices of their own, in place of one price. */
+            meters?: components["schemas"]["MeterRequest"][] | null;
+            /**
+             * Format: int32
+             * @description The number of units for which the price is: a power of ten, 1 if it is absent.
+             */
+            per?: number | null;
             /**
              * Format: int32
              * @description If it is set, every charge awaits an outcome for this many seconds.
@@ -1217,7 +1305,7 @@ export interface components {
             timeout_seconds?: number | null;
             /**
              * Format: int64
-             * @description The price of one unit, in micro-units.
+             * @description The price of one unit, or of `per` units, in micro-units.
              */
             unit_price?: number;
             /** @description The price of one unit in dollars, as a decimal text; give one of the two. */
@@ -1232,6 +1320,13 @@ export interface components {
             detail?: string | null;
             /** @description With `failed`: `system` refunds the charge, `user` keeps the credit. */
             fault?: string | null;
+            /**
+             * @description With `succeeded`, of an operation with meters: the units used of each. Together they cost at
+             *     most what was charged; the difference is refunded.
+             */
+            quantities?: {
+                [key: string]: number;
+            } | null;
             /**
              * Format: int64
              * @description With `succeeded`: the number of units used, if fewer; the difference is refunded.
@@ -1551,7 +1646,7 @@ export interface components {
             /**
              * Format: int64
              * @description The price of the draft in micro-units, in a row of an operation; null if the operation is
-             *     not in the draft.
+             *     not in the draft, or has meters there.
              */
             unit_price?: number | null;
             /**
@@ -1609,10 +1704,18 @@ export interface components {
             /** @description Whether a charge would pass. */
             affordable: boolean;
             /**
-             * Format: int64
-             * @description The number of units that the available credit and the limits cover.
+             * @description The units of each meter that they cover if the other meters stay as they were asked for; of
+             *     an operation with meters.
              */
-            affordable_quantity: number;
+            affordable_quantities?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Format: int64
+             * @description The number of units that the available credit and the limits cover; absent if the operation
+             *     has meters.
+             */
+            affordable_quantity?: number | null;
             /**
              * Format: int64
              * @description The price of all units, in micro-units.
@@ -1646,9 +1749,13 @@ export interface components {
              * @example smart_pricing
              */
             operation: string;
+            /** @description The units of each meter, of an operation with meters: an object of meters and numbers. */
+            quantities?: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
-             * @description The number of units.
+             * @description The number of units, of an operation without meters; 1 if it is absent.
              * @default 1
              */
             quantity?: number;
@@ -2509,6 +2616,11 @@ export interface components {
              */
             member?: string | null;
             /**
+             * @description The meter of which the row counts the units; null for all else.
+             * @example input
+             */
+            meter?: string | null;
+            /**
              * @description The month in the time zone.
              * @example 2026-11
              */
@@ -2530,7 +2642,7 @@ export interface components {
             operation?: string | null;
             /**
              * Format: int64
-             * @description The number of units that they paid for.
+             * @description The number of units that they paid for; of operations with meters, those that were used.
              */
             quantity: number;
             /**
@@ -2776,6 +2888,8 @@ export type MailTestRecipient = components['schemas']['MailTestRecipient'];
 export type Member = components['schemas']['Member'];
 export type MemberChanges = components['schemas']['MemberChanges'];
 export type MemberRequest = components['schemas']['MemberRequest'];
+export type Meter = components['schemas']['Meter'];
+export type MeterRequest = components['schemas']['MeterRequest'];
 export type MutedTopics = components['schemas']['MutedTopics'];
 export type Operation = components['schemas']['Operation'];
 export type OperationRequest = components['schemas']['OperationRequest'];

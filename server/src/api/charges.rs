@@ -39,8 +39,8 @@ pub const ROUTES: &[Route] = &[
         |call| Box::pin(open(call)),
     )
     .description(
-        "Deducts unit price × quantity before the operation runs: the whole amount or nothing. Run the operation only \
-         after a 201. With `await_outcome` or `timeout_seconds` the charge is pending until its outcome is reported; if \
+        "Deducts the price of the quantity before the operation runs: the whole amount or nothing. An operation with \
+         meters takes `quantities` in place of `quantity`. Run the operation only after a 201. With `await_outcome` or `timeout_seconds` the charge is pending until its outcome is reported; if \
          the deadline passes first, it is refunded. If the request is repeated, look at `Tollkeeper-Charge-Status`: do \
          not run the operation for a charge that was refunded meanwhile.",
     )

@@ -27,12 +27,13 @@ pub const ROUTES: &[Route] = &[
     )
     .description(
         "Reports what became of the operation. `succeeded` keeps the credit; with a smaller `quantity` the difference is \
-         refunded. `failed` with the fault `system` refunds the charge in full; with the fault `user` the credit is kept. \
+         refunded. With `quantities`, what the used units of all meters cost together is kept, and the rest is refunded. `failed` with the fault `system` refunds the charge in full; with the fault `user` the credit is kept. \
          Reporting the same outcome again changes nothing. `failed` by the system gives credit back: a key needs the scope \
          `settle` for it, and only while the charge is pending. `succeeded` and `failed` by the user need the scope \
          `charge`. A late `failed` by the system, from the platform, refunds a settled charge within the refund window. \
          If another party opened the charge, report `succeeded` with the `quantity` that was run, and hand the result over \
-         after the answer 200: from then on only the platform gives credit back.",
+         after the answer 200: from then on only the platform gives credit back. A proxy opens its charges with \
+         `outcome_by_platform`: then only the platform, or a key that also has the scope `settle`, reports about them.",
     )
     .rechecked_at_decision()
     .request(of::<OutcomeIn>, r#"{"result": "succeeded"}"#)

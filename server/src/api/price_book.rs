@@ -274,7 +274,7 @@ pub(super) fn price(
         return Ok(OperationPrice { id, price, timeout_seconds });
     };
     if unit_price.is_some() || unit_price_usd.is_some() || per.is_some() {
-        return Err(ReadError::field(&format!("{path}.meters"), "cannot be given with a price of its own"));
+        return Err(ReadError::field(format!("{path}.meters"), "cannot be given with a price of its own"));
     }
     let meters = meters.into_iter().enumerate().map(|(index, Object(meter))| {
         let MeterIn { id, unit_price, unit_price_usd, per } = meter;

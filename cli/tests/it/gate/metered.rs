@@ -194,8 +194,8 @@ const TABLE: [(&str, i64, &str); 10] = [
     ("/plain/json", PAID, "settled"),
     ("/plain/cut", PAID, "settled"),
     ("/plain/much", HELD, "settled"),
-    // A quarter of the bytes, and an event: 12 and 1 tokens.
-    ("/soon/silent", 1, "settled"),
+    // The input that was held, and an event: 302 and 1 tokens, 4.53 and 0.06 micro-units.
+    ("/soon/silent", 5, "settled"),
     ("/plain/missing", 1, "settled"),
     ("/plain/nothing", 0, "refunded"),
     ("/plain/400", 0, "refunded"),

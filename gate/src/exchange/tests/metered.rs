@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::world::{
-    Report, Step, TIMEOUT, World, event, http_body_next, last_chunk, stream_head, used, whole,
+    Report, Step, TIMEOUT, World, charge_json, event, http_body_next, last_chunk, stream_head, used, whole,
 };
 use crate::charging::ReportError;
 use crate::outcome::{Failure, Outcome};
@@ -61,6 +61,7 @@ async fn a_stream_is_settled_by_its_usage() {
     for header in [
         &format!("content-length: {}\r\n", sent.len()),
         "accept-encoding: identity\r\n",
+        "content-type: application/json\r\n",
         "tollkeeper-charge: ch_1\r\n",
     ] {
         assert!(seen.head.contains(header), "{}", seen.head);
@@ -144,10 +145,10 @@ async fn an_answer_that_is_cut_is_settled_by_the_last_usage() {
     let cut = |steps: &[&str], last: Step| {
         [stream_head()].into_iter().chain(steps.iter().map(|data| event(data))).chain([last]).collect()
     };
-    assert_eq!(outcome("", cut(&[begun, delta, delta, delta], Step::Close)).await, used(25, 1));
+    assert_eq!(outcome("", cut(&[begun, delta, delta, delta], Step::Close)).await, used(25, 3));
     assert_eq!(outcome("", cut(&[begun, delta, more], Step::Close)).await, used(25, 15));
     assert_eq!(outcome("", cut(&[begun, delta, more], Step::AwaitClose)).await, used(25, 15), "silence");
-    assert_eq!(outcome("", cut(&[TEXT, TEXT, TEXT], Step::Close)).await, used(11, 3));
+    assert_eq!(outcome("", cut(&[TEXT, TEXT, TEXT], Step::Close)).await, used(53, 3));
     assert_eq!(
         outcome("on_missing = \"refund\"\n", cut(&[TEXT], Step::Close)).await,
         refunded(Failure::NoUsage)
@@ -188,9 +189,11 @@ async fn a_client_that_is_gone_after_bytes_pays_what_it_got() {
         world.upstream_is_closed().await;
         world.reports(1).await[0].clone()
     };
-    assert_eq!(gone("", &[TEXT, TEXT, TEXT]).await, used(11, 3));
+    assert_eq!(gone("", &[TEXT, TEXT, TEXT]).await, used(53, 3), "the input that is held");
+    let long = format!(r#"{{"choices":[{{"delta":{{"content":"{}"}}}}]}}"#, "a".repeat(45));
+    assert_eq!(gone("", &[&long]).await, used(53, 12), "an event with many tokens");
     assert_eq!(gone("on_missing = \"hold\"\n", &[TEXT]).await, Report::Outcome(Outcome::Succeeded));
-    assert_eq!(gone("on_missing = \"refund\"\n", &[TEXT, TEXT]).await, used(11, 2), "it hung up itself");
+    assert_eq!(gone("on_missing = \"refund\"\n", &[TEXT, TEXT]).await, used(53, 2), "it hung up itself");
     let begun = r#"{"type":"message_start","message":{"usage":{"input_tokens":25,"output_tokens":1}}}"#;
     let delta = r#"{"type":"content_block_delta","delta":{"text":"a"}}"#;
     let more = r#"{"type":"message_delta","usage":{"output_tokens":9}}"#;
@@ -200,12 +203,18 @@ async fn a_client_that_is_gone_after_bytes_pays_what_it_got() {
 
 #[tokio::test]
 async fn what_costs_more_than_the_hold_is_settled_at_the_hold() {
-    let world = World::new(ROUTE, whole_stream()).await;
-    let refused = ReportError::Quantities("422".to_owned());
-    world.api.settlements.lock().expect("no test panicked").push_back(refused);
-    let _ = world.post(ASKED).await;
-    assert_eq!(world.reports(2).await, [used(12, 7), Report::Outcome(Outcome::Succeeded)]);
-    assert_eq!((world.gate.counts().overruns(), world.gate.counts().without_usage()), (1, 0));
+    // By the prices of the charge, 12 and 7 tokens cost four units.
+    for (amount, overruns) in [(3, 1), (4, 0)] {
+        let world = World::new(ROUTE, whole_stream()).await;
+        let mut charge = charge_json();
+        charge["amount"] = amount.into();
+        world.answer_calls("/charges", 201, charge);
+        let refused = ReportError::Quantities("invalid_field".to_owned());
+        world.api.settlements.lock().expect("no test panicked").push_back(refused);
+        let _ = world.post(ASKED).await;
+        assert_eq!(world.reports(2).await, [used(12, 7), Report::Outcome(Outcome::Succeeded)]);
+        assert_eq!((world.gate.counts().overruns(), world.gate.counts().without_usage()), (overruns, 0));
+    }
 }
 
 #[tokio::test]

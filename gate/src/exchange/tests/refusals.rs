@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use super::world::{World, charge_json, json_of, whole};
+use super::world::{Report, World, charge_json, json_of, whole};
+use crate::outcome::{Failure, Outcome};
 
 const ROUTE: &str = "max_input = 1000\nmax_output = 200\nbody_max_bytes = 100\n\
     meters = { input = [\"/usage/a\"], output = [\"/usage/b\"] }\n";
@@ -32,6 +33,8 @@ async fn a_body_that_cannot_be_held_for_reaches_neither_ledger_nor_upstream() {
         ("{\"max_tokens\":-1}", 422, "invalid_field"),
         ("{\"max_tokens\":1,\"MAX_TOKENS\":9}", 422, "invalid_field"),
         ("{\"n\":201}", 422, "invalid_field"),
+        ("{\"n_predict\":5}", 422, "invalid_field"),
+        ("{\"options\":{\"num_predict\":5}}", 422, "invalid_field"),
     ] {
         let (got, problem, is_final) = refused(&world, World::request(body)).await;
         assert_eq!((got, &problem["code"], is_final), (status, &json!(code), true), "{body}");
@@ -39,6 +42,12 @@ async fn a_body_that_cannot_be_held_for_reaches_neither_ledger_nor_upstream() {
     let mut compressed = World::request("{}");
     compressed.headers_mut().insert("content-encoding", "gzip".parse().expect("a value"));
     assert_eq!(refused(&world, compressed).await.0, 415);
+    for content_type in ["text/plain", "application/json; charset=utf-16"] {
+        let mut other = World::request("{}");
+        other.headers_mut().insert("content-type", content_type.parse().expect("a value"));
+        let (status, problem, _) = refused(&world, other).await;
+        assert_eq!((status, &problem["code"]), (415, &json!("unsupported_media_type")), "{content_type}");
+    }
     let mut anonymous = World::request("{}");
     anonymous.headers_mut().remove("authorization");
     assert_eq!(refused(&world, anonymous).await.0, 401);
@@ -73,4 +82,42 @@ async fn a_replay_is_final_too() {
         assert_eq!((status, is_final), (StatusCode::CONFLICT.as_u16(), true), "{dialect}: {body}");
         assert!(world.seen().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_key_that_belongs_to_another_hold_is_a_replay() {
+    let world = world("fit = true\n").await;
+    world.answer_calls("/charges", 422, json!({ "code": "idempotency_key_reused", "detail": "No." }));
+    let mut request = World::request("{}");
+    request.headers_mut().insert("idempotency-key", "one".parse().expect("a value"));
+    let (status, body, is_final) = refused(&world, request).await;
+    assert_eq!((status, &body["code"], is_final), (409, &json!("operation_already_paid"), true), "{body}");
+    assert!(world.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_meter_without_a_price_reaches_no_upstream() {
+    let world = world("").await;
+    let mut charge = charge_json();
+    charge["meters"] = json!([{ "id": "input", "unit_price": 1, "per": 10 }]);
+    world.answer_calls("/charges", 201, charge);
+    let (status, body, is_final) = refused(&world, World::request("{}")).await;
+    assert_eq!((status, &body["code"], is_final), (503, &json!("route_misconfigured"), true), "{body}");
+    let refunded = Report::Outcome(Outcome::SystemFailed(Failure::Misconfigured));
+    assert_eq!(world.reports(1).await, [refunded]);
+    assert!(world.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_is_counted_is_json_for_the_upstream_too() {
+    let route = "quantity = { json = \"/n\" }\n";
+    let world = World::new(route, vec![whole("200 OK", "application/json", "{}")]).await;
+    let mut request = World::request(r#"{"n": 2}"#);
+    request.headers_mut().insert("content-type", "application/vnd.a+json".parse().expect("a value"));
+    assert_eq!(refused(&world, request).await.0, 200);
+    assert_eq!(world.calls("/charges")[0]["quantity"], 2);
+    assert!(world.seen()[0].head.contains("content-type: application/json\r\n"), "{:?}", world.seen());
+    let mut other = World::request(r#"{"n": 2}"#);
+    other.headers_mut().insert("content-type", "application/json; charset=utf-16".parse().expect("a value"));
+    assert_eq!(refused(&world, other).await.0, 415);
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use super::world::{Report, Step, World, json_of, whole};
+use super::world::{Report, Step, World, json_of, stream_head, whole};
 use crate::outcome::{Failure, Outcome};
 
 const ROUTE: &str = "mcp = true\ntools = { search = \"web_search\" }\n";
@@ -33,6 +33,7 @@ async fn a_call_is_charged_as_the_operation_of_its_tool() {
     assert_eq!((&charge["operation"], &charge["quantity"]), (&json!("web_search"), &json!(1)));
     assert_eq!(world.reports(1).await, [Report::Outcome(Outcome::Succeeded)]);
     assert_eq!(world.seen()[0].body, CALL, "it is passed on as it came");
+    assert!(world.seen()[0].head.contains("content-type: application/json\r\n"), "{:?}", world.seen());
     let _ = world.post(&CALL.replace("search", "other")).await;
     assert_eq!(world.calls("/charges")[1]["operation"], "chat", "the operation of the route");
 }
@@ -97,4 +98,58 @@ async fn a_batch_with_a_call_reaches_no_upstream() {
         assert!(message.contains("must not contain tools/call"), "{message}");
     }
     assert!(world.calls("").is_empty() && world.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_is_refunded() {
+    for (error, outcome) in [
+        (r#""error":{"code":-32603,"message":"a"}"#, Outcome::SystemFailed(Failure::Answer)),
+        (r#""error":{"code":-32050,"message":"a"}"#, Outcome::SystemFailed(Failure::Answer)),
+        (r#""error":{"code":-32602,"message":"a"}"#, Outcome::Succeeded),
+        (r#""result":{"isError":true,"error":{"code":-32603}}"#, Outcome::Succeeded),
+    ] {
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":"a7",{error}}}"#);
+        let world = World::new(ROUTE, vec![whole("200 OK", "application/json", &answer)]).await;
+        let (_, _, body) = world.post(CALL).await;
+        assert_eq!(body, Ok(answer), "it is passed on as it came");
+        assert_eq!(world.reports(1).await, [Report::Outcome(outcome)], "{error}");
+    }
+    let pad = "x".repeat(70_000);
+    let answer = format!(r#"{{"id":"a7","error":{{"code":-32603,"message":"{pad}"}}}}"#);
+    let world = World::new(ROUTE, vec![whole("200 OK", "application/json", &answer)]).await;
+    let _ = world.post(CALL).await;
+    assert_eq!(world.reports(1).await, [Report::Outcome(Outcome::Succeeded)], "it is too long to be read");
+}
+
+#[tokio::test]
+async fn a_stream_that_can_be_fetched_later_is_paid() {
+    let route = format!("timeout_seconds = 1\n{ROUTE}");
+    for (begin, outcome) in [
+        (stream_head(), Outcome::Succeeded),
+        (
+            Step::Send(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{".to_owned(),
+            ),
+            Outcome::SystemFailed(Failure::TimeOut),
+        ),
+    ] {
+        let world = World::new(&route, vec![begin, Step::AwaitClose]).await;
+        assert!(world.post(CALL).await.2.is_err(), "it breaks off");
+        assert_eq!(world.reports(1).await, [Report::Outcome(outcome)]);
+    }
+}
+
+#[tokio::test]
+async fn free_messages_do_not_depend_on_the_price_of_the_route() {
+    let world = world("200 OK").await;
+    for (status, code, expected) in [
+        (422, "invalid_field", 200),
+        (404, "operation_not_found", 200),
+        (404, "workspace_not_found", 404),
+        (403, "forbidden", 403),
+    ] {
+        world.api.answers.lock().expect("no test panicked").clear();
+        world.answer_calls("/quote", status, json!({ "code": code, "detail": "No." }));
+        assert_eq!(world.send(bare("GET")).await.status(), expected, "{code}");
+    }
 }

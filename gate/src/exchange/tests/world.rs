@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::charging::{BoxFuture, Charging, Opened, Quantities, ReportError, Unavailable};
@@ -38,6 +39,8 @@ pub struct Api {
     pub answers: Mutex<Vec<(&'static str, u16, Value)>>,
     /// The answers to settlements; later ones are taken.
     pub settlements: Mutex<VecDeque<ReportError>>,
+    /// The answers to heartbeats; later ones are taken.
+    pub heartbeats: Mutex<VecDeque<ReportError>>,
     pub reports: Mutex<Vec<Report>>,
 }
 
@@ -89,8 +92,9 @@ impl Charging for Api {
     }
 
     fn extend<'a>(&'a self, _: &'a Opened, seconds: u32) -> BoxFuture<'a, Result<(), ReportError>> {
+        let refused = self.heartbeats.lock().expect("no test panicked").pop_front();
         self.report_made(Report::Extended(seconds));
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(refused.map_or(Ok(()), Err)))
     }
 }
 
@@ -116,7 +120,7 @@ pub struct Seen {
 #[derive(Default)]
 pub struct Upstream {
     pub seen: Mutex<Vec<Seen>>,
-    /// The connections that the gate closed while the upstream waited for that.
+    /// The connections that the gate closed while the upstream sent something or waited for that.
     pub closed: AtomicUsize,
 }
 
@@ -126,7 +130,12 @@ impl Upstream {
             self.seen.lock().expect("no test panicked").push(seen);
             for step in &steps {
                 match step {
-                    Step::Send(text) => stream.write_all(text.as_bytes()).await.ok()?,
+                    Step::Send(text) => {
+                        if stream.write_all(text.as_bytes()).await.is_err() {
+                            self.closed.fetch_add(1, Ordering::SeqCst);
+                            return None;
+                        }
+                    }
                     Step::Pause(millis) => sleep(Duration::from_millis(*millis)).await,
                     Step::Close => return None,
                     Step::AwaitClose => {
@@ -158,6 +167,7 @@ pub struct World {
     pub api: Arc<Api>,
     pub upstream: Arc<Upstream>,
     pub gate: Arc<Gate>,
+    settings: Settings,
 }
 
 impl World {
@@ -179,8 +189,14 @@ impl World {
         let settings = Settings::parse(&text).expect("they are right").expect("there is a gate");
         let api = Arc::new(Api::default());
         let charging: Arc<dyn Charging> = Arc::<Api>::clone(&api);
-        let (gate, _) = Gate::new(settings, charging).expect("no encryption is needed");
-        World { api, upstream, gate: Arc::new(gate) }
+        let (gate, _) = Gate::new(settings.clone(), charging).expect("no encryption is needed");
+        World { api, upstream, gate: Arc::new(gate), settings }
+    }
+
+    /// Another gate with the same settings, which can be served.
+    pub fn another_gate(&self) -> (Gate, mpsc::Receiver<()>) {
+        let charging: Arc<dyn Charging> = Arc::<Api>::clone(&self.api);
+        Gate::new(self.settings.clone(), charging).expect("no encryption is needed")
     }
 
     pub fn request(body: &str) -> Request<Body> {
@@ -240,7 +256,7 @@ impl World {
 }
 
 /// Reads a body to its end.
-async fn read(mut body: Body) -> Result<String, String> {
+pub async fn read(mut body: Body) -> Result<String, String> {
     let mut text = String::new();
     while let Some(frame) = timeout(TIMEOUT, http_body_next(&mut body)).await.expect("it ends") {
         match frame {

@@ -285,9 +285,17 @@ class BatchItem(TypedDict):
     """
     The id of the operation in the price book.
     """
+    outcome_by_platform: NotRequired[bool]
+    """
+    True: only the platform, or a key with the scope `settle`, reports the outcome.
+    """
+    quantities: NotRequired[dict[str, int]]
+    """
+    The units of each meter, of an operation with meters: an object of meters and numbers.
+    """
     quantity: NotRequired[int]
     """
-    The number of units.
+    The number of units, of an operation without meters; 1 if it is absent.
     """
     reference: NotRequired[str | None]
     """
@@ -401,9 +409,18 @@ class ChargeRequest(TypedDict):
     """
     The id of the operation in the price book.
     """
+    outcome_by_platform: NotRequired[bool]
+    """
+    True: only the platform, or a key with the scope `settle`, reports the outcome of this
+    charge, and the charge awaits one.
+    """
+    quantities: NotRequired[dict[str, int]]
+    """
+    The units of each meter, of an operation with meters: an object of meters and numbers.
+    """
     quantity: NotRequired[int]
     """
-    The number of units.
+    The number of units, of an operation without meters; 1 if it is absent.
     """
     reference: NotRequired[str | None]
     """
@@ -1000,6 +1017,52 @@ class MemberRequest(TypedDict):
     """
 
 
+class Meter(TypedDict):
+    """
+    A meter and its price.
+    """
+
+    id: str
+    """
+    The id by which quantities name the meter.
+    """
+    per: int
+    """
+    The number of units for which the price is: a power of ten.
+    """
+    unit_price: int
+    """
+    The price of `per` units, in micro-units.
+    """
+    unit_price_usd: str
+    """
+    `unit_price` in dollars, as an exact decimal text.
+    """
+
+
+class MeterRequest(TypedDict):
+    """
+    A meter of an operation and its new price.
+    """
+
+    id: str
+    """
+    The id by which quantities name the meter.
+    """
+    per: NotRequired[int | None]
+    """
+    The number of units for which the price is: a power of ten, 1 if it is absent.
+    """
+    unit_price: NotRequired[int]
+    """
+    The price of `per` units, in micro-units.
+    """
+    unit_price_usd: NotRequired[str]
+    """
+    The price of `per` units in dollars, as a decimal text; give one of the two.
+    """
+
+
 class MutedTopics(TypedDict):
     """
     The topics that a recipient mutes.
@@ -1020,15 +1083,23 @@ class Operation(TypedDict):
     """
     The id by which charges name the operation.
     """
+    meters: NotRequired[list[Meter] | None]
+    """
+    The meters and their prices, if the operation has meters.
+    """
+    per: NotRequired[int | None]
+    """
+    The number of units for which `unit_price` is, if it is not one.
+    """
     timeout_seconds: int | None
     """
     The seconds that every charge awaits an outcome; null if it awaits none.
     """
-    unit_price: int
+    unit_price: int | None
     """
-    The price of one unit, in micro-units.
+    The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
     """
-    unit_price_usd: str
+    unit_price_usd: str | None
     """
     `unit_price` in dollars, as an exact decimal text.
     """
@@ -1043,13 +1114,21 @@ class OperationRequest(TypedDict):
     """
     The id by which charges name the operation.
     """
+    meters: NotRequired[list[MeterRequest] | None]
+    """
+    1 to 8 meters with prices of their own, in place of one price.
+    """
+    per: NotRequired[int | None]
+    """
+    The number of units for which the price is: a power of ten, 1 if it is absent.
+    """
     timeout_seconds: NotRequired[int | None]
     """
     If it is set, every charge awaits an outcome for this many seconds.
     """
     unit_price: NotRequired[int]
     """
-    The price of one unit, in micro-units.
+    The price of one unit, or of `per` units, in micro-units.
     """
     unit_price_usd: NotRequired[str]
     """
@@ -1070,6 +1149,11 @@ class OutcomeRequest(TypedDict):
     fault: NotRequired[str | None]
     """
     With `failed`: `system` refunds the charge, `user` keeps the credit.
+    """
+    quantities: NotRequired[dict[str, int]]
+    """
+    With `succeeded`, of an operation with meters: the units used of each. Together they cost at
+    most what was charged; the difference is refunded.
     """
     quantity: NotRequired[int | None]
     """
@@ -1430,7 +1514,7 @@ class PriceSimulationRow(TypedDict):
     unit_price: NotRequired[int | None]
     """
     The price of the draft in micro-units, in a row of an operation; null if the operation is
-    not in the draft.
+    not in the draft, or has meters there.
     """
     unit_price_usd: NotRequired[str | None]
     """
@@ -1489,9 +1573,15 @@ class Quote(TypedDict):
     """
     Whether a charge would pass.
     """
-    affordable_quantity: int
+    affordable_quantities: NotRequired[dict[str, int]]
     """
-    The number of units that the available credit and the limits cover.
+    The units of each meter that they cover if the other meters stay as they were asked for; of
+    an operation with meters.
+    """
+    affordable_quantity: NotRequired[int | None]
+    """
+    The number of units that the available credit and the limits cover; absent if the operation
+    has meters.
     """
     amount: int
     """
@@ -1525,9 +1615,13 @@ class QuoteRequest(TypedDict):
     """
     The id of an operation in the price book.
     """
+    quantities: NotRequired[dict[str, int]]
+    """
+    The units of each meter, of an operation with meters: an object of meters and numbers.
+    """
     quantity: NotRequired[int]
     """
-    The number of units.
+    The number of units, of an operation without meters; 1 if it is absent.
     """
 
 
@@ -2115,6 +2209,10 @@ class UsageRow(TypedDict):
     """
     The member; null for charges without one.
     """
+    meter: NotRequired[str | None]
+    """
+    The meter of which the row counts the units; null for all else.
+    """
     month: NotRequired[str | None]
     """
     The month in the time zone.
@@ -2133,7 +2231,7 @@ class UsageRow(TypedDict):
     """
     quantity: int
     """
-    The number of units that they paid for.
+    The number of units that they paid for; of operations with meters, those that were used.
     """
     refunded: int
     """
@@ -2496,7 +2594,7 @@ class Charge(TypedDict):
 
     amount: int
     """
-    The amount that was deducted: unit price × quantity, in micro-units.
+    The amount that was deducted: the price of the quantity, rounded up, in micro-units.
     """
     amount_usd: str
     """
@@ -2527,6 +2625,10 @@ class Charge(TypedDict):
     """
     Your product's JSON object.
     """
+    meters: NotRequired[list[Meter] | None]
+    """
+    The meters and their prices, if the operation has meters.
+    """
     operation: str
     """
     The id of the operation.
@@ -2536,13 +2638,21 @@ class Charge(TypedDict):
     `succeeded`, `failed_system`, `failed_user`, `timed_out` or `reversed`; null if none was
     reported.
     """
+    per: NotRequired[int | None]
+    """
+    The number of units for which `unit_price` is, if it is not one.
+    """
     price_version: int
     """
     The version of the price book that priced the charge.
     """
+    quantities: NotRequired[dict[str, int]]
+    """
+    The units of each meter that were charged, if the operation has meters.
+    """
     quantity: int
     """
-    The number of units that were charged.
+    The number of units that were charged; of all meters together.
     """
     reference: str | None
     """
@@ -2564,9 +2674,14 @@ class Charge(TypedDict):
     """
     `pending`, `settled`, or `refunded` (in full).
     """
-    unit_price: int
+    unit_price: int | None
     """
-    The price of one unit, in micro-units.
+    The price of one unit, or of `per` units, in micro-units; null if the operation has meters.
+    """
+    used_quantities: NotRequired[dict[str, int]]
+    """
+    The units of each meter that were used, if the charge was settled; only present if one
+    charge is read.
     """
     worker: str | None
     """

@@ -96,7 +96,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     (
         "gate",
         &[
-            "settings outcome headers",
+            "settings outcome headers shutdown",
             "charging",
             "refusal relay",
             "quantity",

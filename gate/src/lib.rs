@@ -37,6 +37,8 @@ mod remote;
 mod serve;
 mod settings;
 mod shutdown;
+#[cfg(test)]
+mod tests;
 
 pub use charging::{BoxFuture, Charging, Opened, Quantities, ReportError, Unavailable};
 pub use exchange::Counts;

@@ -35,9 +35,6 @@ mod settlement;
 mod tool_answer;
 mod usage;
 
-#[cfg(test)]
-mod tests;
-
 pub use metered::MeteredExchange;
 pub use settlement::Counts;
 

@@ -10,7 +10,6 @@
 //! most of it ([`wal_checkpoint`]); between commits the connection that appends moves the last
 //! pages.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
@@ -39,9 +38,6 @@ const BLOCK_OF: &str = "SELECT first, data FROM block WHERE first <= ?1 ORDER BY
 
 /// The bytes of memory that a batch which was appended keeps for the next one.
 const KEPT_BYTES: usize = 8 << 20;
-
-/// The bytes of the newest blocks that are kept in memory.
-const NEWEST_BYTES: usize = 2 << 20;
 
 /// Blocks that are read together by a read of many: at most about 1 MiB.
 const BLOCKS_AT_ONCE: i64 = 64;
@@ -104,45 +100,6 @@ pub(crate) struct Journal {
     block: Vec<u8>,
     /// Where its entries begin.
     offsets: Vec<u32>,
-    /// The blocks that this connection wrote last.
-    newest: NewestBlocks,
-}
-
-/// The blocks that this connection wrote last, oldest first. Those of other connections are missing.
-/// An outcome mostly follows its charge soon, so the entry of the charge is read here, and not from
-/// the file.
-#[derive(Debug, Default)]
-struct NewestBlocks {
-    blocks: VecDeque<(u64, Vec<u8>)>,
-    bytes: usize,
-}
-
-impl NewestBlocks {
-    /// Adds a block that is on disk; the oldest ones give way.
-    fn add(&mut self, first: u64, block: &[u8]) {
-        let mut memory = Vec::new();
-        while self.bytes + block.len() > NEWEST_BYTES
-            && let Some((_, oldest)) = self.blocks.pop_front()
-        {
-            self.bytes -= oldest.len();
-            memory = oldest;
-        }
-        memory.clear();
-        memory.extend_from_slice(block);
-        self.bytes += memory.len();
-        self.blocks.push_back((first, memory));
-    }
-
-    fn clear(&mut self) {
-        *self = NewestBlocks::default();
-    }
-
-    /// The block that holds entry `seq` if one does, with the number of its first entry.
-    fn of(&self, seq: u64) -> Option<(u64, &[u8])> {
-        let after = self.blocks.partition_point(|(first, _)| *first <= seq);
-        let (first, block) = self.blocks.get(after.checked_sub(1)?)?;
-        Some((*first, block))
-    }
 }
 
 impl Journal {
@@ -167,8 +124,7 @@ impl Journal {
             raised.map_err(|error| classify(&path, error))?;
         }
         connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| classify(&path, error))?;
-        let (block, offsets, newest) = Default::default();
-        Ok(Journal { path, connection, block, offsets, newest })
+        Ok(Journal { path, connection, block: Vec::new(), offsets: Vec::new() })
     }
 
     /// The random id of this data directory, which is also the secret key of its hashes; stores
@@ -219,7 +175,6 @@ impl Journal {
     /// file again before it appends more.
     pub(crate) fn append(&mut self, first: u64, entries: &EncodedEntries) -> Result<(), Error> {
         self.write_blocks(first, entries).map_err(|error| {
-            self.newest.clear();
             if !self.connection.is_autocommit() {
                 // If this fails too, the next open rolls the transaction back.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -246,7 +201,6 @@ impl Journal {
             let row = first + from as u64;
             finish_block(row, &mut self.block, &self.offsets);
             insert.execute((row as i64, &self.block))?;
-            self.newest.add(row, &self.block);
             from = to;
         }
         assert_eq!(from, entries.len(), "every entry is in a block");
@@ -263,14 +217,10 @@ impl Journal {
         seq: u64,
         mut read: impl FnMut(Stored) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let mut entry_of =
-            |first, bytes: &[u8]| Block::open(first, bytes)?.get(seq)?.map(&mut read).transpose();
-        if let Some((first, bytes)) = self.newest.of(seq)
-            && let Some(found) = entry_of(first, bytes)?
-        {
-            return Ok(Some(found));
-        }
-        Ok(self.with_block(BLOCK_OF, [seq as i64], entry_of)?.flatten())
+        let found = self.with_block(BLOCK_OF, [seq as i64], |first, bytes| {
+            Block::open(first, bytes)?.get(seq)?.map(&mut read).transpose()
+        })?;
+        Ok(found.flatten())
     }
 
     /// Reads the first entry of an account in the block that holds entry `seq`; `None` if that
@@ -495,33 +445,6 @@ mod tests {
         );
     }
 
-    /// An entry of this many bytes, in a batch of its own.
-    fn one_entry(bytes: usize) -> EncodedEntries {
-        EncodedEntries { bytes: vec![7; bytes], offsets: vec![0], ..EncodedEntries::default() }
-    }
-
-    #[test]
-    fn the_newest_entries_are_read_from_memory_and_older_ones_from_the_file() {
-        let scratch = tempfile::tempdir().expect("a directory");
-        let mut journal = Journal::open(scratch.path(), None, Access::Create).expect("it is made");
-        let fit = (NEWEST_BYTES / 100_000) as u64;
-        for seq in 1..=fit + 10 {
-            journal.append(seq, &one_entry(99_000)).expect("a healthy disk");
-            assert!(journal.newest.bytes <= NEWEST_BYTES);
-        }
-        assert!(journal.newest.of(1).is_none() && journal.newest.blocks.len() as u64 >= fit);
-        let oldest_kept = journal.newest.blocks[0].0;
-        for seq in 1..=fit + 10 {
-            let in_memory = journal.newest.of(seq).map(|(first, block)| (first, block.to_vec()));
-            assert_eq!(in_memory.is_some(), seq >= oldest_kept);
-            let block = |first, bytes: &[u8]| Ok((first, bytes.to_vec()));
-            let on_disk = journal.with_block(BLOCK_OF, [seq as i64], block).expect("a healthy disk");
-            assert!(in_memory.is_none_or(|block| Some(block) == on_disk), "block {seq}");
-        }
-        journal.append(fit, &one_entry(100)).expect_err("this number is taken");
-        assert!(journal.newest.of(fit + 10).is_none(), "what failed may be on disk or not");
-    }
-
     #[test]
     fn a_wal_that_a_read_held_back_is_cut_when_it_starts_again() {
         let scratch = tempfile::tempdir().expect("a directory");
@@ -530,7 +453,8 @@ mod tests {
         let kept = limit("PRAGMA journal_size_limit").expect("it is set");
         assert_eq!(kept, sqlite::WAL_KEPT_BYTES as i64);
         limit("PRAGMA journal_size_limit = 100000").expect("it is set");
-        let entries = one_entry(10_000);
+        let entries =
+            EncodedEntries { bytes: vec![7; 10_000], offsets: vec![0], ..EncodedEntries::default() };
         let held = Journal::open(scratch.path(), None, Access::Read).expect("it is there");
         held.begin_snapshot().expect("it can be read");
         for seq in 1..=100 {

@@ -102,6 +102,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
             "quantity",
             "proxy exchange remote",
             "serve",
+            "tests",
         ],
     ),
     (

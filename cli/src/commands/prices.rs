@@ -31,9 +31,10 @@ const SET_EXAMPLE: &str = "The file is a JSON object. An operation that it does 
                     {\"id\": \"input\", \"unit_price\": 15000, \"per\": 1000000},
                     {\"id\": \"output\", \"unit_price\": 60000, \"per\": 1000000}]}],
    \"effective_at\": \"2027-01-01T00:00:00Z\"}
-Optional: per (the price is for so many units, a power of ten), meters (up to 8, each with a price,
-in place of one price), timeout_seconds (every charge of the operation awaits an outcome for that
-long) and effective_at (default: now). The output of `prices show --json` can be edited and used as the file.
+Optional: per (the price is for that number of units, a power of ten), meters (up to 8, each with a
+price, in place of one price), timeout_seconds (every charge of the operation awaits an outcome for
+that long) and effective_at (default: now). The output of `prices show --json` can be edited and
+used as the file.
 
 Example:
   tollkeeper prices set prices.json";

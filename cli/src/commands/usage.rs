@@ -9,8 +9,8 @@ use crate::transport::request::{path, query};
 use crate::transport::target::Target;
 
 const EXAMPLE: &str =
-    "KEYS are some of operation, worker, member, api_key, meter, and of times one of hour, day and month.
-A row of a meter has the units that were used of it, and no amounts. A refund counts when it
+    "KEYS are some of operation, worker, member, api_key, meter, and of times one of hour, day and
+month. A row of a meter has the units that were used of it, and no amounts. A refund counts when it
 happens. Use is counted by whole hours and by the days of the workspace, so a range that begins or
 ends elsewhere is widened; the first lines say which one was counted.
 

@@ -22,9 +22,6 @@ use crate::outcome::Outcome;
 /// A future that can be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The most units that one price of a meter is for.
-const PER_MAX: i128 = 1_000_000_000;
-
 /// Units by meter.
 pub type Quantities = BTreeMap<String, i64>;
 
@@ -98,8 +95,7 @@ pub enum ReportError {
     Later(String),
     /// The charge has another outcome already, such as a refund by its deadline.
     Refused(String),
-    /// The quantities of the report are not permitted. Usually they cost more than was held, which
-    /// [`Opened::is_more_than_held`] tells.
+    /// The ledger does not take the quantities of the report: they cost more than was held.
     Quantities(String),
 }
 
@@ -120,11 +116,20 @@ struct Charge {
     id: String,
     amount: i64,
     balance: Available,
+    #[serde(default)]
+    meters: Vec<Meter>,
 }
 
 #[derive(Deserialize)]
 struct Available {
     available: i64,
+}
+
+/// A meter of the operation, with what its units cost.
+#[derive(Clone, Debug, Deserialize)]
+struct Meter {
+    id: String,
+    unit_price: i64,
 }
 
 /// A charge that was opened, or found under its idempotency key.
@@ -142,6 +147,8 @@ pub struct Opened {
     pub is_replay: bool,
     /// The charge as the API shows it.
     pub json: Bytes,
+    /// The meters of its operation; none if it has one price.
+    meters: Vec<Meter>,
 }
 
 impl Opened {
@@ -171,45 +178,28 @@ impl Opened {
     /// Whether units cost nothing by the prices of the charge.
     #[must_use]
     pub fn is_free(&self, units: &Quantities) -> bool {
-        let charge: Value = serde_json::from_slice(&self.json).unwrap_or_default();
-        let meters = charge.get("meters").and_then(Value::as_array);
-        let costs = |id: &str| {
-            let meter = meters.and_then(|meters| meters.iter().find(|meter| meter["id"] == id));
-            meter.is_none_or(|meter| meter["unit_price"] != 0)
-        };
-        units.iter().all(|(id, units)| *units == 0 || !costs(id))
-    }
-
-    /// Whether units cost more than was deducted, by the prices of the charge.
-    #[must_use]
-    pub fn is_more_than_held(&self, units: &Quantities) -> bool {
-        let charge: Value = serde_json::from_slice(&self.json).unwrap_or_default();
-        let meters = charge.get("meters").and_then(Value::as_array);
-        // In the smallest part of a micro-unit that a price can have, so that the sum is exact.
-        let cost = |id: &str, units: i64| {
-            let meter = meters.and_then(|meters| meters.iter().find(|meter| meter["id"] == id))?;
-            let (price, per) = (meter["unit_price"].as_i64()?, meter["per"].as_i64().unwrap_or(1));
-            let part = PER_MAX.checked_div(i128::from(per))?;
-            i128::from(units).checked_mul(i128::from(price))?.checked_mul(part)
-        };
-        let total: Option<i128> = units.iter().map(|(id, units)| cost(id, *units)).sum();
-        total.is_some_and(|total| total > i128::from(self.amount) * PER_MAX)
+        units
+            .iter()
+            .all(|(id, units)| *units == 0 || self.meter(id).is_some_and(|meter| meter.unit_price == 0))
     }
 
     /// Whether a meter has a price in the charge.
     #[must_use]
     pub fn has_meter(&self, id: &str) -> bool {
-        let charge: Value = serde_json::from_slice(&self.json).unwrap_or_default();
-        let meters = charge.get("meters").and_then(Value::as_array);
-        meters.is_some_and(|meters| meters.iter().any(|meter| meter["id"] == id))
+        self.meter(id).is_some()
+    }
+
+    fn meter(&self, id: &str) -> Option<&Meter> {
+        self.meters.iter().find(|meter| meter.id == id)
     }
 
     /// Reads the answer of the API to a charge; `None` if it is not one.
     #[must_use]
     pub fn read(headers: &HeaderMap, body: Bytes) -> Option<Opened> {
-        let Charge { workspace, id, amount, balance } = serde_json::from_slice(&body).ok()?;
+        let Charge { workspace, id, amount, balance, meters } = serde_json::from_slice(&body).ok()?;
         let is_replay = headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true"));
-        Some(Opened { workspace, id, amount, balance: balance.available, is_replay, json: body })
+        let balance = balance.available;
+        Some(Opened { workspace, id, amount, balance, is_replay, json: body, meters })
     }
 }
 
@@ -232,20 +222,6 @@ mod tests {
         };
         assert!(is_free(&[]) && is_free(&[("input", 0), ("output", 0)]) && is_free(&[("input", 900)]));
         assert!(!is_free(&[("output", 1)]) && !is_free(&[("unknown", 1)]));
-    }
-
-    #[test]
-    fn units_are_compared_with_what_was_held_without_rounding() {
-        let charge = opened(&json!({
-            "id": "ch_1", "workspace": "acme", "amount": 5, "balance": { "available": 1 },
-            "meters": [{ "id": "input", "unit_price": 1, "per": 10 }, { "id": "output", "unit_price": 3, "per": 10 }],
-        }));
-        let is_more = |units: &[(&str, i64)]| {
-            charge.is_more_than_held(&units.iter().map(|(id, units)| ((*id).to_owned(), *units)).collect())
-        };
-        assert!(!is_more(&[("input", 20), ("output", 10)]), "exactly what was held");
-        assert!(is_more(&[("input", 21), ("output", 10)]));
-        assert!(!is_more(&[("unknown", 900)]), "it has no price");
         assert!(charge.has_meter("output") && !charge.has_meter("unknown"));
     }
 

@@ -69,18 +69,11 @@ impl MeteredExchange {
         };
         let settled = self.exchange.repeat(&used, given_up, || charging.settle(charge, &used)).await;
         if let Err(ReportError::Quantities(why)) = settled {
-            if charge.is_more_than_held(&used) {
-                let overruns = self.counts.overruns.fetch_add(1, Ordering::Relaxed) + 1;
-                tracing::warn!(
-                    charge = %charge.id, ?used, held = ?self.held, %why, overruns,
-                    "Tollkeeper-Overrun: an answer used more than was held, and is settled at the hold"
-                );
-            } else {
-                tracing::error!(
-                    charge = %charge.id, ?used, %why,
-                    "what an answer used was refused, so it is settled at the hold"
-                );
-            }
+            let overruns = self.counts.overruns.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::warn!(
+                charge = %charge.id, ?used, held = ?self.held, %why, overruns,
+                "Tollkeeper-Overrun: an answer used more than was held, and is settled at the hold"
+            );
             self.exchange.report_until(Outcome::Succeeded, given_up).await;
         }
     }

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Request, Response, Version};
+use axum::http::{Request, Response};
 use tokio::sync::oneshot;
 
 use super::caller::{Caller, Question, Units, charge_json, key_was_used, member_and_worker};
-use super::{Gate, upstream_uri};
+use super::{Gate, address, upstream_uri};
 use crate::exchange::MeteredExchange;
 use crate::headers;
 use crate::quantity::hold::MeteredRequest;
@@ -39,9 +39,7 @@ impl Gate {
         let mut asked = MeteredRequest::read(&metering, &body)?;
         // A header that is wrong is refused here.
         member_and_worker(&head.headers)?;
-        head.uri = uri;
-        head.version = Version::HTTP_11;
-        head.extensions.clear();
+        address(&mut head, uri);
         let (sender, answer) = oneshot::channel();
         let gate = Arc::clone(&self);
         tokio::spawn(async move {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::request::Parts;
 use axum::http::uri::{PathAndQuery, Scheme, Uri};
 use axum::http::{Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
@@ -142,9 +143,7 @@ impl Gate {
         let (mut head, body) = request.into_parts();
         let (units, body) = quantity::find(route, &head.headers, body).await?;
         let charge = charge_json(route, &route.operation, &head.headers, Units::Quantity(units))?;
-        head.uri = uri;
-        head.version = Version::HTTP_11;
-        head.extensions.clear();
+        address(&mut head, uri);
         let (sender, answer) = oneshot::channel();
         let gate = Arc::clone(&self);
         tokio::spawn(async move {
@@ -191,6 +190,13 @@ impl Gate {
             phases: self.phases.clone(),
         }
     }
+}
+
+/// Gives a request the address of the upstream, and takes what is of the client's connection.
+fn address(head: &mut Parts, uri: Uri) {
+    head.uri = uri;
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
 }
 
 /// The address of the request at the upstream: the path of the request below that of the upstream.

@@ -13,12 +13,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::{Method, Request, Response, StatusCode, Version};
+use axum::http::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::caller::{Caller, Question, Units, charge_json};
-use super::{Gate, upstream_uri};
+use super::{Gate, address, upstream_uri};
 use crate::headers;
 use crate::quantity::tool_call::{Fault, Message};
 use crate::quantity::{body_of, media_type};
@@ -146,9 +146,7 @@ async fn read(route: &Route, request: Request<Body>) -> Result<Read, Response<Bo
     let caller = Caller::of(request.headers()).map_err(refused)?;
     let uri = upstream_uri(&route.upstream, request.uri()).map_err(refused)?;
     let (mut head, body) = request.into_parts();
-    head.uri = uri;
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
+    address(&mut head, uri);
     if head.method != Method::POST {
         without_body(&mut head);
         let request = Request::from_parts(head, Body::empty());

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::super::harness::{Reply, TIMEOUT, TestClient, TestServer, eventually};
-use super::{PLACES, Place, start_alone};
+use super::{PLACES, Place, start};
 
 /// $0.15 and $0.60 for a million tokens: a dollar is 100,000 micro-units.
 const METERS: &str = r#"[{"id": "input", "unit_price": 15000, "per": 1000000},
@@ -44,15 +44,7 @@ impl World {
         let data = scratch.path().join("data");
         let mut command = TestServer::command(&data);
         command.env("TOLLKEEPER_TICK_MS", "20");
-        if place == Place::BesideServer {
-            command.arg("--config").arg(&file);
-        }
-        let mut server = TestServer::spawned(command, &data);
-        let (line, alone) = match place {
-            Place::BesideServer => (server.next_line_of_stdout(), None),
-            Place::Alone => start_alone(&server.url, &file),
-        };
-        let gate_url = line.trim_end().strip_prefix("gate listening on ").expect("it is ready").to_owned();
+        let (server, gate_url, alone) = start(place, command, &data, &file);
         let meters: Value = serde_json::from_str(METERS).expect("it is JSON");
         let prices = json!({ "operations": [{ "id": "chat", "meters": meters }] });
         server.send("PUT", "/v1/price-book", prices).expect(200);

@@ -9,7 +9,7 @@ mod upstream;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -85,15 +85,7 @@ impl World {
         // One key sends a thousand requests at once.
         command.env("TOLLKEEPER_WORKSPACE_KEY_REQUESTS_PER_SECOND", "0");
         command.env("TOLLKEEPER_WORKSPACE_REQUESTS_PER_SECOND", "0");
-        if place == Place::BesideServer {
-            command.arg("--config").arg(&file);
-        }
-        let mut server = TestServer::spawned(command, &data);
-        let (line, alone) = match place {
-            Place::BesideServer => (server.next_line_of_stdout(), None),
-            Place::Alone => start_alone(&server.url, &file),
-        };
-        let gate_url = line.trim_end().strip_prefix("gate listening on ").expect("it is ready").to_owned();
+        let (server, gate_url, alone) = start(place, command, &data, &file);
         server.workspace("acme", 10 * PRICE);
         server.member("acme", "dan", "member");
         let (_, key) = server.api_key("acme", json!({"name": "of the gate", "scopes": ["charge"]}));
@@ -154,6 +146,21 @@ impl Drop for World {
             let _ = alone.wait();
         }
     }
+}
+
+/// Starts a server and a gate with these settings; returns the address of the gate too, and its
+/// process if it runs alone.
+fn start(place: Place, mut server: Command, data: &Path, file: &Path) -> (TestServer, String, Option<Child>) {
+    if place == Place::BesideServer {
+        server.arg("--config").arg(file);
+    }
+    let mut server = TestServer::spawned(server, data);
+    let (line, alone) = match place {
+        Place::BesideServer => (server.next_line_of_stdout(), None),
+        Place::Alone => start_alone(&server.url, file),
+    };
+    let url = line.trim_end().strip_prefix("gate listening on ").expect("it is ready").to_owned();
+    (server, url, alone)
 }
 
 /// Starts a gate alone; returns the line that it prints.

@@ -6,11 +6,11 @@
 
 use tollkeeper_ledger::{
     Account, Balance, Charge, ChargeId, Command, Entry, EntryBody, Grant, GrantId, MeterQuantities, Micros,
-    PaymentChange, PaymentRefund, PeriodWindows, Platform, SubscriptionChange, Timestamp, TopUp,
+    PaymentChange, PaymentRefund, PeriodWindows, Platform, Settlement, SubscriptionChange, Timestamp, TopUp,
     WebhookEndpointId,
 };
 
-use crate::{Answer, Error, GrantRecord, Output};
+use crate::{Answer, Error, GrantRecord, Output, RefundRecord};
 
 /// Look-ups inside one workspace.
 pub(crate) trait Records {
@@ -190,10 +190,34 @@ pub(crate) fn granted_by(entry: Entry) -> Option<GrantRecord> {
     }
 }
 
-/// What a charge used of its meters, if it was settled when it was opened. Of another one, the
-/// entry that settles it says so.
-pub(crate) fn used_at_once(charge: &Charge) -> Option<MeterQuantities> {
-    charge.details.quantity.meters().filter(|_| charge.details.deadline.is_none()).cloned()
+/// What the entries after the one that opened a charge say about it.
+pub(crate) struct ChargeHistory {
+    /// Its refunds, in the order of the entries.
+    pub refunds: Vec<RefundRecord>,
+    /// What it used of its meters.
+    pub used: Option<MeterQuantities>,
+}
+
+impl ChargeHistory {
+    /// The history of a charge that was just opened. One that was settled with that used what it
+    /// paid for.
+    pub(crate) fn of(charge: &Charge) -> ChargeHistory {
+        let used = charge.details.quantity.meters().filter(|_| charge.details.deadline.is_none());
+        ChargeHistory { refunds: Vec::new(), used: used.cloned() }
+    }
+
+    /// Takes a later entry about the charge.
+    pub(crate) fn add(&mut self, entry: Entry) {
+        match entry.body {
+            EntryBody::ChargeRefunded(refund) => {
+                self.refunds.push(RefundRecord { at: entry.at, refund: *refund });
+            }
+            EntryBody::ChargeSettled(Settlement { used: Some(of_meters), .. }) => {
+                self.used = Some(of_meters.quantities);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The charge that a `ChargeOpened` entry describes, in its first state; `None` for other entries.

@@ -4,11 +4,12 @@
 //! that are read is bounded, however often the charge was refunded or extended
 //! ([`CHARGE_CHANGES_MAX`](tollkeeper_ledger::bounds::CHARGE_CHANGES_MAX)).
 
-use tollkeeper_ledger::{Charge, ChargeId, EntryBody, GrantId, Micros, Settlement, WorkspaceId};
+use tollkeeper_ledger::{Charge, ChargeId, GrantId, Micros, WorkspaceId};
 
 use super::lists::Reader;
+use crate::answer::{self, ChargeHistory};
 use crate::embedded::core::queries::ChargeNow;
-use crate::{ChargeRecord, Error, RefundRecord, answer};
+use crate::{ChargeRecord, Error};
 
 impl Reader {
     /// Answers [`Query::Charge`](crate::Query::Charge).
@@ -21,19 +22,13 @@ impl Reader {
         let wanted = id.clone();
         let now = self.core.blocking_read(move |core| core.charge_now(&wanted, opening_seq, &drawn))?;
         let Some(ChargeNow { changes, grants, balance }) = now else { return Ok(None) };
-        let (mut refunds, mut used) = (Vec::new(), answer::used_at_once(&charge));
+        let mut history = ChargeHistory::of(&charge);
         self.bring_up_to_date(&mut charge, changes, |entry| {
-            match entry.body {
-                EntryBody::ChargeRefunded(refund) => {
-                    refunds.push(RefundRecord { at: entry.at, refund: *refund });
-                }
-                EntryBody::ChargeSettled(Settlement { used: Some(of_meters), .. }) => {
-                    used = Some(of_meters.quantities);
-                }
-                _ => {}
-            }
+            history.add(entry);
             true
         })?;
+        let ChargeHistory { mut refunds, used } = history;
+        // The newest entry was read first.
         refunds.reverse();
         let draws = self.draws_by_id(index, &charge, grants)?;
         Ok(Some(ChargeRecord { charge, draws, refunds, used, balance }))

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
-    Account, Balance, Charge, ChargeId, EntryBody, GrantId, Hash, Id, MemberId, Micros, Payments, Settlement,
-    Team, Timestamp, WorkspaceId, bounds,
+    Account, Balance, Charge, ChargeId, GrantId, Hash, Id, MemberId, Micros, Payments, Team, Timestamp,
+    WorkspaceId, bounds,
 };
 
+use crate::answer::ChargeHistory;
 use crate::postgres::batch::texts::stored_text;
 use crate::postgres::database::config::Address;
 use crate::postgres::database::decode::{
@@ -25,7 +26,7 @@ use crate::postgres::database::sql::{self, Sql};
 use crate::postgres::ids::number_in;
 use crate::postgres::platform::PlatformCell;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
-use crate::{BalanceAt, ChargeRecord, DuePlace, Error, JournalHead, RefundRecord, answer};
+use crate::{BalanceAt, ChargeRecord, DuePlace, Error, JournalHead, answer};
 
 /// How many entries one step of a search by time reads: four steps search a million entries.
 const PROBES: i64 = 32;
@@ -195,36 +196,29 @@ pub(crate) async fn charge(
     let params: [&(dyn ToSql + Sync); 4] = [&id.as_str(), &number_in(charge.0), &uuid, &changes];
     let rows = session.query_with_timeout(Sql::ChargeWithEntries, &params).await?;
     assert!(rows.len() <= 2 + bounds::CHARGE_CHANGES_MAX, "a bounded number of entries is read");
-    let (mut account, mut opened, mut refunds, mut used) = (None, None::<Charge>, Vec::new(), None);
+    let (mut account, mut opened) = (None, None::<(ChargeHistory, Charge)>);
     for row in &rows {
         let bytes: &[u8] = column(row, 2)?;
         match column::<i32>(row, 0)? {
             0 => account = Some(decode_account(bytes)?),
             1 => {
-                opened =
-                    answer::charge_opened_by(decode_entry(bytes)?).filter(|found| found.details.id == charge);
-                used = opened.as_ref().and_then(answer::used_at_once);
+                let found = answer::charge_opened_by(decode_entry(bytes)?);
+                let found = found.filter(|found| found.details.id == charge);
+                opened = found.map(|charge| (ChargeHistory::of(&charge), charge));
             }
             _ => {
                 let entry = decode_entry(bytes)?;
-                if let (Some(charge), Some(state)) = (&mut opened, entry.body.state()) {
-                    charge.state = state;
-                }
-                match entry.body {
-                    EntryBody::ChargeRefunded(refund) => {
-                        refunds.push(RefundRecord { at: entry.at, refund: *refund });
-                    }
-                    EntryBody::ChargeSettled(Settlement { used: Some(of_meters), .. }) => {
-                        used = Some(of_meters.quantities);
-                    }
-                    _ => {}
+                if let Some((history, charge)) = &mut opened {
+                    charge.state = entry.body.state().unwrap_or(charge.state);
+                    history.add(entry);
                 }
             }
         }
     }
-    let (Some(account), Some(charge)) = (account.filter(|_| !id.is_platform()), opened) else {
+    let (Some(account), Some((history, charge))) = (account.filter(|_| !id.is_platform()), opened) else {
         return Ok(None);
     };
+    let ChargeHistory { refunds, used } = history;
     let draws = draws_by_id(session, &account, &charge).await?;
     Ok(Some(ChargeRecord { charge, draws, refunds, used, balance: account.balance }))
 }

@@ -28,6 +28,7 @@ pub fn small(random: &mut Random, vfs: Option<&str>) -> CoreOptions {
         chunk_accounts: *random.pick(&[1, 3]),
         run_pairs: *random.pick(&[8, 32, 100]),
         accounts_in_memory: *random.pick(&[1, 2, 100]),
+        recent_bytes: *random.pick(&[0, 1_000, 20_000]),
         wal_bytes: *random.pick(&[1, 4_000, 40_000]),
         ..CoreOptions::default()
     }

@@ -11,6 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::recent::RecentEntries;
 use crate::Error;
 use crate::embedded::storage::block::EntryHeader;
 use crate::embedded::storage::journal::{EncodedEntries, Journal};
@@ -191,9 +192,13 @@ impl UncommittedEntries {
         }
     }
 
-    /// Appends the next batch to the journal; returns its number of bytes. When this returns, it is
-    /// on disk.
-    pub(crate) fn append_to(&mut self, journal: &mut Journal) -> Result<u64, Error> {
+    /// Appends the next batch to the journal, and adds it to the recent entries; returns its number
+    /// of bytes. When this returns, it is on disk.
+    pub(crate) fn append_to(
+        &mut self,
+        journal: &mut Journal,
+        recent: &mut RecentEntries,
+    ) -> Result<u64, Error> {
         assert!(
             self.in_flight.is_none(),
             "entries are appended in their order: the batch in flight comes first"
@@ -201,6 +206,7 @@ impl UncommittedEntries {
         let bytes = self.next_batch.bytes.len() as u64;
         if bytes > 0 {
             journal.append(self.next_batch_first, &self.next_batch)?;
+            recent.push(self.next_batch_first, &self.next_batch);
             self.next_batch_first = self.next_seq();
             self.next_batch.clear();
         }

@@ -42,6 +42,14 @@ impl StateMachine {
         self.read(seq, read)?.ok_or_else(|| Error::damaged(format!("journal entry {seq} is missing")))
     }
 
+    /// The same for an entry that a command names, which is usually one of the newest.
+    fn read_named<T>(&self, seq: u64, mut read: impl FnMut(Stored) -> Result<T, Error>) -> Result<T, Error> {
+        match self.recent.get(seq) {
+            Some(bytes) => read(Stored::parse(seq, bytes)?),
+            None => self.read_existing(seq, read),
+        }
+    }
+
     /// The account index of a workspace; `None` if it was never created. A workspace that was
     /// created must be in memory or in the state file.
     pub(super) fn resolve(&mut self, id: &WorkspaceId) -> Result<Option<u32>, Error> {
@@ -113,7 +121,7 @@ impl StateMachine {
             let derived = submission.command.derived_key();
             let key = derived.as_ref().or(submission.key.as_ref());
             for seq in &seqs {
-                let entry = self.read_existing(*seq, |stored| in_workspace(stored, account_index))?;
+                let entry = self.read_named(*seq, |stored| in_workspace(stored, account_index))?;
                 if let Some(entry) = entry.filter(|entry| entry.key.as_ref() == key) {
                     found = Some(entry);
                     break;
@@ -132,13 +140,13 @@ impl StateMachine {
         };
         let seq = ids::seq_of_id(id);
         if (1..self.next_seq).contains(&seq)
-            && let Some(entry) = self.read_existing(seq, with_this_id)?
+            && let Some(entry) = self.read_named(seq, with_this_id)?
         {
             return Ok(Some((seq, entry)));
         }
         let fingerprint = self.fingerprints.of(account_index, Name::Id(id.to_bytes()));
         for seq in self.seqs_of(fingerprint, true)? {
-            if let Some(entry) = self.read_existing(seq, with_this_id)? {
+            if let Some(entry) = self.read_named(seq, with_this_id)? {
                 return Ok(Some((seq, entry)));
             }
         }
@@ -168,7 +176,7 @@ impl StateMachine {
         let fingerprint = self.fingerprints.of(account_index, Name::Changed(opening_seq));
         let seqs = self.seqs_of(fingerprint, true)?;
         for seq in &seqs {
-            let entry = self.read_existing(*seq, |stored| stored.entry())?;
+            let entry = self.read_named(*seq, |stored| stored.entry())?;
             let about = entry.body.charge().is_some_and(|(charge, _)| charge == id);
             if let Some(now) = entry.body.state().filter(|_| about) {
                 state = now;

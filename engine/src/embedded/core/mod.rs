@@ -19,7 +19,7 @@
 //! recovery       start, replay, import             maintenance  persist what is derived
 //! queries        short reads                        delta        what the state file lacks
 //! quarantine     accounts that are rebuilt          mending      damage of the files
-//! texts          texts about a person
+//! texts          texts about a person         recent       the newest entries, in memory
 //! ```
 //!
 //! Nothing here reads a clock, starts a thread, or knows the queue. The same commands, times and
@@ -36,6 +36,7 @@ pub(crate) mod maintenance;
 pub(crate) mod mending;
 pub(crate) mod quarantine;
 pub(crate) mod queries;
+pub(crate) mod recent;
 pub(crate) mod recovery;
 pub(crate) mod state_machine;
 pub(crate) mod texts;
@@ -71,6 +72,8 @@ pub struct CoreOptions {
     pub run_pairs: usize,
     /// Accounts in memory beyond which idle ones are evicted.
     pub accounts_in_memory: usize,
+    /// Bytes of the newest entries that are kept in memory.
+    pub recent_bytes: usize,
     /// Bytes appended to the journal after which its WAL is moved into the file.
     pub wal_bytes: u64,
     /// Open a journal that has lost acknowledged entries, and go on without them.
@@ -87,6 +90,7 @@ impl Default for CoreOptions {
             chunk_accounts: 256,
             run_pairs: super::storage::key_index::TABLE_PAIRS,
             accounts_in_memory: 131_072,
+            recent_bytes: 1 << 20,
             wal_bytes: 32 << 20,
             accept_loss: false,
         }

@@ -217,6 +217,7 @@ impl StateMachine {
             maintenance,
             next_seq: from,
             accounts_persisted_to,
+            recent_bytes: options.recent_bytes,
         });
         for (awaits, account_index, deadline) in pending {
             match awaits {

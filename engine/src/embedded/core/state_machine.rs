@@ -29,6 +29,7 @@ use super::deadlines::Deadlines;
 use super::ids;
 use super::in_flight::{InFlightBatch, UncommittedEntries};
 use super::quarantine::Quarantine;
+use super::recent::RecentEntries;
 use crate::answer::Asked;
 use crate::clock::warn_of_account_ahead;
 use crate::delivery::subscriber;
@@ -64,6 +65,7 @@ pub(crate) struct StateMachine {
     pub(super) unreadable: BTreeMap<u64, Timestamp>,
     pub(super) maintenance: MaintenanceState,
     pub(super) uncommitted: UncommittedEntries,
+    pub(super) recent: RecentEntries,
     pub(super) platform: Arc<Platform>,
     pub(super) quarantine: Quarantine,
     pub(super) closing: Closing,
@@ -92,6 +94,8 @@ pub(super) struct Parts {
     /// The sequence number at which the replay begins.
     pub next_seq: u64,
     pub accounts_persisted_to: u64,
+    /// Bytes of the newest entries that are kept in memory.
+    pub recent_bytes: usize,
 }
 
 /// What was looked up for a command before its turn.
@@ -150,7 +154,7 @@ struct Recording {
 impl StateMachine {
     pub(super) fn new(parts: Parts) -> StateMachine {
         let Parts { journal, state, accounts, index, fingerprints, maintenance, .. } = parts;
-        let Parts { next_seq, accounts_persisted_to, .. } = parts;
+        let Parts { next_seq, accounts_persisted_to, recent_bytes, .. } = parts;
         StateMachine {
             journal,
             state,
@@ -162,6 +166,7 @@ impl StateMachine {
             unreadable: BTreeMap::new(),
             maintenance,
             uncommitted: UncommittedEntries::during_replay(),
+            recent: RecentEntries::new(recent_bytes),
             platform: Arc::default(),
             quarantine: Quarantine::default(),
             closing: Closing::default(),
@@ -278,7 +283,7 @@ impl StateMachine {
 
     /// Appends what was decided; returns its number of bytes. When this returns, it is on disk.
     pub(super) fn commit(&mut self) -> Result<u64, Error> {
-        let bytes = self.uncommitted.append_to(&mut self.journal)?;
+        let bytes = self.uncommitted.append_to(&mut self.journal, &mut self.recent)?;
         self.maintenance.note_appended(bytes);
         Ok(bytes)
     }

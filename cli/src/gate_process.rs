@@ -19,7 +19,6 @@ use tollkeeper_ledger::{
     Actor, ChargeCommand, MeterId, MeterQuantities, Quantity, Refusal, Submission, WorkspaceId,
 };
 use tollkeeper_server::App;
-use tower::ServiceExt;
 
 use crate::server_process;
 use crate::terminal::failure::{Exit, Failure};
@@ -61,7 +60,7 @@ impl Listening {
 /// The API of a server in this process.
 pub struct LocalApi {
     app: Arc<App>,
-    router: axum::Router,
+    router: tollkeeper_server::Router,
 }
 
 impl LocalApi {
@@ -101,10 +100,8 @@ fn not_taken(refusal: &Refusal) -> ReportError {
 
 impl Charging for LocalApi {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>> {
-        let router = self.router.clone();
         Box::pin(async move {
-            let response = router.oneshot(request.map(Body::from)).await;
-            let (head, body) = response.unwrap_or_else(|never| match never {}).into_parts();
+            let (head, body) = self.router.answer(request.map(Body::from)).await.into_parts();
             let bytes = to_bytes(body, usize::MAX).await.map_err(|why| Unavailable(why.to_string()))?;
             Ok(Response::from_parts(head, bytes))
         })

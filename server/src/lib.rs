@@ -49,7 +49,8 @@ mod tests;
 
 pub use access::hash_password;
 pub use app::{App, Clock};
-pub use http::serve::answer;
+pub use http::router::Router;
+pub use http::serve::{HttpService, answer};
 pub use notify::mail;
 pub use observe::log::start_log;
 pub use settings::{DatabaseUrl, Settings, SettingsError, Store};

@@ -25,7 +25,8 @@ use crate::dashboard;
 use crate::http::connection::ClientTimes;
 use crate::http::problem::Code;
 use crate::http::route::{Resource, Route, Site};
-use crate::http::{connections, router, serve};
+use crate::http::router::Router;
+use crate::http::{connections, serve};
 use crate::jobs::alert_checks::AlertChecks;
 use crate::jobs::closed_days::ClosingDays;
 use crate::jobs::due_payments::DuePayments;
@@ -192,8 +193,8 @@ impl From<std::io::Error> for Error {
 }
 
 /// The router with every route of the server.
-pub fn router(app: Arc<App>) -> axum::Router {
-    router::router(app, site())
+pub fn router(app: Arc<App>) -> Router {
+    Router::new(app, site())
 }
 
 /// Serves until `shutdown` completes, then answers the accepted requests and closes the engine.

@@ -15,7 +15,6 @@ use serde_json::json;
 use tollkeeper_engine::{Engine, GroupBy, Reads, TimeStep, UsageFilter, UsageReport, UsageRequest};
 use tollkeeper_ledger::{MemberId, Submission, Timestamp, WorkerId};
 use tollkeeper_server::App;
-use tower::ServiceExt;
 
 use super::connection::Connection;
 use super::credentials::PLATFORM_KEY;
@@ -230,8 +229,7 @@ async fn sign_in(app: &Arc<App>) -> Result<String, Failure> {
     let at = url.find("/portal/").ok_or_else(|| failed("there is no link to sign in"))?;
     let link = axum::http::Request::post(&url[at..]).body(Body::empty());
     let link = link.map_err(|error| failed(error.to_string()))?;
-    let response = tollkeeper_server::router(Arc::clone(app)).oneshot(link).await;
-    let response = response.unwrap_or_else(|never| match never {});
+    let response = tollkeeper_server::router(Arc::clone(app)).answer(link).await;
     let cookie = response.headers().get("set-cookie").and_then(|cookie| cookie.to_str().ok());
     let pair = cookie.and_then(|cookie| cookie.split(';').next());
     pair.map(str::to_owned).ok_or_else(|| failed("the link gave no session"))

@@ -12,7 +12,6 @@ use axum::http;
 use tollkeeper_engine::{Embedded, Engine, embedded};
 use tollkeeper_server::settings::{LogLevel, Secret};
 use tollkeeper_server::{self as server, App, Settings, Store};
-use tower::ServiceExt;
 
 use super::request::{Access, Answer, Request, random_hex};
 use crate::server_process;
@@ -85,8 +84,7 @@ pub async fn call(app: Arc<App>, key: &str, request: Request) -> Result<Answer, 
             .because(why)
             .hint("check --key for characters that an HTTP header cannot hold")
     })?;
-    let response = server::router(app).oneshot(message).await;
-    let response = response.unwrap_or_else(|never| match never {});
+    let response = server::router(app).answer(message).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await;
     let bytes =

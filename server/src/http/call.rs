@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::RawPathParams;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -22,6 +21,7 @@ use tollkeeper_ledger::{
 
 use super::body::{self, Media};
 use super::form::Form;
+use super::path::PathParams;
 use super::problem::Problem;
 use super::query::Query;
 use super::refusal;
@@ -36,7 +36,7 @@ pub struct Head {
     /// The query parameters.
     pub query: Query,
     /// The parameters of the path, decoded.
-    pub params: RawPathParams,
+    pub params: PathParams,
     /// The headers.
     pub headers: HeaderMap,
 }
@@ -131,7 +131,7 @@ impl Call {
 
     /// A parameter of the path, by its name in the route; empty if the route has no such parameter.
     pub fn param(&self, name: &str) -> &str {
-        self.head.params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+        self.head.params.get(name).unwrap_or("")
     }
 
     /// The workspace in the path.

@@ -10,6 +10,7 @@ pub(crate) mod connections;
 pub(crate) mod csv;
 pub(crate) mod form;
 pub(crate) mod notices;
+pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod refusal;

@@ -1,26 +1,29 @@
-//! Builds the router from the table of routes, and takes every request through the same steps:
+//! Finds the route of a request in the table, and takes every request through the same steps:
 //! admit, check, handle, respond, count.
 //!
 //! There is no stack of layers. One function does what every request needs. Every failure, also a
 //! panic, becomes a problem document.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
-use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
 use tollkeeper_engine::panic_message;
 use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
 use super::call::{Call, Head};
+use super::path::PathParams;
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::refusal;
@@ -29,29 +32,27 @@ use crate::access::{Admission, Caller, RateStatus, check_form_token};
 use crate::app::App;
 use crate::observe::traces::{RequestSpan, SpanContext};
 
-/// A router with every route of the site, and a problem for every other request.
-pub fn router(app: Arc<App>, site: Site) -> Router {
-    let Site { routes, pages } = site;
-    let mut router = Router::new();
-    for (index, route) in routes.into_iter().enumerate() {
-        let mounted = MountedRoute { index, route, pages };
-        let app = Arc::clone(&app);
-        let endpoint = move |request: Request| handle_request(Arc::clone(&app), mounted, request);
-        router = router.route(route.path, on(filter(&route.method), endpoint));
-    }
-    let elsewhere = Arc::clone(&app);
-    router
-        .fallback(move |request: Request| {
-            unrouted(Arc::clone(&elsewhere), pages, request, refusal::no_such_path())
-        })
-        .method_not_allowed_fallback(move |request: Request| {
-            unrouted(Arc::clone(&app), pages, request, method_not_allowed())
-        })
-        // Now handlers become services once, and not with every request.
-        .with_state(())
+/// Answers every request: those of the table by their routes, all others with a problem. A clone is
+/// the same router.
+#[derive(Clone)]
+pub struct Router {
+    app: Arc<App>,
+    table: Arc<Table>,
 }
 
-/// A route of the table as the router mounts it, with its index in the metrics.
+/// The routes of a site by their paths.
+struct Table {
+    paths: matchit::Router<MountedPath>,
+    pages: Pages,
+}
+
+/// The routes of one path, and the value of the header `Allow`, which lists their methods.
+struct MountedPath {
+    routes: Vec<MountedRoute>,
+    allow: HeaderValue,
+}
+
+/// A route of the table, with its index in the metrics.
 #[derive(Clone, Copy)]
 struct MountedRoute {
     index: usize,
@@ -59,14 +60,83 @@ struct MountedRoute {
     pages: Pages,
 }
 
-fn filter(method: &Method) -> MethodFilter {
-    MethodFilter::try_from(method.clone()).expect("the table has only methods that axum knows")
+impl Router {
+    /// The router of a site.
+    ///
+    /// # Panics
+    /// Two paths of the table contradict each other.
+    pub fn new(app: Arc<App>, Site { routes, pages }: Site) -> Router {
+        let mut of_path: Vec<(&'static str, Vec<MountedRoute>)> = Vec::new();
+        for (index, route) in routes.into_iter().enumerate() {
+            let mounted = MountedRoute { index, route, pages };
+            match of_path.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, routes)) => routes.push(mounted),
+                None => of_path.push((route.path, vec![mounted])),
+            }
+        }
+        let mut paths = matchit::Router::new();
+        for (path, routes) in of_path {
+            let allow = allow(routes.iter().map(|mounted| &mounted.route.method));
+            paths.insert(path, MountedPath { routes, allow }).expect("the paths of the table differ");
+        }
+        Router { app, table: Arc::new(Table { paths, pages }) }
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let (app, pages) = (&self.app, self.table.pages);
+        let Ok(found) = self.table.paths.at(request.uri().path()) else {
+            return unrouted(app, pages, &request, refusal::no_such_path());
+        };
+        let is_head = request.method() == Method::HEAD;
+        let method = if is_head { &Method::GET } else { request.method() };
+        let Some(mounted) = found.value.routes.iter().find(|mounted| mounted.route.method == *method) else {
+            let mut response = unrouted(app, pages, &request, method_not_allowed());
+            response.headers_mut().insert(ALLOW, found.value.allow.clone());
+            return response;
+        };
+        let params = PathParams::read(mounted.route.path, &found.params);
+        let response = handle_request(Arc::clone(app), *mounted, params, request).await;
+        if is_head { without_body(response) } else { response }
+    }
+}
+
+impl tower::Service<Request> for Router {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let router = self.clone();
+        Box::pin(async move { Ok(router.answer(request).await) })
+    }
+}
+
+/// The value of the header `Allow` for these methods. `HEAD` is answered where `GET` is.
+fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> HeaderValue {
+    let names = methods.map(|method| if method == Method::GET { "GET,HEAD" } else { method.as_str() });
+    let names: Vec<&str> = names.collect();
+    HeaderValue::from_str(&names.join(",")).expect("the names of methods are plain text")
+}
+
+/// The response to `HEAD`: that to `GET` with its length, and without its body.
+fn without_body(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(head, Body::empty())
 }
 
 /// Everything from the head of a request to its response.
 async fn handle_request(
     app: Arc<App>,
     MountedRoute { index, route, pages }: MountedRoute,
+    params: Result<PathParams, Problem>,
     request: Request,
 ) -> Response {
     let began = Instant::now();
@@ -75,7 +145,7 @@ async fn handle_request(
     let headers = if as_page { request.headers().clone() } else { HeaderMap::new() };
     let mut span = app.traces.as_ref().and_then(|traces| traces.begin(request.headers()));
     let mut rate = None;
-    let responding = respond(Arc::clone(&app), route, request, &mut rate, span.as_mut());
+    let responding = respond(Arc::clone(&app), route, params, request, &mut rate, span.as_mut());
     let outcome = AssertUnwindSafe(responding).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(mut response)) => {
@@ -122,18 +192,14 @@ fn note_problem(span: &mut Option<RequestSpan>, code: Code) {
 async fn respond(
     app: Arc<App>,
     route: &'static Route,
+    params: Result<PathParams, Problem>,
     request: Request,
     rate: &mut Option<RateStatus>,
     mut span: Option<&mut RequestSpan>,
 ) -> Result<Response, Problem> {
     let now = app.now();
-    let (mut parts, body) = request.into_parts();
-    // A path that is not UTF-8 after decoding names nothing. That is answered after admission.
-    let params =
-        RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| refusal::no_such_path());
-    let workspace = params.as_ref().ok().and_then(|params| {
-        params.iter().find(|(name, _)| *name == "workspace").map(|(_, workspace)| workspace)
-    });
+    let (parts, body) = request.into_parts();
+    let workspace = params.as_ref().ok().and_then(|params| params.get("workspace"));
     if let Some(span) = &mut span {
         span.workspace = workspace.and_then(|workspace| WorkspaceId::new(workspace).ok());
     }
@@ -172,7 +238,8 @@ async fn handle(
     app: &Arc<App>,
     route: &'static Route,
     Admitted { caller, now, span }: Admitted,
-    params: Result<RawPathParams, Problem>,
+    // A path that names nothing is answered after admission.
+    params: Result<PathParams, Problem>,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -193,13 +260,13 @@ async fn handle(
 }
 
 /// Answers a request that no route takes.
-async fn unrouted(app: Arc<App>, pages: Pages, request: Request, problem: Problem) -> Response {
+fn unrouted(app: &App, pages: Pages, request: &Request, problem: Problem) -> Response {
     app.metrics.count_problem(problem.code as usize);
     let path = request.uri().path();
     let is_private = pages.roots.iter().any(|root| path.starts_with(root));
     let as_page = is_private && (pages.wants_page)(request.headers());
     let mut response = match as_page {
-        true => (pages.problem)(&app, request.headers(), path, &problem),
+        true => (pages.problem)(app, request.headers(), path, &problem),
         false => problem.into_response(),
     };
     if is_private {

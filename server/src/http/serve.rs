@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use super::body::BODY_MAX_BYTES;
 use super::connection::{ClientTimes, Connection, Stream};
@@ -47,6 +47,25 @@ const DRAIN_STEP: Duration = Duration::from_millis(20);
 /// The pause if the operating system cannot accept another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What answers the requests.
+pub trait HttpService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// The stages of the server, which its connections watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
@@ -59,7 +78,7 @@ enum Stage {
 
 /// Serves a router until `shutdown` completes, then lets the accepted requests finish.
 pub async fn until(
-    router: axum::Router,
+    router: impl HttpService,
     listener: TcpListener,
     times: ClientTimes,
     shutdown: impl Future<Output = ()>,
@@ -78,7 +97,7 @@ pub async fn until(
 
 /// Serves any router on the same kind of connections, until the future is dropped. A benchmark uses
 /// it to measure the network alone.
-pub async fn answer(router: axum::Router, listener: TcpListener) {
+pub async fn answer(router: impl HttpService, listener: TcpListener) {
     let (_stage, stages) = watch::channel(Stage::Serving);
     accept(router, listener, ClientTimes::default(), &Connections::new(), &stages).await;
 }
@@ -100,7 +119,7 @@ async fn drain(connections: &Connections) {
 }
 
 async fn accept(
-    router: axum::Router,
+    router: impl HttpService,
     listener: TcpListener,
     times: ClientTimes,
     connections: &Arc<Connections>,
@@ -128,7 +147,7 @@ async fn accept(
 
 /// Serves one connection to its end.
 async fn serve(
-    router: axum::Router,
+    router: impl HttpService,
     (stream, times): (TcpStream, ClientTimes),
     place: Place,
     mut stages: watch::Receiver<Stage>,
@@ -175,7 +194,7 @@ async fn serve(
 
 /// Takes a request to the router, and notes on the connection how far it is.
 async fn handle(
-    router: axum::Router,
+    router: impl HttpService,
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {

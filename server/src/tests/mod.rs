@@ -73,7 +73,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::response::Response;
@@ -82,11 +81,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tollkeeper_engine::Embedded;
 use tollkeeper_ledger::Timestamp;
-use tower::ServiceExt;
 
 use crate::notify::secret::InstanceSecret;
 use crate::settings::{AccessSettings, HttpSettings, Secret, WebhookSettings};
-use crate::{App, Settings, prepare, router};
+use crate::{App, Router, Settings, prepare, router};
 
 const KEY: &str = "tk_platform_of_the_tests";
 
@@ -116,7 +114,7 @@ impl Deref for Served {
 impl Served {
     async fn answer(&self, request: Request<Body>) -> Response {
         let router = self.router.get_or_init(|| router(Arc::clone(&self.app)));
-        router.clone().oneshot(request).await.expect("a router always answers")
+        router.answer(request).await
     }
 }
 

@@ -13,12 +13,13 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, Response};
 use tokio::net::TcpListener;
 use tollkeeper_gate::{
-    BoxFuture, Charging, Gate, Opened, Outcome, Quantities, ReportError, Settings, Unavailable,
+    BoxFuture, ChargedMeter, Charging, Gate, NotOpened, Opened, Outcome, Quantities, ReportError, Settings,
+    Unavailable,
 };
 use tollkeeper_ledger::{
     Actor, ChargeCommand, MeterId, MeterQuantities, Quantity, Refusal, Submission, WorkspaceId,
 };
-use tollkeeper_server::App;
+use tollkeeper_server::{App, NewCharge};
 
 use crate::server_process;
 use crate::terminal::failure::{Exit, Failure};
@@ -98,13 +99,42 @@ fn not_taken(refusal: &Refusal) -> ReportError {
     }
 }
 
+/// The response of the API with its whole body.
+async fn whole(response: Response<Body>) -> Result<Response<Bytes>, Unavailable> {
+    let (head, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|why| Unavailable(why.to_string()))?;
+    Ok(Response::from_parts(head, bytes))
+}
+
+/// A new charge as the gate knows it.
+fn opened(NewCharge { workspace, charge, balance }: &NewCharge) -> Opened {
+    let details = &charge.details;
+    let meters = details.price.meters().iter().map(|meter| ChargedMeter {
+        id: meter.id.as_str().to_owned(),
+        unit_price: meter.rate.unit_price.get(),
+    });
+    Opened {
+        workspace: workspace.as_str().to_owned(),
+        id: details.id.to_string(),
+        amount: details.amount.get(),
+        balance: balance.available.get(),
+        meters: meters.collect(),
+        replayed: None,
+    }
+}
+
 impl Charging for LocalApi {
-    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>> {
+    fn charge(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Opened, NotOpened>> {
         Box::pin(async move {
-            let (head, body) = self.router.answer(request.map(Body::from)).await.into_parts();
-            let bytes = to_bytes(body, usize::MAX).await.map_err(|why| Unavailable(why.to_string()))?;
-            Ok(Response::from_parts(head, bytes))
+            match tollkeeper_server::charge(&self.router, request.map(Body::from)).await {
+                Ok(new) => Ok(opened(&new)),
+                Err(response) => Opened::of_answer(whole(response).await?),
+            }
         })
+    }
+
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>> {
+        Box::pin(async move { whole(self.router.answer(request.map(Body::from)).await).await })
     }
 
     fn report<'a>(&'a self, charge: &'a Opened, outcome: Outcome) -> BoxFuture<'a, Result<(), ReportError>> {

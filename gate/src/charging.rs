@@ -13,7 +13,7 @@ use std::pin::Pin;
 
 use axum::body::Bytes;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,6 +27,11 @@ pub type Quantities = BTreeMap<String, i64>;
 
 /// The API of Tollkeeper, as the gate uses it.
 pub trait Charging: Send + Sync + 'static {
+    /// Sends a request that opens a charge, with the key of the caller in its headers.
+    fn charge(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Opened, NotOpened>> {
+        Box::pin(async move { Opened::of_answer(self.call(request).await?) })
+    }
+
     /// Sends a request to the API, with the key of the caller in its headers.
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Unavailable>>;
 
@@ -88,6 +93,23 @@ impl fmt::Display for Unavailable {
     }
 }
 
+/// Why a charge was not opened.
+#[derive(Debug)]
+pub enum NotOpened {
+    /// The API refused it.
+    Refused(Box<Response<Bytes>>),
+    /// The API did not answer, so nothing is known.
+    Unavailable(Unavailable),
+    /// The answer is not one of the API.
+    Unreadable,
+}
+
+impl From<Unavailable> for NotOpened {
+    fn from(why: Unavailable) -> NotOpened {
+        NotOpened::Unavailable(why)
+    }
+}
+
 /// Why a report was not taken.
 #[derive(Debug)]
 pub enum ReportError {
@@ -117,7 +139,7 @@ struct Charge {
     amount: i64,
     balance: Available,
     #[serde(default)]
-    meters: Vec<Meter>,
+    meters: Vec<ChargedMeter>,
 }
 
 #[derive(Deserialize)]
@@ -127,9 +149,11 @@ struct Available {
 
 /// A meter of the operation, with what its units cost.
 #[derive(Clone, Debug, Deserialize)]
-struct Meter {
-    id: String,
-    unit_price: i64,
+pub struct ChargedMeter {
+    /// The id of the meter.
+    pub id: String,
+    /// What its units cost, in micro-units; 0 if nothing.
+    pub unit_price: i64,
 }
 
 /// A charge that was opened, or found under its idempotency key.
@@ -143,12 +167,10 @@ pub struct Opened {
     pub amount: i64,
     /// What is left, in micro-units.
     pub balance: i64,
-    /// Whether the charge was there already, so that the operation may have run.
-    pub is_replay: bool,
-    /// The charge as the API shows it.
-    pub json: Bytes,
     /// The meters of its operation; none if it has one price.
-    meters: Vec<Meter>,
+    pub meters: Vec<ChargedMeter>,
+    /// The charge as the API shows it, if it was there already, so that the operation may have run.
+    pub replayed: Option<Bytes>,
 }
 
 impl Opened {
@@ -189,17 +211,24 @@ impl Opened {
         self.meter(id).is_some()
     }
 
-    fn meter(&self, id: &str) -> Option<&Meter> {
+    fn meter(&self, id: &str) -> Option<&ChargedMeter> {
         self.meters.iter().find(|meter| meter.id == id)
     }
 
-    /// Reads the answer of the API to a charge; `None` if it is not one.
-    #[must_use]
-    pub fn read(headers: &HeaderMap, body: Bytes) -> Option<Opened> {
-        let Charge { workspace, id, amount, balance, meters } = serde_json::from_slice(&body).ok()?;
-        let is_replay = headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true"));
-        let balance = balance.available;
-        Some(Opened { workspace, id, amount, balance, is_replay, json: body, meters })
+    /// Reads the answer of the API to a charge.
+    ///
+    /// # Errors
+    /// It is a refusal, or no answer of the API.
+    pub fn of_answer(response: Response<Bytes>) -> Result<Opened, NotOpened> {
+        if response.status() != StatusCode::CREATED {
+            return Err(NotOpened::Refused(Box::new(response)));
+        }
+        let (head, body) = response.into_parts();
+        let charge = serde_json::from_slice(&body).map_err(|_| NotOpened::Unreadable)?;
+        let Charge { workspace, id, amount, balance, meters } = charge;
+        let is_replay = head.headers.get("idempotent-replayed") == Some(&HeaderValue::from_static("true"));
+        let (balance, replayed) = (balance.available, is_replay.then_some(body));
+        Ok(Opened { workspace, id, amount, balance, meters, replayed })
     }
 }
 
@@ -208,7 +237,9 @@ mod tests {
     use super::*;
 
     fn opened(charge: &Value) -> Opened {
-        Opened::read(&HeaderMap::new(), Bytes::from(charge.to_string())).expect("it is a charge")
+        let mut response = Response::new(Bytes::from(charge.to_string()));
+        *response.status_mut() = StatusCode::CREATED;
+        Opened::of_answer(response).expect("it is a charge")
     }
 
     #[test]

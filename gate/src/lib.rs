@@ -40,7 +40,9 @@ mod shutdown;
 #[cfg(test)]
 mod tests;
 
-pub use charging::{BoxFuture, Charging, Opened, Quantities, ReportError, Unavailable};
+pub use charging::{
+    BoxFuture, ChargedMeter, Charging, NotOpened, Opened, Quantities, ReportError, Unavailable,
+};
 pub use exchange::Counts;
 pub use outcome::Outcome;
 pub use proxy::Gate;

@@ -48,6 +48,7 @@ mod wire;
 mod tests;
 
 pub use access::hash_password;
+pub use api::{NewCharge, charge};
 pub use app::{App, Clock};
 pub use http::router::Router;
 pub use http::serve::{HttpService, answer};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Gate;
-use crate::charging::{Opened, Quantities};
+use crate::charging::{NotOpened, Opened, Quantities};
 use crate::headers::{self, MEMBER, WORKER, WORKSPACE_KEY};
 use crate::refusal::{Refusal, unavailable, unknown};
 use crate::settings::Route;
@@ -26,30 +26,28 @@ impl Gate {
     /// Charges for the request, as its caller.
     pub(super) async fn charge(&self, caller: &Caller, charge: Bytes) -> Result<Opened, Refusal> {
         let mut calls = 1;
-        let response = loop {
-            match self.charging.call(caller.request(charge.clone())?).await {
-                Ok(response) => break response,
+        let opened = loop {
+            match self.charging.charge(caller.request(charge.clone())?).await {
+                Ok(opened) => break opened,
+                Err(NotOpened::Refused(answer)) => {
+                    return Err(Refusal::of_api(answer.status(), answer.headers(), answer.body()));
+                }
                 // Only the gate knows a key that it made, so the same call again is safe.
-                Err(why) if caller.is_key_fresh && calls < CALLS_MAX => {
+                Err(NotOpened::Unavailable(why)) if caller.is_key_fresh && calls < CALLS_MAX => {
                     tracing::warn!(%why, "the API did not answer; the same call is made again");
                     calls += 1;
                 }
-                Err(why) => {
+                Err(NotOpened::Unavailable(why)) => {
                     tracing::warn!(%why, "the API did not answer");
                     return Err(unknown());
                 }
+                Err(NotOpened::Unreadable) => return Err(unavailable()),
             }
         };
-        let (head, body) = response.into_parts();
-        if head.status != StatusCode::CREATED {
-            return Err(Refusal::of_api(head.status, &head.headers, &body));
+        match &opened.replayed {
+            Some(charge) if calls == 1 => Err(already_paid(charge)),
+            _ => Ok(opened),
         }
-        let charge = Opened::read(&head.headers, body);
-        let charge = charge.ok_or_else(unavailable)?;
-        if charge.is_replay && calls == 1 {
-            return Err(already_paid(&charge));
-        }
-        Ok(charge)
     }
 
     /// What the API says about a charge that is not made yet, as its caller.
@@ -207,8 +205,8 @@ fn unauthenticated(detail: &str) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated", detail)
 }
 
-fn already_paid(charge: &Opened) -> Refusal {
-    let json = serde_json::from_slice(&charge.json).unwrap_or(Value::Null);
+fn already_paid(charge: &[u8]) -> Refusal {
+    let json = serde_json::from_slice(charge).unwrap_or(Value::Null);
     key_was_used().with("charge", json)
 }
 

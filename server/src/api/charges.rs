@@ -3,6 +3,7 @@
 //!
 //! What becomes of a charge is in `outcomes`; many charges in one request are in `batch`.
 
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::http::notices::Refused;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal;
 use crate::http::route::{Route, list_of, of};
+use crate::http::router::Router;
 use crate::reports::draws::{GrantIds, drawn_parts};
 use crate::wire::ReadError;
 use crate::wire::metadata::Metadata;
@@ -29,11 +31,13 @@ use crate::wire::quantity::{self, MeterJson, PriceFields, QuantitiesIn, Quantiti
 use crate::wire::read::{ID_RULE, ShortText, Word, given, maybe_word, word};
 use crate::wire::write::{AvailableJson, Text, Time, Usd, metadata};
 
+const PATH: &str = "/v1/workspaces/{workspace}/charges";
+
 /// The routes.
 pub const ROUTES: &[Route] = &[
     Route::new(
         Method::POST,
-        "/v1/workspaces/{workspace}/charges",
+        PATH,
         Workspace(&[Scope::Charge]),
         "Charge for an operation",
         |call| Box::pin(open(call)),
@@ -61,7 +65,7 @@ pub const ROUTES: &[Route] = &[
     ]),
     Route::new(
         Method::GET,
-        "/v1/workspaces/{workspace}/charges",
+        PATH,
         Workspace(&[Scope::Read]),
         "List charges",
         |call| Box::pin(list(call)),
@@ -415,25 +419,60 @@ impl<'a> ChargeRefundJson<'a> {
     }
 }
 
-/// `POST /v1/workspaces/{workspace}/charges`. If the engine's queue is full, the request is shed
-/// (503).
+/// `POST /v1/workspaces/{workspace}/charges`.
 async fn open(mut call: Call) -> Result<Response, Problem> {
+    let (workspace, answer) = decide(&mut call).await?;
+    respond_to_keyed(&call, StatusCode::CREATED, &workspace, &answer).await
+}
+
+/// A charge that was opened now.
+#[derive(Clone, Debug)]
+pub struct NewCharge {
+    /// The workspace that was charged.
+    pub workspace: WorkspaceId,
+    /// The charge.
+    pub charge: Charge,
+    /// The balance after it.
+    pub balance: Balance,
+}
+
+/// Opens a charge for a caller in this process, by the request that opens one over HTTP. A new charge
+/// is returned as it is, and no JSON is made of it.
+///
+/// # Errors
+/// The response in every other case: a refusal, or a charge that was there already.
+pub async fn charge(router: &Router, request: Request) -> Result<NewCharge, Response> {
+    router.answer_with(request, (Method::POST, PATH), open_in_process).await
+}
+
+async fn open_in_process(mut call: Call) -> Result<Result<NewCharge, Response>, Problem> {
+    let (workspace, answer) = decide(&mut call).await?;
+    match answer {
+        Answer { output: Output::Charge(charge, balance), replayed: false, .. } => {
+            Ok(Ok(NewCharge { workspace, charge, balance }))
+        }
+        answer => respond_to_keyed(&call, StatusCode::CREATED, &workspace, &answer).await.map(Err),
+    }
+}
+
+/// Charges for the operation that a request names. If the engine's queue is full, the request is
+/// shed (503).
+async fn decide(call: &mut Call) -> Result<(WorkspaceId, Answer), Problem> {
     let workspace = call.workspace()?;
     let key = call.idempotency_key()?;
     let request = call.json::<ChargeIn>().await?.request(&call.caller)?;
     let operation = request.operation.clone();
     let submission = call.submission(workspace.clone(), Some(key), Command::Charge(request))?;
     let result = call.in_engine(1, call.app.engine().run_or_shed(submission, call.now)).await?;
-    let answer = match result {
-        Ok(answer) => answer,
+    match result {
+        Ok(answer) => Ok((workspace, answer)),
         Err(refused) => {
             let refused_once =
                 Refused { workspace: &workspace, operation: &operation, refusal: &refused, count: 1 };
             call.after_refusal(refused_once).await;
-            return Err(call.refused(&workspace, refused));
+            Err(call.refused(&workspace, refused))
         }
-    };
-    respond_to_keyed(&call, StatusCode::CREATED, &workspace, &answer).await
+    }
 }
 
 /// The response to a request about one charge under an idempotency key. The first answer again

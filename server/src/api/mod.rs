@@ -41,6 +41,7 @@ mod usage;
 mod webhook_endpoints;
 mod workspaces;
 
+pub use self::charges::{NewCharge, charge};
 pub(crate) use self::entries::payment_details;
 use crate::http::route::Resource;
 

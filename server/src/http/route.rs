@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
@@ -120,6 +120,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// The status of a success.
+    pub fn success_status(&self) -> StatusCode {
+        StatusCode::from_u16(self.success.status).expect("the table has only statuses that exist")
+    }
+
     /// A public or guarded route without parameters, body and JSON response.
     pub const fn new(
         method: Method,

@@ -16,9 +16,9 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use tollkeeper_engine::panic_message;
 use tollkeeper_ledger::{Timestamp, WorkspaceId};
 
@@ -84,20 +84,57 @@ impl Router {
 
     /// Answers a request.
     pub async fn answer(&self, request: Request) -> Response {
-        let (app, pages) = (&self.app, self.table.pages);
-        let Ok(found) = self.table.paths.at(request.uri().path()) else {
-            return unrouted(app, pages, &request, refusal::no_such_path());
+        let (mounted, params) = match self.find(&request) {
+            Ok(found) => found,
+            Err(response) => return *response,
         };
         let is_head = request.method() == Method::HEAD;
-        let method = if is_head { &Method::GET } else { request.method() };
-        let Some(mounted) = found.value.routes.iter().find(|mounted| mounted.route.method == *method) else {
-            let mut response = unrouted(app, pages, &request, method_not_allowed());
-            response.headers_mut().insert(ALLOW, found.value.allow.clone());
-            return response;
+        let run = |call| (mounted.route.run)(call).map_ok(Err::<Infallible, Response>);
+        let response = match handle_request(Arc::clone(&self.app), mounted, params, request, run).await {
+            Ok(never) => match never {},
+            Err(response) => response,
         };
-        let params = PathParams::read(mounted.route.path, &found.params);
-        let response = handle_request(Arc::clone(app), *mounted, params, request).await;
         if is_head { without_body(response) } else { response }
+    }
+
+    /// Takes a request to the route with this method and path through the same steps, with a handler
+    /// whose answer may be a value in place of a response. The value stands for a success.
+    ///
+    /// # Errors
+    /// The response, if there is no value.
+    pub(crate) async fn answer_with<T, F>(
+        &self,
+        request: Request,
+        (method, path): (Method, &str),
+        run: impl FnOnce(Call) -> F,
+    ) -> Result<T, Response>
+    where
+        F: Future<Output = Result<Result<T, Response>, Problem>>,
+    {
+        let (mounted, params) = self.find(&request).map_err(|response| *response)?;
+        if (&mounted.route.method, mounted.route.path) != (&method, path) {
+            return Err(unrouted(&self.app, self.table.pages, &request, refusal::no_such_path()));
+        }
+        handle_request(Arc::clone(&self.app), mounted, params, request, run).await
+    }
+
+    /// The route of a request, with the parameters of its path.
+    ///
+    /// # Errors
+    /// The response, if there is none.
+    fn find(&self, request: &Request) -> Result<(MountedRoute, Result<PathParams, Problem>), Box<Response>> {
+        let (app, pages) = (&self.app, self.table.pages);
+        let found = self.table.paths.at(request.uri().path());
+        let found = found.map_err(|_| unrouted(app, pages, request, refusal::no_such_path()))?;
+        // HEAD is answered where GET is.
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let mounted = found.value.routes.iter().find(|mounted| mounted.route.method == *method);
+        let mounted = mounted.ok_or_else(|| {
+            let mut response = unrouted(app, pages, request, method_not_allowed());
+            response.headers_mut().insert(ALLOW, found.value.allow.clone());
+            response
+        })?;
+        Ok((*mounted, PathParams::read(mounted.route.path, &found.params)))
     }
 }
 
@@ -132,23 +169,31 @@ fn without_body(response: Response) -> Response {
     Response::from_parts(head, Body::empty())
 }
 
-/// Everything from the head of a request to its response.
-async fn handle_request(
+/// Everything from the head of a request to its response, or to the value that stands for one.
+async fn handle_request<T, F>(
     app: Arc<App>,
     MountedRoute { index, route, pages }: MountedRoute,
     params: Result<PathParams, Problem>,
     request: Request,
-) -> Response {
+    run: impl FnOnce(Call) -> F,
+) -> Result<T, Response>
+where
+    F: Future<Output = Result<Result<T, Response>, Problem>>,
+{
     let began = Instant::now();
     let as_page = route.is_page && (pages.wants_page)(request.headers());
     // What the page of a problem needs to know of its reader.
     let headers = if as_page { request.headers().clone() } else { HeaderMap::new() };
     let mut span = app.traces.as_ref().and_then(|traces| traces.begin(request.headers()));
     let mut rate = None;
-    let responding = respond(Arc::clone(&app), route, params, request, &mut rate, span.as_mut());
+    let responding = respond(Arc::clone(&app), route, params, request, (&mut rate, span.as_mut()), run);
     let outcome = AssertUnwindSafe(responding).catch_unwind().await;
     let mut response = match outcome {
-        Ok(Ok(mut response)) => {
+        Ok(Ok(Ok(value))) => {
+            end(&app, route, (index, span), route.success_status(), began);
+            return Ok(value);
+        }
+        Ok(Ok(Err(mut response))) => {
             rate = response.extensions_mut().remove::<RateStatus>().or(rate);
             response
         }
@@ -175,11 +220,22 @@ async fn handle_request(
     if let Some(status) = rate {
         status.write_headers(response.headers_mut());
     }
-    app.metrics.count_response(Some(index), response.status(), began.elapsed());
+    end(&app, route, (index, span), response.status(), began);
+    Err(response)
+}
+
+/// Counts a request that is answered, and ends its span.
+fn end(
+    app: &App,
+    route: &'static Route,
+    (index, span): (usize, Option<RequestSpan>),
+    status: StatusCode,
+    began: Instant,
+) {
+    app.metrics.count_response(Some(index), status, began.elapsed());
     if let (Some(traces), Some(span)) = (&app.traces, span) {
-        traces.end_request(span, route.method.clone(), route.path, response.status());
+        traces.end_request(span, route.method.clone(), route.path, status);
     }
-    response
 }
 
 fn note_problem(span: &mut Option<RequestSpan>, code: Code) {
@@ -189,14 +245,14 @@ fn note_problem(span: &mut Option<RequestSpan>, code: Code) {
 }
 
 /// Admits the request and runs the handler.
-async fn respond(
+async fn respond<T, F: Future<Output = Result<T, Problem>>>(
     app: Arc<App>,
     route: &'static Route,
     params: Result<PathParams, Problem>,
     request: Request,
-    rate: &mut Option<RateStatus>,
-    mut span: Option<&mut RequestSpan>,
-) -> Result<Response, Problem> {
+    (rate, mut span): (&mut Option<RateStatus>, Option<&mut RequestSpan>),
+    run: impl FnOnce(Call) -> F,
+) -> Result<T, Problem> {
     let now = app.now();
     let (parts, body) = request.into_parts();
     let workspace = params.as_ref().ok().and_then(|params| params.get("workspace"));
@@ -216,7 +272,7 @@ async fn respond(
         span.workspace = span.workspace.take().or_else(|| caller.workspace().cloned());
     }
     let admitted = Admitted { caller, now, span: span.map(|span| span.context) };
-    let answered = handle(&app, route, admitted, params, parts, body).await;
+    let answered = handle(&app, route, admitted, params, (parts, body), run).await;
     // A problem that the ledger did not decide is only returned to a key that is still valid.
     let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
     let must_recheck = answered.as_ref().is_err_and(is_undecided);
@@ -234,15 +290,15 @@ struct Admitted {
 }
 
 /// Checks query, path and form token, then runs the handler.
-async fn handle(
+async fn handle<T, F: Future<Output = Result<T, Problem>>>(
     app: &Arc<App>,
     route: &'static Route,
     Admitted { caller, now, span }: Admitted,
     // A path that names nothing is answered after admission.
     params: Result<PathParams, Problem>,
-    parts: Parts,
-    body: Body,
-) -> Result<Response, Problem> {
+    (parts, body): (Parts, Body),
+    run: impl FnOnce(Call) -> F,
+) -> Result<T, Problem> {
     let query = Query::read(&parts.uri, route.parameters)?;
     if route.refuses_idempotency_key && parts.headers.contains_key("idempotency-key") {
         return Err(Problem::parameter(
@@ -256,7 +312,7 @@ async fn handle(
         let form = call.read_form().await?;
         check_form_token(&call.caller, &form)?;
     }
-    (route.run)(call).await
+    run(call).await
 }
 
 /// Answers a request that no route takes.

@@ -228,3 +228,34 @@ async fn charges_are_listed_newest_first_with_filters_and_pages() {
     let (from, to) = ("2026-11-23T15:04:07.678Z", "2026-11-23T16:04:09.678%2B01:00");
     assert_eq!(references(&format!("&from={from}&to={to}")).await, "r3 r2");
 }
+
+#[tokio::test]
+async fn a_caller_in_this_process_gets_a_new_charge_as_it_is_and_else_the_response() {
+    let world = world_with(1_000).await;
+    let router = router(Arc::clone(&world.app));
+    let request = |method: &str, path: &str, key: &str| {
+        let request = Request::builder().method(method).uri(path).header("idempotency-key", key);
+        let request = request.header("authorization", format!("Bearer {KEY}"));
+        let request = request.header("content-type", "application/json");
+        request.body(Body::from(r#"{"operation":"support_message"}"#)).expect("it is well-formed")
+    };
+    let charge =
+        async |key| crate::charge(&router, request("POST", "/v1/workspaces/acme/charges", key)).await;
+    let new = charge("once").await.expect("it is new");
+    assert_eq!((new.workspace.as_str(), new.charge.details.amount.get()), ("acme", 500));
+    assert_eq!(new.balance.available.get(), 500);
+    let counted = concat!(
+        r#"tollkeeper_http_requests_total{method="POST","#,
+        r#"route="/v1/workspaces/{workspace}/charges",status="201"}"#,
+    );
+    assert_eq!(world.counted(counted).await, 1);
+    let again = charge("once").await.expect_err("it was there already");
+    assert_eq!(again.status().as_u16(), 201);
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+    charge("twice").await.expect("the credit covers it");
+    assert_eq!(charge("thrice").await.expect_err("no credit is left").status().as_u16(), 402);
+    for (method, path) in [("GET", "/v1/workspaces/acme/charges"), ("POST", "/v1/workspaces/acme/grants")] {
+        let other = crate::charge(&router, request(method, path, "other")).await;
+        assert_eq!(other.expect_err("it opens no charge").status().as_u16(), 404, "{method} {path}");
+    }
+}

@@ -436,8 +436,8 @@ pub struct NewCharge {
     pub balance: Balance,
 }
 
-/// Opens a charge for a caller in this process, by the request that opens one over HTTP. A new charge
-/// is returned as it is, and no JSON is made of it.
+/// Opens a charge for a caller in this process, by the request that opens one over HTTP. A new
+/// charge is returned as it is, and no JSON is made of it.
 ///
 /// # Errors
 /// The response in every other case: a refusal, or a charge that was there already.

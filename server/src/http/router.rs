@@ -97,8 +97,8 @@ impl Router {
         if is_head { without_body(response) } else { response }
     }
 
-    /// Takes a request to the route with this method and path through the same steps, with a handler
-    /// whose answer may be a value in place of a response. The value stands for a success.
+    /// Takes a request to the route with this method and path through the same steps, with a
+    /// handler whose answer may be a value in place of a response. The value stands for a success.
     ///
     /// # Errors
     /// The response, if there is no value.

@@ -40,8 +40,8 @@ impl RecentEntries {
         RecentEntries { newer: Run::default(), older: Run::default(), run_bytes: bytes_max / 2 }
     }
 
-    /// Adds entries that were appended, the first with sequence number `first`. Entries before a gap
-    /// are forgotten, and of too many the last are not kept.
+    /// Adds entries that were appended, the first with sequence number `first`. After a gap they
+    /// begin another run. More than a run takes are not kept.
     pub(crate) fn push(&mut self, first: u64, appended: &EncodedEntries) {
         if appended.bytes.len() > self.run_bytes {
             return;

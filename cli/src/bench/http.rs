@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{StatusCode, header};
+use axum::routing::post;
 use tokio::net::TcpListener;
 use tollkeeper_engine::Engine;
 use tollkeeper_server::settings::{AccessSettings, Secret};
@@ -102,18 +102,11 @@ impl BenchServer {
     ) -> Result<Measurement, Failure> {
         let body: Arc<str> =
             format!("{{\"padding\":\"{}\"}}", "x".repeat(answer_bytes.saturating_sub(14))).into();
-        let answer = move |request: Request<Body>| {
-            let body = Arc::clone(&body);
-            async move {
-                let sent = to_bytes(request.into_body(), usize::MAX).await;
-                let mut response = Response::new(Body::from(body.to_string()));
-                *response.status_mut() = sent.map_or(StatusCode::BAD_REQUEST, |_| StatusCode::CREATED);
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
-                Ok(response)
-            }
+        let answer = move |_: axum::body::Bytes| {
+            let body = body.clone();
+            async move { (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body.to_string()) }
         };
-        let address = serve(tower::service_fn(answer)).await?;
+        let address = serve(axum::Router::new().fallback(post(answer))).await?;
         let (connections, _) = load.tasks_and_size();
         let workloads = (0..connections).map(|seed| Workload::new(1, Keys::Ordered, seed, 0)).collect();
         let requests = self.requests(address, load.unlimited(), charges, false);

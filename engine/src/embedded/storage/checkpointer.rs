@@ -402,16 +402,11 @@ fn put_pending(
         let crc = state_rows::pending_crc(key, row.get(0)?, Timestamp::from_millis(row.get(1)?));
         Ok((row.get::<_, i64>(2)? == crc).then_some(crc))
     });
-    let before = before.optional()?;
-    if let Some(crc) = before {
+    if let Some(crc) = before.optional()? {
         let removed = crc.and_then(|crc| meta.remove_pending(crc));
         removed.ok_or_else(|| damaged_row("a deadline is damaged"))?;
     }
     let Some(deadline) = deadline else {
-        // Most charges are opened and settled between two rounds, and have no row.
-        if before.is_none() {
-            return Ok(());
-        }
         return connection.prepare_cached("DELETE FROM pending WHERE seq = ?1")?.execute([key]).map(|_| ());
     };
     let crc = state_rows::pending_crc(key, account_index, deadline);

@@ -16,7 +16,7 @@
 //! Invariants: an account that is dirty or being persisted stays in memory; index 0 is the
 //! platform's own chain; an index is never used for two workspaces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -46,9 +46,9 @@ pub(crate) struct Unpersisted {
     /// The hours in which it has entries, oldest first, each with the sequence number of the last
     /// of them.
     pub hours: Vec<(i64, u64)>,
-    /// Sequence numbers of entries that opened charges, each with the deadline while the charge is
-    /// pending.
-    pub pending: Vec<(u64, Option<Timestamp>)>,
+    /// Charges whose deadline changed, by the sequence number of the entry that opened them; `None`
+    /// once a charge is not pending any more.
+    pub pending: BTreeMap<u64, Option<Timestamp>>,
     /// Grants that came in, each with the sequence number of its entry.
     pub grants: Vec<(u64, Grant)>,
     /// True if searches of workspaces may no longer find it by what the state file says.
@@ -100,6 +100,8 @@ pub(crate) struct Slot {
     pub account: Account,
     /// The sequence number of its last entry, 0 if it has none.
     pub head: u64,
+    /// The sequence number of its last entry that was given to the checkpointer.
+    given_to: u64,
     pub unpersisted: Unpersisted,
     pub being_persisted: Option<Box<BeingPersisted>>,
     /// The number of its last entry that the state file includes.
@@ -136,6 +138,7 @@ impl Slot {
             account_index,
             account,
             head,
+            given_to: head,
             unpersisted,
             being_persisted,
             stored_n,
@@ -178,11 +181,24 @@ impl Slot {
         self.account.grants.get(n).or_else(spent).map(|grant| grant.id)
     }
 
+    /// Notes the deadline of a charge, `None` once it is not pending any more. A charge that was
+    /// opened and settled between two rounds never gets a row, so it leaves nothing to write.
+    pub(super) fn note_deadline(&mut self, opening_seq: u64, deadline: Option<Timestamp>) {
+        let pending = &mut self.unpersisted.pending;
+        if deadline.is_none() && opening_seq > self.given_to {
+            pending.remove(&opening_seq);
+        } else {
+            pending.insert(opening_seq, deadline);
+        }
+    }
+
     /// Moves everything that is unpersisted into a chunk.
     fn take_dirty(&mut self, chunk: &mut AccountChunk) {
         assert!(!self.quarantined, "an account that is not believed is not persisted");
         assert!(self.being_persisted.is_none(), "the chunk before is in the state file");
         let account_index = self.account_index;
+        assert!(self.given_to <= self.head, "no entry is taken back");
+        self.given_to = self.head;
         let unpersisted = std::mem::take(&mut self.unpersisted);
         invariants::i08_usage_covers(unpersisted.usage.total(), self.stored_totals, self.account.totals);
         let Unpersisted { mut usage, hours, pending, grants, unlisted, is_updated } = unpersisted;

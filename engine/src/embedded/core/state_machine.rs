@@ -558,7 +558,7 @@ impl StateMachine {
             body => {
                 if let Some(state) = body.state() {
                     let opening_seq = header.charge_opening_seq();
-                    unpersisted.pending.push((opening_seq, state.deadline));
+                    slot.note_deadline(opening_seq, state.deadline);
                     self.deadlines.set(opening_seq, state.deadline);
                 }
             }

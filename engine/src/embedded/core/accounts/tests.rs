@@ -1,15 +1,15 @@
 //! Tests of what the writer thread hands over of an account, to the checkpointer and to reads.
 
 use tollkeeper_ledger::{
-    ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice, Source, Submission, Timestamp,
-    WorkerId, WorkspaceId,
+    ChargeCommand, ChargeId, ChargeRequest, Command, GrantRequest, Micros, OperationId, OperationPrice,
+    Source, Submission, Timestamp, WorkerId, WorkspaceId,
 };
 
 use super::{OVERFULL_ROWS, WIDE_ROWS};
 use crate::embedded::core::delta::Wanted;
 use crate::embedded::test_commands::{submission, workspace};
 use crate::embedded::{Core, CoreOptions, Embedded, Options};
-use crate::{Page, Reads};
+use crate::{Output, Page, Reads};
 
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -43,6 +43,94 @@ fn unpersisted_rows(core: &mut Core) -> (usize, usize) {
     let slot = machine.accounts.get(index);
     let given = slot.being_persisted.as_ref().map_or(0, |given| given.usage.len());
     (slot.unpersisted.rows(), given)
+}
+
+/// Opens a pending charge.
+fn open_charge(core: &mut Core, key: &str) -> ChargeId {
+    let operation = OperationId::new("message").expect("the id is valid");
+    let request = ChargeRequest { await_outcome: true, ..ChargeRequest::new(operation, 1) };
+    let charge = submission(workspace("acme"), key, Command::Charge(request));
+    let answer = core.run_batch(vec![charge], NOW).expect("a healthy disk").pop().expect("one answer");
+    let Output::Charge(charge, _) = answer.expect("it is accepted").output else {
+        panic!("a charge is answered")
+    };
+    charge.details.id
+}
+
+fn succeed(core: &mut Core, charge: ChargeId) {
+    let command = ChargeCommand::Succeed { quantity: None }.for_charge(charge);
+    let outcome = submission(workspace("acme"), &format!("outcome-{charge}"), command);
+    let answer = core.run_batch(vec![outcome], NOW).expect("a healthy disk").pop().expect("one answer");
+    answer.expect("it is accepted");
+}
+
+/// The number of deadlines of the workspace that wait to be persisted, and of those in the state
+/// file.
+fn deadlines(core: &mut Core) -> (usize, usize) {
+    let machine = core.ensure_loaded().expect("it is loaded");
+    let index = machine.find_workspace(&workspace("acme")).expect("it is sound").expect("it exists");
+    let meta = machine.state.meta().expect("the file is whole");
+    let stored = machine.state.pending(&meta).expect("the file is whole");
+    (machine.accounts.get(index).unpersisted.pending.len(), stored.len())
+}
+
+#[test]
+fn a_charge_settled_before_it_is_persisted_leaves_no_deadline_to_write() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
+    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let persisted = open_charge(&mut core, "persisted");
+    assert_eq!(deadlines(&mut core), (1, 0));
+    core.checkpoint_all().expect("a healthy disk");
+    assert_eq!(deadlines(&mut core), (0, 1));
+
+    let brief = open_charge(&mut core, "brief");
+    assert_eq!(deadlines(&mut core), (1, 1));
+    succeed(&mut core, brief);
+    assert_eq!(deadlines(&mut core), (0, 1), "it has no row to delete");
+
+    let heartbeat = ChargeCommand::Heartbeat { extend_seconds: 3_600 }.for_charge(persisted);
+    let heartbeat = submission(workspace("acme"), "heartbeat", heartbeat);
+    core.run_batch(vec![heartbeat], NOW).expect("a healthy disk").remove(0).expect("it is accepted");
+    succeed(&mut core, persisted);
+    assert_eq!(deadlines(&mut core), (1, 1), "its row is to be deleted");
+    core.checkpoint_all().expect("a healthy disk");
+    assert_eq!(deadlines(&mut core), (0, 0));
+}
+
+#[test]
+fn a_charge_from_before_a_restart_loses_its_row_with_its_outcome() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
+    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let charge = open_charge(&mut core, "before");
+    core.checkpoint_all().expect("a healthy disk");
+    drop(core);
+
+    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("it opens again");
+    assert_eq!(deadlines(&mut core), (0, 1));
+    succeed(&mut core, charge);
+    core.checkpoint_all().expect("a healthy disk");
+    assert_eq!(deadlines(&mut core), (0, 0));
+}
+
+#[test]
+fn an_outcome_soon_after_its_charge_reads_nothing_from_the_file() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
+    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let charge = open_charge(&mut core, "charge");
+    let before = core.entries_read().expect("it is loaded");
+    succeed(&mut core, charge);
+    assert_eq!(core.entries_read().expect("it is loaded"), before);
+
+    let options = CoreOptions { recent_bytes: 0, ..CoreOptions::default() };
+    drop(core);
+    let mut core = Core::open(scratch.path(), options).expect("it opens again");
+    let charge = open_charge(&mut core, "not kept");
+    let before = core.entries_read().expect("it is loaded");
+    succeed(&mut core, charge);
+    assert!(core.entries_read().expect("it is loaded") > before, "nothing is kept in memory");
 }
 
 #[test]

@@ -39,8 +39,9 @@ use crate::terminal::output;
 /// The connections of the clients unless `--callers` is given.
 const CONNECTIONS: u64 = 64;
 
-/// The rounds in which all ways take turns.
-const ROUNDS: u64 = 5;
+/// The rounds in which all ways take turns. They are many and short: the speed of a machine that
+/// others share changes within seconds.
+const ROUNDS: u64 = 25;
 
 /// The bytes of the upstream's answer.
 const ANSWER_BYTES: usize = 1_024;
@@ -214,9 +215,14 @@ fn report(
         object[format!("{name}_p50_ms")] = percentile(&all, 50);
         object[format!("{name}_p99_ms")] = percentile(&all, 99);
     }
+    // Both sides of a ratio are of the same round; the median over the rounds.
     let percent_of = |way: Way| {
-        let (charged, other) = (per_second(Way::Charged)?, per_second(way)?);
-        Some((charged * 100 / other.max(1)) as u64)
+        let pairs = measured.get(&Way::Charged)?.iter().zip(measured.get(&way)?);
+        let mut ratios: Vec<u128> = pairs
+            .map(|((charged, _), (other, _))| other.as_micros() * 100 / charged.as_micros().max(1))
+            .collect();
+        ratios.sort_unstable();
+        Some(ratios[ratios.len() / 2] as u64)
     };
     object["charged_percent_of_without_charging"] = json!(percent_of(Way::WithoutCharging));
     object["charged_percent_of_nginx"] = json!(percent_of(Way::Nginx));

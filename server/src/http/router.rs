@@ -57,7 +57,6 @@ struct MountedPath {
 struct MountedRoute {
     index: usize,
     route: &'static Route,
-    pages: Pages,
 }
 
 impl Router {
@@ -68,7 +67,7 @@ impl Router {
     pub fn new(app: Arc<App>, Site { routes, pages }: Site) -> Router {
         let mut of_path: Vec<(&'static str, Vec<MountedRoute>)> = Vec::new();
         for (index, route) in routes.into_iter().enumerate() {
-            let mounted = MountedRoute { index, route, pages };
+            let mounted = MountedRoute { index, route };
             match of_path.iter_mut().find(|(path, _)| *path == route.path) {
                 Some((_, routes)) => routes.push(mounted),
                 None => of_path.push((route.path, vec![mounted])),
@@ -90,7 +89,7 @@ impl Router {
         };
         let is_head = request.method() == Method::HEAD;
         let run = |call| (mounted.route.run)(call).map_ok(Err::<Infallible, Response>);
-        let response = match handle_request(Arc::clone(&self.app), mounted, params, request, run).await {
+        let response = match self.handle(mounted, params, request, run).await {
             Ok(never) => match never {},
             Err(response) => response,
         };
@@ -115,7 +114,63 @@ impl Router {
         if (&mounted.route.method, mounted.route.path) != (&method, path) {
             return Err(unrouted(&self.app, self.table.pages, &request, refusal::no_such_path()));
         }
-        handle_request(Arc::clone(&self.app), mounted, params, request, run).await
+        self.handle(mounted, params, request, run).await
+    }
+
+    /// Everything from the head of a request to its response, or to the value that stands for one.
+    async fn handle<T, F>(
+        &self,
+        MountedRoute { index, route }: MountedRoute,
+        params: Result<PathParams, Problem>,
+        request: Request,
+        run: impl FnOnce(Call) -> F,
+    ) -> Result<T, Response>
+    where
+        F: Future<Output = Result<Result<T, Response>, Problem>>,
+    {
+        let (app, pages, began) = (&self.app, self.table.pages, Instant::now());
+        let as_page = route.is_page && (pages.wants_page)(request.headers());
+        // What the page of a problem needs to know of its reader.
+        let headers = if as_page { request.headers().clone() } else { HeaderMap::new() };
+        let mut span = app.traces.as_ref().and_then(|traces| traces.begin(request.headers()));
+        let mut rate = None;
+        let responding = respond(Arc::clone(app), route, params, request, (&mut rate, span.as_mut()), run);
+        let outcome = AssertUnwindSafe(responding).catch_unwind().await;
+        let mut response = match outcome {
+            Ok(Ok(Ok(value))) => {
+                end(app, route, (index, span), route.success_status(), began);
+                return Ok(value);
+            }
+            Ok(Ok(Err(mut response))) => {
+                rate = response.extensions_mut().remove::<RateStatus>().or(rate);
+                response
+            }
+            Ok(Err(problem)) => {
+                rate = problem.rate.as_deref().copied().or(rate);
+                app.metrics.count_problem(problem.code as usize);
+                note_problem(&mut span, problem.code);
+                if as_page {
+                    (pages.problem)(app, &headers, route.path, &problem)
+                } else {
+                    problem.into_response()
+                }
+            }
+            Err(panic) => {
+                app.metrics.count_problem(Code::InternalError as usize);
+                note_problem(&mut span, Code::InternalError);
+                refusal::internal(&format_args!("a handler panicked: {}", panic_message(&*panic)))
+                    .into_response()
+            }
+        };
+        if route.is_private {
+            (pages.protect)(response.headers_mut());
+        }
+        harden(response.headers_mut());
+        if let Some(status) = rate {
+            status.write_headers(response.headers_mut());
+        }
+        end(app, route, (index, span), response.status(), began);
+        Err(response)
     }
 
     /// The route of a request, with the parameters of its path.
@@ -169,61 +224,6 @@ fn without_body(response: Response) -> Response {
     Response::from_parts(head, Body::empty())
 }
 
-/// Everything from the head of a request to its response, or to the value that stands for one.
-async fn handle_request<T, F>(
-    app: Arc<App>,
-    MountedRoute { index, route, pages }: MountedRoute,
-    params: Result<PathParams, Problem>,
-    request: Request,
-    run: impl FnOnce(Call) -> F,
-) -> Result<T, Response>
-where
-    F: Future<Output = Result<Result<T, Response>, Problem>>,
-{
-    let began = Instant::now();
-    let as_page = route.is_page && (pages.wants_page)(request.headers());
-    // What the page of a problem needs to know of its reader.
-    let headers = if as_page { request.headers().clone() } else { HeaderMap::new() };
-    let mut span = app.traces.as_ref().and_then(|traces| traces.begin(request.headers()));
-    let mut rate = None;
-    let responding = respond(Arc::clone(&app), route, params, request, (&mut rate, span.as_mut()), run);
-    let outcome = AssertUnwindSafe(responding).catch_unwind().await;
-    let mut response = match outcome {
-        Ok(Ok(Ok(value))) => {
-            end(&app, route, (index, span), route.success_status(), began);
-            return Ok(value);
-        }
-        Ok(Ok(Err(mut response))) => {
-            rate = response.extensions_mut().remove::<RateStatus>().or(rate);
-            response
-        }
-        Ok(Err(problem)) => {
-            rate = problem.rate.as_deref().copied().or(rate);
-            app.metrics.count_problem(problem.code as usize);
-            note_problem(&mut span, problem.code);
-            if as_page {
-                (pages.problem)(&app, &headers, route.path, &problem)
-            } else {
-                problem.into_response()
-            }
-        }
-        Err(panic) => {
-            app.metrics.count_problem(Code::InternalError as usize);
-            note_problem(&mut span, Code::InternalError);
-            refusal::internal(&format_args!("a handler panicked: {}", panic_message(&*panic))).into_response()
-        }
-    };
-    if route.is_private {
-        (pages.protect)(response.headers_mut());
-    }
-    harden(response.headers_mut());
-    if let Some(status) = rate {
-        status.write_headers(response.headers_mut());
-    }
-    end(&app, route, (index, span), response.status(), began);
-    Err(response)
-}
-
 /// Counts a request that is answered, and ends its span.
 fn end(
     app: &App,
@@ -272,7 +272,7 @@ async fn respond<T, F: Future<Output = Result<T, Problem>>>(
         span.workspace = span.workspace.take().or_else(|| caller.workspace().cloned());
     }
     let admitted = Admitted { caller, now, span: span.map(|span| span.context) };
-    let answered = handle(&app, route, admitted, params, (parts, body), run).await;
+    let answered = run_checked(&app, route, admitted, params, (parts, body), run).await;
     // A problem that the ledger did not decide is only returned to a key that is still valid.
     let is_undecided = |problem: &Problem| !problem.is_decided && problem.code.status() < 500;
     let must_recheck = answered.as_ref().is_err_and(is_undecided);
@@ -290,7 +290,7 @@ struct Admitted {
 }
 
 /// Checks query, path and form token, then runs the handler.
-async fn handle<T, F: Future<Output = Result<T, Problem>>>(
+async fn run_checked<T, F: Future<Output = Result<T, Problem>>>(
     app: &Arc<App>,
     route: &'static Route,
     Admitted { caller, now, span }: Admitted,

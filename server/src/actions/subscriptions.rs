@@ -191,7 +191,7 @@ async fn recent_page(
             None
         })
     };
-    Ok(stripe.plan_pages().once(id, call.now, asked).await)
+    Ok(stripe.plan_pages().once(id, call.now, Box::pin(asked)).await)
 }
 
 /// The page on which the first period is paid at Stripe.

@@ -1,6 +1,6 @@
 //! The engine contract, clause by clause, for the engine in memory and the embedded engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tollkeeper_engine::embedded::{CoreOptions, Embedded};
@@ -40,14 +40,21 @@ const AT_ONCE: usize = 4;
 
 /// Runs each clause on a fresh store, in a thread with the name of the clause.
 pub fn check_contract(clauses: &[Clause], store: impl Fn() -> Box<dyn Store> + Sync) {
-    for group in clauses.chunks(AT_ONCE) {
-        thread::scope(|scope| {
-            for (name, clause) in group {
+    let next = Mutex::new(clauses.iter());
+    let take = || next.lock().expect("taking a clause fails nowhere").next();
+    let run_in_turn = || {
+        while let Some((name, clause)) = take() {
+            thread::scope(|scope| {
                 let thread = thread::Builder::new().name((*name).to_owned());
                 thread.spawn_scoped(scope, || clause(&*store())).expect("a thread starts");
-            }
-        });
-    }
+            });
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(run_in_turn);
+        }
+    });
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl<Id> Default for Asked<Id> {
 
 impl<Id: Copy + Eq + Hash> Asked<Id> {
     /// The answer of a moment ago, else that of this call. `None` also if the call of a moment ago
-    /// was given up.
+    /// was given up. A call that is large is better boxed: it is moved several times.
     pub async fn once(
         &self,
         id: Id,

@@ -205,5 +205,5 @@ pub async fn ask(app: &App, stripe: &Stripe, top_up: &TopUp) -> Option<String> {
             None
         })
     };
-    stripe.asked().once(top_up.id, app.now(), call).await
+    stripe.asked().once(top_up.id, app.now(), Box::pin(call)).await
 }

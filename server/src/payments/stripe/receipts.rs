@@ -32,5 +32,5 @@ pub async fn ask(app: &App, stripe: &Stripe, top_up: &TopUp) -> Option<String> {
             Err(_) => None,
         }
     };
-    stripe.receipts().once(top_up.id, app.now(), call).await
+    stripe.receipts().once(top_up.id, app.now(), Box::pin(call)).await
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::LocalBoxFuture;
+use futures_util::{StreamExt, stream};
 use tollkeeper_testkit::postgres::{is_missing, shared};
 use tollkeeper_testkit::random::Random;
 use tollkeeper_testkit::stripe::{AfterRetries, Card, Disorder, Fault};
@@ -143,7 +143,7 @@ impl History {
             }
             match self.random.below(100) {
                 0..2 => self.shop = self.shop.restart().await,
-                2..DEATHS_END => self = self.die_in_the_middle().await,
+                2..DEATHS_END => self = Box::pin(self.die_in_the_middle()).await,
                 _ => self.act().await,
             }
             self.shop.tell("an action");
@@ -182,7 +182,11 @@ impl History {
         (self.shop.assert_books_agree(&besides).await, seen)
     }
 
-    pub async fn act(&mut self) {
+    pub fn act(&mut self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(self.act_once())
+    }
+
+    async fn act_once(&mut self) {
         let name = (*self.random.pick(&WORKSPACES)).to_owned();
         if self.random.percent(self.plans_percent) {
             return self.act_on_plan(&name).await;
@@ -492,7 +496,9 @@ async fn live_all(seeds: &[u64], place: impl Fn() -> Place) -> Counted {
     let mut failed = Vec::new();
     let histories = seeds.iter().map(|seed| {
         let place = place();
+        // Boxed, as is each action: the futures are large, and moving them takes as much stack.
         let history = async move { History::begin(*seed, place).await.live(ACTIONS).await.end().await };
+        let history = Box::pin(history);
         named(format!("TOLLKEEPER_SEED={seed}"), history)
     });
     let mut histories = std::pin::pin!(stream::iter(histories).buffer_unordered(AT_ONCE));

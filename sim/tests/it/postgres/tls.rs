@@ -7,11 +7,18 @@ use tollkeeper_engine::{Engine, Error};
 use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, is_missing};
 
+/// Makes a certificate for the address of the server.
+const CERTIFICATE: &str = "openssl req -new -x509 -days 2 -nodes -subj /CN=ledger -addext subjectAltName=IP:127.0.0.1 \
+                           -addext basicConstraints=critical,CA:FALSE -keyout server.key -out server.crt";
+
+/// Makes a certificate without extensions, of version 1, as Citus makes one for itself.
+const CERTIFICATE_OF_CITUS: &str = "openssl req -new -nodes -subj /CN=ledger -keyout server.key -out server.csr && \
+                                    openssl x509 -req -days 2 -signkey server.key -in server.csr -out server.crt";
+
 /// Gives the server a self-signed certificate.
-fn encrypt(cluster: &Cluster) {
-    let certificate = "openssl req -new -x509 -days 2 -nodes -subj /CN=ledger -addext subjectAltName=IP:127.0.0.1 \
-                       -addext basicConstraints=critical,CA:FALSE -keyout server.key -out server.crt && chmod 600 server.key";
-    cluster.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM 'cat >&2 && {certificate}'"));
+fn encrypt(cluster: &Cluster, certificate: &str) {
+    let make = format!("{certificate} && chmod 600 server.key");
+    cluster.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM 'cat >&2 && {make}'"));
     cluster.sql("postgres", "ALTER SYSTEM SET ssl = on");
     cluster.sql("postgres", "SELECT pg_reload_conf()");
     let begun = Instant::now();
@@ -26,7 +33,7 @@ fn connections_are_encrypted_and_verified_as_the_url_says() {
         return;
     }
     let cluster = Cluster::start(NO_CRASH);
-    encrypt(&cluster);
+    encrypt(&cluster, CERTIFICATE);
     let database = cluster.database();
     let open = |query: &str| -> Result<Postgres, Error> {
         let url = database.url();
@@ -49,4 +56,21 @@ fn connections_are_encrypted_and_verified_as_the_url_says() {
     assert!(connections(open(&known).expect("a known authority")) > 0);
     let stranger = open("sslmode=verify-full").expect_err("an unknown authority");
     assert!(stranger.to_string().contains("certificate"), "{stranger}");
+}
+
+#[test]
+fn a_certificate_of_version_1_is_accepted_unless_it_is_to_be_verified() {
+    if is_missing() {
+        return;
+    }
+    let cluster = Cluster::start(NO_CRASH);
+    encrypt(&cluster, CERTIFICATE_OF_CITUS);
+    let database = cluster.database();
+    let url = database.url();
+    let open = |mode: &str| {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        block_on(Postgres::open(&format!("{url}{separator}sslmode={mode}"), Options::default()))
+    };
+    block_on(open("require").expect("it is encrypted").close()).expect("a healthy engine");
+    assert!(open("verify-full").is_err(), "an unknown authority");
 }

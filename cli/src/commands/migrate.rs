@@ -30,6 +30,10 @@ pub struct Args {
     #[arg(long)]
     distribute: bool,
 
+    /// Shards of the tables; default: two for each worker node
+    #[arg(long, value_name = "N", requires = "distribute", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    shards: Option<u32>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,7 +50,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let failed = |why| Failure::of_engine(format!("{store} cannot be migrated"), &why);
     let version = postgres::migrate(url.expose()).map_err(failed)?;
     let distributed = match args.distribute {
-        true => Some(postgres::distribute(url.expose()).map_err(failed)?),
+        true => Some(postgres::distribute(url.expose(), args.shards).map_err(failed)?),
         false => None,
     };
     if args.json {

@@ -521,23 +521,28 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
     }
     let database = shared().database();
     let url = database.url();
-    assert_eq!(postgres::migrate(&url).expect("an empty database"), 16);
-    let refused = postgres::distribute(&url).expect_err("a plain PostgreSQL");
+    assert_eq!(postgres::migrate(&url).expect("an empty database"), 17);
+    let refused = postgres::distribute(&url, None).expect_err("a plain PostgreSQL");
     assert!(refused.is_unusable() && refused.to_string().contains("citus is not installed"), "{refused}");
     assert!(refused.hint().is_some_and(|hint| hint.contains("shared_preload_libraries")), "{refused:?}");
 
     // A stand-in for Citus that records the calls of its functions.
     database.sql(
-        "CREATE TABLE pg_dist_partition (logicalrelid regclass, by text, beside text);
-         GRANT ALL ON pg_dist_partition TO tollkeeper;
-         CREATE FUNCTION create_distributed_table(regclass, text, colocate_with text) RETURNS void LANGUAGE sql
-             AS 'INSERT INTO pg_dist_partition VALUES ($1, $2, $3)';
+        "CREATE TABLE pg_dist_partition (logicalrelid regclass, by text, beside text, shards int);
+         CREATE TABLE pg_dist_node (isactive bool, shouldhaveshards bool, noderole text);
+         GRANT ALL ON pg_dist_partition, pg_dist_node TO tollkeeper;
+         CREATE FUNCTION create_distributed_table(regclass, text, colocate_with text, shard_count int DEFAULT NULL)
+             RETURNS void LANGUAGE sql AS 'INSERT INTO pg_dist_partition VALUES ($1, $2, $3, $4)';
          CREATE FUNCTION create_reference_table(regclass) RETURNS void LANGUAGE sql
-             AS 'INSERT INTO pg_dist_partition VALUES ($1)';
-         INSERT INTO pg_dist_partition VALUES ('entry', 'workspace', 'none')",
+             AS 'INSERT INTO pg_dist_partition VALUES ($1)'",
     );
-    let done = postgres::distribute(&url).expect("the stand-in accepts it");
+    let refused = postgres::distribute(&url, None).expect_err("a cluster without workers");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("citus_add_node")), "{refused:?}");
+    database.sql("INSERT INTO pg_dist_node VALUES (true, true, 'primary'), (true, true, 'primary')");
+    let done = postgres::distribute(&url, None).expect("the stand-in accepts it");
+    assert_eq!(database.sql("SELECT shards FROM pg_dist_partition WHERE beside = 'none'"), "4");
     let by_workspace = [
+        "entry",
         "account",
         "team",
         "payments",
@@ -554,13 +559,13 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
         "owed",
     ];
     assert_eq!(done, [&by_workspace[..], &["platform", "migration", "subscriber"]].concat());
-    assert_eq!(postgres::distribute(&url).expect("everything is distributed"), [""; 0]);
+    assert_eq!(postgres::distribute(&url, None).expect("everything is distributed"), [""; 0]);
     let by_workspace = database
         .sql("SELECT count(*) FROM pg_dist_partition WHERE by = 'workspace' AND beside IN ('none', 'entry')");
     assert_eq!(by_workspace, "15");
     let tables = database.sql(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN
-         (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename <> 'pg_dist_partition'",
+         (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename NOT LIKE 'pg_dist_%'",
     );
     assert_eq!(tables, "0", "every table is distributed");
 }

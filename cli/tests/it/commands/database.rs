@@ -165,10 +165,10 @@ fn tables_are_migrated_and_not_distributed_without_citus() {
         let output = run(&["migrate", "--database-url", &url, "--json"]);
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         let json: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
-        assert_eq!(json, json!({"version": 16, "distributed": null}));
+        assert_eq!(json, json!({"version": 17, "distributed": null}));
     }
     let output = run(&["migrate", "--database-url", &url]);
-    assert!(printed(&output).ends_with(" have version 16\n"), "{}", printed(&output));
+    assert!(printed(&output).ends_with(" have version 17\n"), "{}", printed(&output));
     let output = run(&["migrate", "--distribute", "--database-url", &url]);
     assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
     assert!(printed(&output).contains("the extension citus is not installed"), "{}", printed(&output));

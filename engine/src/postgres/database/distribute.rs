@@ -34,24 +34,45 @@ const BY_WORKSPACE: [&str; 15] = [
     "owed",
 ];
 
+/// The shards of each table for a worker node. A batch is about one shard, so more of them make
+/// batches smaller.
+const SHARDS_PER_WORKER: i64 = 2;
+
 /// The reference tables: every node has a full copy.
 const REFERENCE: [&str; 3] = ["platform", "migration", "subscriber"];
 
-/// Distributes the tables of a migrated database. Returns the names of the tables distributed by
-/// this call.
+/// Distributes the tables of a migrated database over `shards` shards, two for each worker node if
+/// `None`. Returns the names of the tables distributed by this call. If the first table was
+/// distributed before, the number of shards stays.
 ///
 /// # Errors
-/// [`Error::is_unusable`] if the database has no Citus, or Citus refuses.
-pub fn distribute(url: &str) -> Result<Vec<String>, Error> {
+/// [`Error::is_unusable`] if the database has no Citus or Citus no worker node, or Citus refuses.
+pub fn distribute(url: &str, shards: Option<u32>) -> Result<Vec<String>, Error> {
     let config = config::parse(url)?;
     block_on(async {
         let client = connect(&config).await.map_err(Failure::into_error)?;
         require_citus(&client).await?;
+        let workers = count_workers(&client).await?;
+        let shards = shards.map_or(SHARDS_PER_WORKER * workers, i64::from);
         // The time limits of the role do not apply: a large table takes long to distribute.
         let unlimited = client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await;
         unlimited.map_err(|error| Failure::from(error).into_error())?;
-        distribute_all(&client).await.map_err(Failure::into_error)
+        distribute_all(&client, shards).await.map_err(Failure::into_error)
     })
+}
+
+/// The number of nodes that can have shards.
+async fn count_workers(client: &Client) -> Result<i64, Error> {
+    let sql =
+        "SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards AND noderole = 'primary'";
+    let row = client.query_one(sql, &[]).await.map_err(|error| Failure::from(error).into_error())?;
+    match column(&row, 0)? {
+        0 => Err(Error::unusable("the tables cannot be distributed: Citus has no worker node").with_hint(
+            "run SELECT citus_add_node('host', port) on the coordinator for each worker; its database must have \
+             the same name, and the extension citus",
+        )),
+        workers => Ok(workers),
+    }
 }
 
 /// Refuses a database without Citus; the hint says what is missing.
@@ -87,7 +108,8 @@ pub(crate) async fn distribute_new_tables(client: &Client) -> Result<(), Failure
     if column(&client.query_one(catalog, &[]).await?, 0)?
         && distributed_tables(client).await?.iter().any(|table| table == BY_WORKSPACE[0])
     {
-        distribute_all(client).await?;
+        // They are divided like the older tables.
+        distribute_all(client, 0).await?;
     }
     Ok(())
 }
@@ -98,15 +120,16 @@ async fn distributed_tables(client: &Client) -> Result<Vec<String>, Failure> {
     Ok(rows.iter().map(|row| column(row, 0)).collect::<Result<_, Error>>()?)
 }
 
-async fn distribute_all(client: &Client) -> Result<Vec<String>, Failure> {
+async fn distribute_all(client: &Client, shards: i64) -> Result<Vec<String>, Failure> {
     let distributed = distributed_tables(client).await?;
     let missing = |table: &&&str| !distributed.iter().any(|distributed| distributed == **table);
     let mut done = Vec::new();
     for table in BY_WORKSPACE.iter().filter(missing) {
-        let colocated = if *table == BY_WORKSPACE[0] { "none" } else { BY_WORKSPACE[0] };
-        let sql = format!(
-            "SELECT create_distributed_table('{table}', 'workspace', colocate_with => '{colocated}')"
-        );
+        let with = match *table == BY_WORKSPACE[0] {
+            true => format!("colocate_with => 'none', shard_count => {shards}"),
+            false => format!("colocate_with => '{}'", BY_WORKSPACE[0]),
+        };
+        let sql = format!("SELECT create_distributed_table('{table}', 'workspace', {with})");
         client.batch_execute(&sql).await?;
         done.push((*table).to_owned());
     }

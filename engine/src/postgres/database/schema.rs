@@ -39,6 +39,7 @@ const MIGRATIONS: [&str; VERSION + 1 - FIRST] = [
     include_str!("../migrations/0014_unsent_batches.sql"),
     include_str!("../migrations/0015_operators.sql"),
     include_str!("../migrations/0016_metered.sql"),
+    include_str!("../migrations/0017_nodes.sql"),
 ];
 
 /// The last migration that needs the times at which payments are due to be computed anew.
@@ -104,7 +105,9 @@ async fn try_to_migrate(client: &Client, further: &[&str]) -> Result<(), Failure
     }
     let migrations = MIGRATIONS.iter().chain(further);
     for (made, migration) in (FIRST..).zip(migrations).filter(|(made, _)| *made > version) {
-        client.batch_execute(migration).await?;
+        for statement in statements(migration) {
+            client.batch_execute(&statement).await?;
+        }
         client.execute("INSERT INTO migration (version) VALUES ($1)", &[&(made as i64)]).await?;
         if made == DUE_PAYMENTS && version > 0 {
             set_due_times(client).await?;
@@ -114,6 +117,16 @@ async fn try_to_migrate(client: &Client, further: &[&str]) -> Result<(), Failure
         distribute::distribute_new_tables(client).await?;
     }
     Ok(client.batch_execute("COMMIT").await?)
+}
+
+/// The statements of a migration. Citus passes the whole text that contains a statement about a
+/// distributed table on to the nodes, so each is sent by itself.
+fn statements(migration: &str) -> Vec<String> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("--");
+    let code: Vec<&str> = migration.lines().filter(is_code).collect();
+    let statements = code.join("\n");
+    let statements = statements.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+    statements.map(str::to_owned).collect()
 }
 
 /// Computes when the payments of each workspace are due. Payments that cannot be read are left out:

@@ -62,7 +62,7 @@ fn two_servers_share_due_payments_and_do_each_work_once() {
 const BEFORE_VERSION_9: &str =
     "DROP TABLE closed_day, closed_until; ALTER TABLE usage DROP CONSTRAINT usage_pkey, DROP COLUMN minute, DROP COLUMN until,
     ADD PRIMARY KEY (workspace, hour, operation, worker, member, api_key);
-    DROP TABLE unsent, owed, subscriber";
+    DROP TABLE unsent, owed, subscriber; ALTER TABLE platform DROP COLUMN one";
 
 #[test]
 fn a_migration_computes_when_the_payments_of_older_tables_are_due() {

@@ -76,8 +76,12 @@ use crate::{
 /// Commands of a workspace that may wait in the queue of a lane by default: about a second of work.
 const QUEUE_DEFAULT: usize = 8_192;
 
-/// Lanes by default: while one lane waits for the disk, the other decides.
+/// Lanes by default: while one lane waits for the disk, the other decides. On a database that Citus
+/// distributes, each shard has a lane.
 const LANES_DEFAULT: usize = 2;
+
+/// The most lanes by default. With more shards, a lane has several.
+const LANES_MAX: usize = 64;
 
 /// Connections for queries by default.
 const READERS_DEFAULT: usize = 4;
@@ -148,8 +152,8 @@ pub struct Options {
     /// Commands of one workspace that may wait in the queue of its lane; 8,192 when `None`. All
     /// workspaces together have eight times as much room in each lane.
     pub queue: Option<usize>,
-    /// Lanes: how many batches are decided and committed at a time, each on its own connection; 2
-    /// when `None`.
+    /// Lanes: how many batches are decided and committed at a time, each on its own connection.
+    /// When `None`: 2, or one for each shard of a database that Citus distributes, up to 64.
     pub lanes: Option<usize>,
     /// Connections for queries; 4 when `None`.
     pub readers: Option<usize>,
@@ -183,7 +187,6 @@ impl Postgres {
     /// [`Error::is_unavailable`] if the database cannot be reached.
     pub async fn open(url: &str, options: Options) -> Result<Postgres, Error> {
         let Options { queue, lanes, readers, accounts_in_memory, retry_for_millis, compare_clocks } = options;
-        let lanes = lanes.unwrap_or(LANES_DEFAULT).max(1);
         let shared = Arc::new(SharedState {
             address: config::parse(url)?,
             platform: PlatformCell::default(),
@@ -195,12 +198,13 @@ impl Postgres {
             watchers: Arc::default(),
             deliveries: DeliveryShared::new()?,
             retry_for: Duration::from_millis(retry_for_millis.unwrap_or(RETRY_FOR_DEFAULT_MILLIS)),
-            accounts_per_lane: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT) / lanes,
+            accounts_in_memory: accounts_in_memory.unwrap_or(ACCOUNTS_DEFAULT),
         });
         let connections = readers.unwrap_or(READERS_DEFAULT);
         let readers = ReaderThread::start(Readers::new(Arc::clone(&shared), connections))?;
-        readers.begin().await?;
-        let lanes = Lanes::start(&shared, lanes, queue.unwrap_or(QUEUE_DEFAULT).max(1))?;
+        let shards = readers.begin().await?;
+        let lanes = lanes.unwrap_or(shards.count().clamp(LANES_DEFAULT, LANES_MAX)).max(1);
+        let lanes = Lanes::start(&shared, lanes, queue.unwrap_or(QUEUE_DEFAULT).max(1), shards)?;
         let (reports, closing) = (Reports::default(), Arc::default());
         Ok(Postgres { shared, lanes, readers, reports, closing })
     }

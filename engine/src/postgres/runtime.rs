@@ -21,6 +21,7 @@ use super::batch::queue::LaneQueue;
 use super::database::blocking::single_thread_runtime;
 use super::database::failure::Failure;
 use super::database::session::DbSession;
+use super::database::shards::Shards;
 use super::query::follow;
 use super::query::readers::Readers;
 use super::shared::SharedState;
@@ -31,16 +32,25 @@ use crate::{CommandResult, Error, Ran, vital_thread};
 pub(super) struct Lanes {
     queues: Vec<Arc<LaneQueue>>,
     threads: Vec<JoinHandle<()>>,
+    /// The shards at the start. A lane has the workspaces of some shards, if there are any.
+    shards: Shards,
 }
 
 impl Lanes {
     /// Starts `count` lanes. In the queue of each, `queue` commands of a workspace may wait.
-    pub(super) fn start(shared: &Arc<SharedState>, count: usize, queue: usize) -> Result<Lanes, Error> {
+    pub(super) fn start(
+        shared: &Arc<SharedState>,
+        count: usize,
+        queue: usize,
+        shards: Shards,
+    ) -> Result<Lanes, Error> {
         assert!(count > 0, "the engine has a lane");
-        let mut lanes = Lanes { queues: Vec::with_capacity(count), threads: Vec::with_capacity(count) };
+        let (queues, threads) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut lanes = Lanes { queues, threads, shards };
         for index in 0..count {
             let queue = Arc::new(LaneQueue::new(queue));
-            let lane = Lane::new(Arc::clone(shared))?;
+            let lane =
+                Lane::new(Arc::clone(shared), shared.accounts_in_memory / count, lanes.shards.clone())?;
             let runtime = single_thread_runtime()?;
             let jobs = Arc::clone(&queue);
             let work = move || runtime.block_on(lane.work(jobs));
@@ -52,6 +62,9 @@ impl Lanes {
 
     /// The index of a workspace's lane: in one server always the same.
     fn index_of(&self, workspace: &WorkspaceId) -> usize {
+        if self.shards.count() > 0 {
+            return self.shards.of(workspace.as_str()) % self.queues.len();
+        }
         let mut hasher = SipHasher13::new();
         hasher.write(workspace.as_str().as_bytes());
         (hasher.finish() % self.queues.len() as u64) as usize
@@ -164,8 +177,9 @@ impl ReaderThread {
         Ok(ReaderThread { handle, readers, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Migrates the database and loads what the server needs before it serves.
-    pub(super) async fn begin(&self) -> Result<(), Error> {
+    /// Migrates the database and loads what the server needs before it serves. Returns the shards
+    /// of the tables.
+    pub(super) async fn begin(&self) -> Result<Shards, Error> {
         let readers = Arc::clone(&self.readers);
         let begun = self.handle.spawn(async move { readers.begin().await });
         begun.await.map_err(|_| Error::engine_closed())?.map_err(Failure::into_error)

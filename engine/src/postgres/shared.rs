@@ -28,6 +28,6 @@ pub(crate) struct SharedState {
     pub deliveries: DeliveryShared,
     /// How long a batch or a read is retried while the database cannot be reached.
     pub retry_for: Duration,
-    /// Accounts that one lane keeps in memory between batches.
-    pub accounts_per_lane: usize,
+    /// Accounts that all lanes together keep in memory between batches.
+    pub accounts_in_memory: usize,
 }

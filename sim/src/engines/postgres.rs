@@ -29,10 +29,10 @@ pub fn small(random: &mut Random) -> Options {
     }
 }
 
-/// Opens the engine on a database.
+/// Opens the engine on the database at `url`.
 #[must_use]
-pub fn open(database: &Database, options: Options) -> Postgres {
-    block_on(Postgres::open(&database.url(), options)).expect("a database of its own opens")
+pub fn open(url: &str, options: Options) -> Postgres {
+    block_on(Postgres::open(url, options)).expect("a database of its own opens")
 }
 
 /// A database as a store, with the options of each opening.
@@ -40,17 +40,18 @@ pub struct InDatabase(pub Database<'static>, pub Options);
 
 impl Store for InDatabase {
     fn open(&self) -> Arc<dyn Engine> {
-        Arc::new(open(&self.0, self.1.clone()))
+        Arc::new(open(&self.0.url(), self.1.clone()))
     }
 }
 
-/// Runs `steps` steps of a seed on the model and on `engines` engines that share one database.
+/// Runs `steps` steps of a seed on the model and on `engines` engines that share the database at
+/// `url`.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Result<Differential, Difference> {
+pub fn run(url: &str, engines: usize, seed: u64, steps: usize) -> Result<Differential, Difference> {
     let mut random = Random::new(!seed);
-    let mut servers: Vec<Postgres> = (0..engines).map(|_| open(database, small(&mut random))).collect();
+    let mut servers: Vec<Postgres> = (0..engines).map(|_| open(url, small(&mut random))).collect();
     let mut diff = Differential::new(seed);
     let mut workload = Workload::new(seed);
     while diff.steps() < steps {
@@ -63,15 +64,15 @@ pub fn run(database: &Database, engines: usize, seed: u64, steps: usize) -> Resu
             diff.compare(step, ran)?;
         }
         if random.chance(30) {
-            let fresh = open(database, small(&mut random));
+            let fresh = open(url, small(&mut random));
             servers[server] = fresh;
         }
     }
     drop(servers);
-    diff.compare_all(&open(database, Options::default()))?;
+    diff.compare_all(&open(url, Options::default()))?;
     // In little memory, with every entry decided again by the rules.
     let options = AuditOptions { rules: true, memory_bytes: 2_000 };
-    let report = audit_with(&database.url(), options);
+    let report = audit_with(url, options);
     let report = report.map_err(|error| diff.engine_error("the audit", error))?;
     diff.expect_equal("the audit", report.disagreement.map(|found| found.what), None)?;
     let findings = report.rules.unwrap_or_default().first;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! binaries     the installed PostgreSQL, and how its programs are run
+//! citus        schemas in a cluster of Citus
 //! cluster      one server with its data directory
 //! database     one database of a server
 //! pair         a primary and its synchronous standby
@@ -22,6 +23,7 @@
 //! names the directory of PostgreSQL's programs, if it is neither Debian's nor in PATH.
 
 mod binaries;
+pub mod citus;
 mod cluster;
 mod database;
 mod pair;

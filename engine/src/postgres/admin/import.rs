@@ -156,12 +156,29 @@ impl Import {
                 }
             }
             // The lines before a damaged record are good and are taken in.
-            self.take_in(lines).await?;
+            for part in self.of_one_shard_each(lines) {
+                self.take_in(part).await?;
+            }
             read?;
         }
         let client = connect(address).await.map_err(Failure::into_error)?;
         let stored = counts(&client).await.map_err(Failure::into_error)?;
         self.comparison.finish(stream.counts(), stored)
+    }
+
+    /// Lines in parts that are each of one shard, in the order of the lines.
+    fn of_one_shard_each(&self, lines: Vec<StreamEntry>) -> Vec<Vec<StreamEntry>> {
+        let (shards, mut last) = (self.session.shards(), None);
+        let mut parts: Vec<Vec<StreamEntry>> = Vec::new();
+        for line in lines {
+            let shard = Some(shards.of(line.workspace.as_str()));
+            match parts.last_mut() {
+                Some(part) if shard == last => part.push(line),
+                _ => parts.push(vec![line]),
+            }
+            last = shard;
+        }
+        parts
     }
 
     /// Takes in a batch of lines. If a line is refused, the lines before it are stored.

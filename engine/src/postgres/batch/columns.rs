@@ -493,7 +493,7 @@ impl AccountColumns<'_> {
 impl EntryColumns<'_> {
     async fn add(&self, session: &DbSession) -> Result<(), Failure> {
         let EntryColumns { workspace, n, key, opening_entry, data } = self;
-        session.execute(Sql::AddEntries, &[workspace, n, key, opening_entry, data]).await
+        session.execute_for(Sql::AddEntries, &[workspace, n, key, opening_entry, data], workspace.len()).await
     }
 }
 

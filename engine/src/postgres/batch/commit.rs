@@ -39,7 +39,9 @@ pub(crate) async fn commit(
     columns: &Columns<'_>,
     is_begun: bool,
 ) -> Result<(), Failure> {
+    session.forget_warnings();
     let relies_on_unwritten = columns.relies_on_unwritten();
+    let is_brief = !is_begun && !relies_on_unwritten && columns.only_update_accounts_and_add_entries();
     if columns.have_no_entries() && !is_begun {
         if !relies_on_unwritten {
             return Ok(());
@@ -49,7 +51,7 @@ pub(crate) async fn commit(
             return Ok(());
         }
         columns.wait_for_standby(session).await?;
-    } else if !is_begun && !relies_on_unwritten && columns.only_update_accounts_and_add_entries() {
+    } else if is_brief && !session.is_distributed() {
         with_timeout(columns.update_accounts_and_add_entries(session)).await??;
     } else {
         send_transaction(session, columns, is_begun, relies_on_unwritten && !is_begun).await?;
@@ -63,6 +65,9 @@ pub(crate) async fn commit(
 
 /// Begins the transaction, unless it is open. Then sends all statements and COMMIT, pipelined, and
 /// waits for all results.
+///
+/// On a distributed database COMMIT is sent after the other results. Its failure does not mean that
+/// nothing was written, which that of another statement does.
 async fn send_transaction(
     session: &DbSession,
     columns: &Columns<'_>,
@@ -74,10 +79,17 @@ async fn send_transaction(
     }
     let mut statements: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::with_capacity(10);
     columns.push_statements(session, &mut statements, with_guard);
-    statements.push(session.batch_execute("COMMIT").boxed());
+    if !session.is_distributed() {
+        statements.push(session.batch_execute("COMMIT").boxed());
+    }
     let results = with_timeout(join_all(statements)).await?;
     // The first failure is the cause; the later ones only report the aborted transaction.
-    results.into_iter().collect()
+    results.into_iter().collect::<Result<(), Failure>>()?;
+    if session.is_distributed() {
+        let committed = with_timeout(session.batch_execute("COMMIT")).await?;
+        committed.map_err(Failure::of_commit_on_nodes)?;
+    }
+    Ok(())
 }
 
 /// The error of a commit that the database acknowledged with a warning.

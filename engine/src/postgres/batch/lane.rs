@@ -46,6 +46,7 @@ use super::state_machine::{DecidedBatch, StateMachine};
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::Admission;
 use crate::postgres::database::session::{DbSession, with_timeout};
+use crate::postgres::database::shards::Shards;
 use crate::postgres::ids::Ids;
 use crate::postgres::platform::PlatformSnapshot;
 use crate::postgres::repairs;
@@ -75,6 +76,10 @@ const ASIDE: Duration = Duration::from_millis(50);
 /// optimistic decision that fails is wasted work.
 const PESSIMISTIC_BATCHES: u32 = 32;
 
+/// How many conflicts a batch may have at least, however long they took: after the first, it is
+/// decided under locks.
+const CONFLICTS_MIN: u32 = 3;
+
 /// The pause before the first reconnection. Each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -92,8 +97,12 @@ const LINGER: Duration = Duration::from_micros(20);
 pub(crate) struct Lane {
     pub(super) shared: Arc<SharedState>,
     pub(super) session: Option<DbSession>,
+    /// The shards as the session, or the last one, has read them. A batch is of one.
+    shards: Shards,
     pub(super) accounts: Accounts,
     ids: Ids,
+    /// The most accounts that stay in memory between batches.
+    accounts_most: usize,
     /// The most commands of the next batch.
     batch_most: usize,
     /// Workspaces whose accounts were locked by another session when they were last tried.
@@ -139,12 +148,15 @@ impl Drop for EndOnDrop {
 }
 
 impl Lane {
-    pub(crate) fn new(shared: Arc<SharedState>) -> Result<Lane, Error> {
+    /// A lane that keeps up to `accounts_most` accounts in memory.
+    pub(crate) fn new(shared: Arc<SharedState>, accounts_most: usize, shards: Shards) -> Result<Lane, Error> {
         Ok(Lane {
             shared,
             session: None,
+            shards,
             accounts: Accounts::default(),
             ids: Ids::new()?,
+            accounts_most,
             batch_most: BATCH_MAX,
             locked: BTreeSet::new(),
             pessimistic_batches: 0,
@@ -165,9 +177,13 @@ impl Lane {
                 break;
             }
             answered = batch.len();
-            let aside = self.run_and_answer(std::mem::take(&mut batch)).await;
-            if !aside.is_empty() {
-                queue.park(aside, Instant::now() + ASIDE);
+            let taken = std::mem::take(&mut batch);
+            let parts = self.shards.divide(taken, |waiting| waiting.submission.workspace.as_str());
+            for part in parts {
+                let aside = self.run_and_answer(part).await;
+                if !aside.is_empty() {
+                    queue.park(aside, Instant::now() + ASIDE);
+                }
             }
         }
         drop(self);
@@ -201,7 +217,7 @@ impl Lane {
                 }
             }
         }
-        let limit = self.shared.accounts_per_lane;
+        let limit = self.accounts_most;
         if catch_unwind(AssertUnwindSafe(|| self.accounts.evict_idle(limit))).is_err() {
             self.discard_all();
         }
@@ -291,6 +307,7 @@ impl Lane {
         self.may_be_committed = batch.follows_commit;
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
+        let mut conflicts = 0;
         loop {
             self.refuse_damaged(&mut batch);
             if batch.commands.is_empty() {
@@ -340,13 +357,15 @@ impl Lane {
             let is_conflict = matches!(failure, Failure::Conflict);
             let is_permanent = matches!(failure, Failure::Permanent(_) | Failure::Damaged(_));
             if is_conflict {
+                conflicts += 1;
                 if let Err(outdated) = self.refresh_platform().await {
                     return Ok(batch.into_errors(&outdated));
                 }
             } else {
                 self.disconnect_and_wait(&mut pause).await;
             }
-            let out_of_time = begun.elapsed() >= self.shared.retry_for;
+            let out_of_time =
+                begun.elapsed() >= self.shared.retry_for && (!is_conflict || conflicts >= CONFLICTS_MIN);
             if is_permanent || out_of_time || (self.unreachable && !is_conflict) {
                 self.unreachable |= !is_permanent && !is_conflict;
                 return Ok(batch.into_errors(&self.batch_error(failure.into_error())));
@@ -356,7 +375,9 @@ impl Lane {
 
     pub(super) async fn open_session(&mut self) -> Result<&DbSession, Failure> {
         if self.session.as_ref().is_none_or(DbSession::is_closed) {
-            self.session = Some(DbSession::open(&self.shared.address).await?);
+            let session = DbSession::open(&self.shared.address).await?;
+            self.shards.clone_from(session.shards());
+            self.session = Some(session);
         }
         Ok(self.session.as_ref().expect("the session was opened above"))
     }
@@ -364,6 +385,10 @@ impl Lane {
     /// Decides a batch and commits it, once.
     async fn attempt(&mut self, batch: &mut OpenBatch) -> Result<AttemptResult, Failure> {
         self.open_session().await?;
+        if self.is_of_several_shards(batch) {
+            // It is run in halves.
+            return Err(Failure::TimedOut(Error::unavailable("the tables were divided anew meanwhile")));
+        }
         self.set_aside_still_locked(batch).await?;
         self.refuse_early_recounts(batch);
         if batch.commands.is_empty() {
@@ -401,6 +426,18 @@ impl Lane {
         self.shared.platform.publish(platform);
         self.shared.counters.add(writes.committed());
         Ok(AttemptResult::Committed(answers))
+    }
+
+    /// True if the shards have changed since the batch was taken from the queue, and it is not of
+    /// one shard any more.
+    fn is_of_several_shards(&self, batch: &OpenBatch) -> bool {
+        if self.shards.count() < 2 {
+            return false;
+        }
+        let shard = |(submission, _): &(Submission, Timestamp)| self.shards.of(submission.workspace.as_str());
+        let mut shards = batch.commands.iter().map(shard);
+        let first = shards.next();
+        shards.any(|shard| Some(shard) != first)
     }
 
     /// Loads what the batch needs, with or without locks.
@@ -446,6 +483,7 @@ impl Lane {
     ) -> Result<AttemptResult, Failure> {
         let session = self.session.as_ref().expect("an attempt opens the session first");
         batch.unknown_commits[attempt].lock_account(session).await?;
+        session.forget_warnings();
         with_timeout(session.batch_execute("COMMIT")).await??;
         if session.is_commit_doubtful() {
             return Err(Failure::ResultUnknown(commit::commit_not_confirmed()));
@@ -531,69 +569,4 @@ fn linger(queue: &LaneQueue, answered: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use tollkeeper_ledger::{Actor, Command};
-
-    use super::*;
-    use crate::postgres::clock::DatabaseClock;
-    use crate::postgres::counters::Counters;
-    use crate::postgres::database::blocking::single_thread_runtime;
-    use crate::postgres::database::config;
-    use crate::postgres::delivery::connection::DeliveryShared;
-    use crate::postgres::long_reads::LongReads;
-    use crate::postgres::platform::PlatformCell;
-    use crate::postgres::repairs::Repairs;
-    use crate::postgres::teams_seen::TeamsSeen;
-
-    /// A lane whose database refuses connections.
-    fn lane_without_database() -> Lane {
-        let shared = SharedState {
-            address: config::parse("postgres://127.0.0.1:1/none").expect("the address is well-formed"),
-            platform: PlatformCell::default(),
-            counters: Counters::default(),
-            repairs: Repairs::default(),
-            clock: DatabaseClock::new(false),
-            teams_seen: TeamsSeen::default(),
-            long_reads: LongReads::default(),
-            watchers: Arc::default(),
-            deliveries: DeliveryShared::new().expect("the operating system gives random bytes"),
-            retry_for: Duration::ZERO,
-            accounts_per_lane: 1,
-        };
-        Lane::new(Arc::new(shared)).expect("the operating system gives random bytes")
-    }
-
-    fn submission() -> Submission {
-        let workspace = WorkspaceId::new("acme").expect("the id is valid");
-        let command = Command::SetLimits(Vec::new());
-        Submission { workspace, key: None, actor: Actor::System, command }
-    }
-
-    #[test]
-    fn a_panic_outside_deciding_fails_the_batch_and_not_the_lane() {
-        let mut lane = lane_without_database();
-        lane.accounts.touch_missing_slot();
-        let queue = Arc::new(LaneQueue::new(4));
-        let calls = async {
-            let now = Timestamp::from_millis(0);
-            let panicked = queue.run(submission(), now).await.expect_err("the batch panics");
-            assert!(panicked.is_bug(), "nothing was sent: {panicked}");
-            let next = queue.run(submission(), now).await.expect_err("there is no database");
-            assert!(next.is_unavailable() && next.to_string().contains("database"), "{next}");
-            queue.close();
-            queue.ended().await;
-        };
-        let runtime = single_thread_runtime().expect("a runtime starts");
-        runtime.block_on(async { tokio::join!(lane.work(Arc::clone(&queue)), calls) });
-    }
-
-    #[test]
-    fn the_error_of_a_batch_that_may_be_committed_does_not_say_that_it_was_not() {
-        let mut lane = lane_without_database();
-        assert!(lane.batch_error(Error::panicked(&"an assertion failed")).is_bug());
-        lane.may_be_committed = true;
-        let error = lane.batch_error(Error::panicked(&"an assertion failed"));
-        assert!(error.is_unavailable() && !error.is_bug(), "the caller may retry: {error}");
-        assert!(error.to_string().contains("it is not known whether"), "{error}");
-    }
-}
+mod tests;

@@ -12,10 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use futures_util::future::try_join_all;
 use futures_util::try_join;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use tollkeeper_ledger::{
     Charge, ChargeId, Command, EntryBody, GrantId, Id, Submission, Timestamp, UsageKey, UsageSums,
     WorkspaceId,
@@ -160,20 +158,13 @@ pub(crate) async fn pessimistic(
     })
 }
 
-/// Locks accounts in the order of their workspace ids. On a distributed database each lock is a
-/// statement of its own.
+/// Locks accounts in the order of their workspace ids.
 async fn lock_accounts(session: &DbSession, workspaces: &[&str]) -> Result<(), Failure> {
     assert!(
         workspaces.is_sorted_by(|a, b| a < b),
         "accounts are locked once each, in the order of their ids"
     );
-    if !session.is_distributed() {
-        return session.execute(Sql::LockAccounts, &[&workspaces]).await;
-    }
-    let params: Vec<[&(dyn ToSql + Sync); 1]> = workspaces.iter().map(|workspace| [workspace as _]).collect();
-    let locked = params.iter().map(|params| session.execute(Sql::LockAccount, params));
-    try_join_all(locked).await?;
-    Ok(())
+    session.execute(Sql::LockAccounts, &[&workspaces]).await
 }
 
 /// Those of some workspaces whose accounts no other session has locked. Does not wait, and holds no

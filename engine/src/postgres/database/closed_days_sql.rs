@@ -7,7 +7,7 @@
 /// The next workspaces in the order of their ids, each with whether it has usage from where its
 /// days are closed ($3 if none is) to the hour $4.
 pub(super) const UNCLOSED_WORKSPACES: &str = "SELECT a.workspace, EXISTS (
-        SELECT FROM usage AS u WHERE u.workspace = a.workspace AND u.hour < $4 AND u.hour >= coalesce(
+        SELECT 1 FROM usage AS u WHERE u.workspace = a.workspace AND u.hour < $4 AND u.hour >= coalesce(
             (SELECT c.until / 3600000 FROM closed_until AS c WHERE c.workspace = a.workspace), $3))
     FROM account AS a WHERE a.workspace > $1 ORDER BY a.workspace LIMIT $2";
 
@@ -36,25 +36,33 @@ pub(super) const BEGIN_CLOSED_DAYS: &str = "INSERT INTO closed_until (workspace,
 pub(super) const REOPEN_DAYS: &str = "WITH early AS (
         SELECT c.workspace, (
             SELECT max(d.day) FROM closed_day AS d WHERE d.workspace = c.workspace AND d.day <= v.begins
+                /*nodes AND d.workspace = ANY($1::text[])*/
         ) AS day
         FROM unnest($1::text[], $2::bigint[]) AS v (workspace, begins)
         JOIN closed_until AS c ON c.workspace = v.workspace AND c.until > v.begins
+            /*nodes AND c.workspace = ANY($1::text[])*/
     ), taken AS (
         DELETE FROM closed_day AS d USING early AS e
         WHERE d.workspace = e.workspace AND d.day >= coalesce(e.day, d.day)
+            /*nodes AND d.workspace = ANY($1::text[])*/
     ), ended AS (
         DELETE FROM closed_until AS c USING early AS e WHERE c.workspace = e.workspace AND e.day IS NULL
+            /*nodes AND c.workspace = ANY($1::text[])*/
     )
     UPDATE closed_until AS c SET until = e.day, last = (
         SELECT max(d.day) FROM closed_day AS d WHERE d.workspace = e.workspace AND d.day < e.day
-    ) FROM early AS e WHERE c.workspace = e.workspace AND e.day IS NOT NULL";
+            /*nodes AND d.workspace = ANY($1::text[])*/
+    ) FROM early AS e WHERE c.workspace = e.workspace AND e.day IS NOT NULL
+        /*nodes AND c.workspace = ANY($1::text[])*/";
 
 /// Takes back all closed days of workspaces whose time zone is another one now.
 pub(super) const FORGET_OTHER_ZONES: &str = "WITH other AS (
         DELETE FROM closed_until AS c USING unnest($1::text[], $2::text[]) AS v (workspace, timezone)
-        WHERE c.workspace = v.workspace AND c.timezone <> v.timezone RETURNING c.workspace
+        WHERE c.workspace = v.workspace AND c.timezone <> v.timezone /*nodes AND c.workspace = ANY($1::text[])*/
+        RETURNING c.workspace
     )
-    DELETE FROM closed_day AS d USING other AS o WHERE d.workspace = o.workspace";
+    DELETE FROM closed_day AS d USING other AS o WHERE d.workspace = o.workspace
+        /*nodes AND d.workspace = ANY($1::text[])*/";
 
 /// Takes back all closed days of a workspace.
 pub(super) const FORGET_DAYS: &str = "WITH forgotten AS (DELETE FROM closed_until WHERE workspace = $1)

@@ -57,6 +57,12 @@ impl Failure {
         }
     }
 
+    /// The failure of a COMMIT on several nodes. An error does not mean that nothing was written
+    /// there: the node may have committed before its answer was lost.
+    pub(crate) fn of_commit_on_nodes(self) -> Failure {
+        Failure::ResultUnknown(self.into_error())
+    }
+
     /// The error that the caller receives when no retry is left.
     pub(crate) fn into_error(self) -> Error {
         match self {
@@ -97,7 +103,7 @@ fn classify(refused: &DbError) -> Failure {
     if matches!(refused.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
         return Failure::ResultUnknown(unavailable());
     }
-    if CONFLICTS.contains(code) {
+    if CONFLICTS.contains(code) || is_duplicate_on_a_node(refused) {
         return Failure::Conflict;
     }
     if *code == SqlState::LOCK_NOT_AVAILABLE {
@@ -109,6 +115,9 @@ fn classify(refused: &DbError) -> Failure {
     match code.code().get(..2) {
         // Connection exception.
         Some("08") => Failure::ResultUnknown(unavailable()),
+        // A statement that Citus cannot run on one node. The tables were distributed or divided
+        // anew after the session read their shards.
+        Some("0A") => Failure::Unavailable(unavailable()),
         // Insufficient resources, object not in the required state, operator intervention, system
         // error, invalid transaction state.
         Some("53" | "55" | "57" | "58" | "25") => Failure::Unavailable(unavailable()),
@@ -118,6 +127,13 @@ fn classify(refused: &DbError) -> Failure {
         }
         _ => Failure::Permanent(unavailable()),
     }
+}
+
+/// True if a key is taken on a node of Citus. Copying rows to a node, it reports that without the
+/// SQLSTATE of the node.
+fn is_duplicate_on_a_node(refused: &DbError) -> bool {
+    *refused.code() == SqlState::INTERNAL_ERROR
+        && refused.message().starts_with("duplicate key value violates unique constraint")
 }
 
 /// Errors that mean a conflict with another server. The guard of a statement failed (a division by

@@ -11,6 +11,8 @@
 //! schema       migrations and the import marker    distribute   tables over a Citus cluster
 //! closed_days_sql  the statements about closed days
 //! notices      what warnings of the database mean  seal         checksums of derived data
+//! shards       which workspaces a node stores together
+//! sql_text     the statements as a database gets them
 //! ```
 
 pub(crate) mod blocking;
@@ -23,6 +25,8 @@ mod notices;
 pub(crate) mod schema;
 pub(crate) mod seal;
 pub(crate) mod session;
+pub(crate) mod shards;
 pub(crate) mod sql;
+pub(crate) mod sql_text;
 pub(crate) mod tls;
 pub(crate) mod usage_codec;

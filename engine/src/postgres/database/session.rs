@@ -20,7 +20,9 @@ use tollkeeper_ledger::{ApiKeyId, Id};
 use super::config::Address;
 use super::failure::{Failure, UNREACHABLE_HINT};
 use super::notices::{self, Warnings};
+use super::shards::Shards;
 use super::sql::{self, Sql};
+use super::sql_text;
 use crate::Error;
 
 /// The longest wait for an answer before the connection counts as lost. It exceeds
@@ -39,7 +41,8 @@ pub(crate) struct DbSession {
     statements: Vec<Statement>,
     warnings: Arc<Warnings>,
     abandoned: AtomicBool,
-    distributed: bool,
+    /// The shards of the tables, if Citus distributes them.
+    shards: Shards,
 }
 
 impl DbSession {
@@ -49,25 +52,36 @@ impl DbSession {
         let own = address.config.get_options().map_or(String::new(), |own| format!("{own} "));
         address.config.options(format!("{own}{}", sql::SETTINGS));
         let Connected { client, warnings } = connect_and_watch(&address).await?;
+        let about = with_timeout(client.query_one(ABOUT, &[])).await??;
+        report_durability(column(&about, 1)?, column(&about, 2)?);
+        let shards = if column(&about, 0)? { Shards::read(&client).await? } else { Shards::default() };
+        let is_distributed = shards.count() > 0;
+        if is_distributed {
+            with_timeout(client.batch_execute(sql::SETTINGS_OF_NODES)).await??;
+        }
         let texts: Vec<String> =
-            sql::ALL.iter().map(|(_, text)| text.replace("$VERSION", &sql::VERSION.to_string())).collect();
+            sql::ALL.iter().map(|(_, text)| sql_text::text_for(text, is_distributed)).collect();
         let prepared = join_all(texts.iter().map(|text| client.prepare(text)));
         let statements: Vec<Statement> =
             with_timeout(prepared).await?.into_iter().collect::<Result<_, _>>()?;
         assert_eq!(statements.len(), sql::ALL.len(), "every statement is prepared once, in order");
-        let about = with_timeout(client.query_one(ABOUT, &[])).await??;
-        let distributed = column(&about, 0)?;
-        report_durability(column(&about, 1)?, column(&about, 2)?);
-        // Warnings sent during the connection's start concern the database as a whole, not a
-        // commit.
-        warnings.clear();
-        Ok(DbSession { client, statements, warnings, abandoned: AtomicBool::new(false), distributed })
+        Ok(DbSession { client, statements, warnings, abandoned: AtomicBool::new(false), shards })
     }
 
-    /// True if the database has Citus. Rows may then be on several nodes, and one statement cannot
-    /// lock rows of more than one node.
+    /// True if Citus distributes the tables. Rows may then be on several nodes, and one statement
+    /// cannot lock rows of more than one node.
     pub(crate) fn is_distributed(&self) -> bool {
-        self.distributed
+        self.shards.count() > 0
+    }
+
+    /// The shards of the tables.
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// Forgets the warnings so far: they concern the database as a whole, or earlier transactions.
+    pub(crate) fn forget_warnings(&self) {
+        self.warnings.clear();
     }
 
     /// True if the connection is closed or was abandoned.
@@ -81,9 +95,10 @@ impl DbSession {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// True if the database warned that a commit of this connection may be on one disk only.
+    /// True if the database warned that a commit of this connection may be on one disk only, since
+    /// warnings were last forgotten.
     pub(crate) fn is_commit_doubtful(&self) -> bool {
-        self.warnings.make_commit_doubtful(self.distributed)
+        self.warnings.make_commit_doubtful(self.is_distributed())
     }
 
     /// Runs a statement and returns its rows. The statement is sent when the future is first
@@ -100,7 +115,21 @@ impl DbSession {
 
     /// Runs a statement that is not one of [`sql::ALL`].
     pub(crate) async fn query_text(&self, text: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        Ok(self.client.query(text, params).await?)
+        Ok(self.client.query(&sql_text::text_for(text, self.is_distributed()), params).await?)
+    }
+
+    /// Runs a statement that must change `count` rows.
+    pub(crate) async fn execute_for(
+        &self,
+        sql: Sql,
+        params: Params<'_>,
+        count: usize,
+    ) -> Result<(), Failure> {
+        let changed = self.client.execute(&self.statements[sql as usize], params).await?;
+        match changed == count as u64 {
+            true => Ok(()),
+            false => Err(Error::bug(format!("{sql:?} has changed {changed} rows of {count}")).into()),
+        }
     }
 
     /// Runs a statement that returns no rows.
@@ -118,7 +147,7 @@ impl DbSession {
 /// Asks whether the database has Citus, and how it commits. Pins the way in which the session
 /// commits: never without a disk sync, and never only on the primary if it has a standby. A later
 /// change of the server's configuration does not reach the session.
-const ABOUT: &str = "SELECT to_regclass('pg_dist_partition') IS NOT NULL,
+const ABOUT: &str = "SELECT to_regclass('pg_dist_shard') IS NOT NULL,
     current_setting('synchronous_commit'), current_setting('fsync'),
     set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
         THEN 'on' ELSE current_setting('synchronous_commit') END, false)";

@@ -269,14 +269,8 @@ async fn portion(
     if owed.is_empty() {
         return Ok(portion);
     }
-    let (mut names, mut after, mut last) = (Vec::<&str>::new(), Vec::<i64>::new(), Vec::<i64>::new());
-    for row in &owed {
-        names.push(column(row, 0)?);
-        after.push(column(row, 1)?);
-        last.push(column(row, 2)?);
-    }
     let looks = (LOOKS_MAX / owed.len()).max(LOOKS_MIN) as i64;
-    let rows = session.query_text(statements::ENTRIES_AFTER, &[&names, &after, &last, &looks]).await?;
+    let rows = entries_after(session, &owed, looks).await?;
     let mut rows = rows.iter().peekable();
     for (position, row) in (1..).zip(&owed) {
         let of_workspace =
@@ -292,6 +286,38 @@ async fn portion(
         while rows.next_if(|row| column::<i64>(row, 0).is_ok_and(|of| of == position)).is_some() {}
     }
     Ok(portion)
+}
+
+/// The entries that rows of `owed` are about, at most `most` of each. The first column is the
+/// position of the row, counted from 1.
+async fn entries_after(
+    session: &DbSession,
+    owed: &[tokio_postgres::Row],
+    most: i64,
+) -> Result<Vec<tokio_postgres::Row>, Failure> {
+    let places = (1_i64..).zip(owed).map(|(position, row)| Ok((column::<&str>(row, 0)?, position, row)));
+    let places = places.collect::<Result<Vec<_>, Error>>()?;
+    let mut rows = Vec::new();
+    for part in session.shards().divide(places, |(workspace, ..)| workspace) {
+        let (mut names, mut after, mut last) = (Vec::new(), Vec::<i64>::new(), Vec::<i64>::new());
+        let mut positions = Vec::new();
+        for (workspace, position, row) in part {
+            names.push(workspace);
+            after.push(column(row, 1)?);
+            last.push(column(row, 2)?);
+            positions.push(position);
+        }
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&names, &after, &last, &most, &positions];
+        rows.extend(session.query_text(statements::ENTRIES_AFTER, &params).await?);
+    }
+    let mut placed = Vec::with_capacity(rows.len());
+    for row in rows {
+        placed.push((column::<i64>(&row, 0)?, row));
+    }
+    // The rows of a workspace stay in the order of their entries.
+    placed.sort_by_key(|(position, _)| *position);
+    Ok(placed.into_iter().map(|(_, row)| row).collect())
 }
 
 /// Adds the entries of one workspace; returns true if some are left.

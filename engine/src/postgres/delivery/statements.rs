@@ -20,7 +20,7 @@ pub(super) const EXISTS: &str = "SELECT 1 FROM subscriber WHERE name = $1";
 /// Gives subscribers what is new. What they were given before and have not been sent stays. Of two
 /// servers, the one with the later rows may be first.
 pub(super) const ADD_OWED: &str = "INSERT INTO owed (workspace, subscriber, after_n, n, queued_at)
-     SELECT *, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
+     SELECT *, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint
      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
      ON CONFLICT (workspace, subscriber) DO UPDATE
      SET n = greatest(owed.n, excluded.n), after_n = least(owed.after_n, excluded.after_n)";
@@ -33,7 +33,7 @@ pub(super) const RETAIN: [&str; 2] = [
 
 /// What is kept of a subscriber, and whether something is owed to it.
 pub(super) const HAS_WORK: &str =
-    "SELECT s.state, EXISTS (SELECT FROM owed AS o WHERE o.subscriber = $1) FROM subscriber AS s
+    "SELECT s.state, EXISTS (SELECT 1 FROM owed AS o WHERE o.subscriber = $1) FROM subscriber AS s
      WHERE s.name = $1";
 
 /// Takes or prolongs a turn; no row if another server has it.
@@ -45,14 +45,16 @@ pub(super) const TAKE_TURN: &str =
 
 /// What is owed to a subscriber, the oldest first; nothing unless the server $3 has its turn.
 pub(super) const OWED: &str = "SELECT workspace, after_n, n FROM owed WHERE subscriber = $1
-     AND EXISTS (SELECT FROM subscriber WHERE name = $1 AND holder = $3 AND held_until > 0)
+     AND EXISTS (SELECT 1 FROM subscriber WHERE name = $1 AND holder = $3 AND held_until > 0)
      ORDER BY queued_at, workspace LIMIT $2";
 
-/// The entries behind the numbers $2 up to the numbers $3, at most $4 of a workspace, in the order
-/// of the workspaces. What is behind was not distributed yet, and would be given a second time.
+/// The entries behind the numbers $2 up to the numbers $3, at most $4 of a workspace, by the
+/// position $5 of each workspace. What is behind was not distributed yet, and would be given a
+/// second time.
 pub(super) const ENTRIES_AFTER: &str = "SELECT v.position, e.data
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS v (workspace, after_n, n, position),
-         LATERAL (SELECT n, data FROM entry WHERE workspace = v.workspace AND n > v.after_n AND n <= v.n
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $5::bigint[]) AS v (workspace, after_n, n, position),
+         LATERAL (SELECT n, data FROM entry
+                  WHERE workspace = v.workspace AND n > v.after_n AND n <= v.n /*nodes AND workspace = ANY($1::text[])*/
                   ORDER BY n LIMIT $4) AS e
      ORDER BY v.position, e.n";
 
@@ -73,7 +75,7 @@ pub(super) const SET_STATE: &str = "UPDATE subscriber SET state = $2,
 
 /// Moves the places of a subscriber. What is left of a workspace comes after the others.
 pub(super) const REACH: &str =
-    "UPDATE owed AS o SET after_n = v.n, queued_at = floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
+    "UPDATE owed AS o SET after_n = v.n, queued_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint
      FROM unnest($2::text[], $3::bigint[]) AS v (workspace, n)
      WHERE o.workspace = v.workspace AND o.subscriber = $1 AND o.after_n < v.n";
 

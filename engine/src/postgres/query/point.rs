@@ -22,7 +22,8 @@ use crate::postgres::database::schema::Admission;
 use crate::postgres::database::session::{
     DbSession, Params, Uuid, begin_snapshot, column, connect, row_position,
 };
-use crate::postgres::database::sql::{self, Sql};
+use crate::postgres::database::sql::Sql;
+use crate::postgres::database::sql_text;
 use crate::postgres::ids::number_in;
 use crate::postgres::platform::PlatformCell;
 use crate::postgres::teams_seen::{SeenTeam, TeamsSeen};
@@ -125,7 +126,7 @@ pub(crate) async fn journal_head_without_time_limits(
 ) -> Result<JournalHead, Failure> {
     let client = connect(address).await?;
     begin_snapshot(&client).await?;
-    head_from(&client.query(sql::text(Sql::JournalHead), &[]).await?, epoch)
+    head_from(&client.query(sql_text::text(Sql::JournalHead), &[]).await?, epoch)
 }
 
 fn head_from(rows: &[Row], epoch: u64) -> Result<JournalHead, Failure> {
@@ -321,11 +322,17 @@ pub(crate) async fn claim_payments(
 ) -> Result<Vec<WorkspaceId>, Failure> {
     // Batches lock the rows in this order too.
     workspaces.sort_unstable();
-    let ids: Vec<&str> = workspaces.iter().map(WorkspaceId::as_str).collect();
     let claimed_until = now.plus_seconds(CLAIM_SECONDS).millis();
-    let rows = session.query_with_timeout(Sql::ClaimPayments, &[&now.millis(), &claimed_until, &ids]).await?;
-    let claimed = rows.iter().map(|row| column::<&str>(row, 0)).collect::<Result<BTreeSet<_>, _>>()?;
-    Ok(workspaces.iter().filter(|workspace| claimed.contains(workspace.as_str())).cloned().collect())
+    let mut claimed = BTreeSet::new();
+    for part in session.shards().divide(workspaces.iter().collect(), |workspace| workspace.as_str()) {
+        let ids: Vec<&str> = part.into_iter().map(WorkspaceId::as_str).collect();
+        let params: [&(dyn ToSql + Sync); 3] = [&now.millis(), &claimed_until, &ids];
+        for row in session.query_with_timeout(Sql::ClaimPayments, &params).await? {
+            claimed.insert(column::<String>(&row, 0)?);
+        }
+    }
+    workspaces.retain(|workspace| claimed.contains(workspace.as_str()));
+    Ok(workspaces)
 }
 
 /// A claim of due charges. Times are milliseconds since 1970.
@@ -342,15 +349,18 @@ impl Claim {
         if !session.is_distributed() {
             return session.query_with_timeout(Sql::ClaimDueCharges, &[now, claimed_until, limit]).await;
         }
-        // One statement cannot lock rows of several nodes, so this claims in two steps. A server
-        // that comes second finds the rows claimed, and gets others when it asks again.
+        // One statement cannot lock rows of several nodes, so this claims in two steps, shard by
+        // shard. A server that comes second finds the rows claimed, and gets others when it asks
+        // again.
         let due = session.query_with_timeout(Sql::DueCharges, &[now, limit]).await?;
-        let (mut workspaces, mut numbers) = (Vec::<&str>::new(), Vec::<i64>::new());
-        for row in &due {
-            workspaces.push(column(row, 0)?);
-            numbers.push(column(row, 1)?);
+        let due = due.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?)));
+        let due = due.collect::<Result<Vec<(&str, i64)>, Error>>()?;
+        let mut claimed = Vec::new();
+        for part in session.shards().divide(due, |(workspace, _)| workspace) {
+            let (workspaces, numbers): (Vec<&str>, Vec<i64>) = part.into_iter().unzip();
+            let params: [&(dyn ToSql + Sync); 4] = [now, claimed_until, &workspaces, &numbers];
+            claimed.extend(session.query_with_timeout(Sql::ClaimCharges, &params).await?);
         }
-        let params: [&(dyn ToSql + Sync); 4] = [now, claimed_until, &workspaces, &numbers];
-        session.query_with_timeout(Sql::ClaimCharges, &params).await
+        Ok(claimed)
     }
 }

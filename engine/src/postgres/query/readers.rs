@@ -19,6 +19,7 @@ use crate::Error;
 use crate::postgres::database::failure::Failure;
 use crate::postgres::database::schema::{self, Admission};
 use crate::postgres::database::session::{ANSWER_TIMEOUT, DbSession, with_timeout};
+use crate::postgres::database::shards::Shards;
 use crate::postgres::repair;
 use crate::postgres::shared::SharedState;
 
@@ -82,11 +83,11 @@ impl Readers {
     }
 
     /// Migrates the database and loads what the server needs before it serves: platform snapshot
-    /// and counters.
+    /// and counters. Returns the shards of the tables.
     ///
     /// # Errors
     /// [`Error::is_unusable`] if the database holds an unfinished import.
-    pub(crate) async fn begin(&self) -> Result<(), Failure> {
+    pub(crate) async fn begin(&self) -> Result<Shards, Failure> {
         let SharedState { address, platform, counters, clock, .. } = &*self.shared;
         schema::migrate(address, &[]).await?;
         let session = self.session().await?;
@@ -95,7 +96,7 @@ impl Readers {
         clock.read(&session).await?;
         counters.reload(&session).await;
         counters.writable.store(Admission::ask(&session).await?.may_write(), Relaxed);
-        Ok(())
+        Ok(session.shards().clone())
     }
 
     /// Runs a query, and retries it for [`SharedState::retry_for`] while the database cannot be
@@ -172,9 +173,10 @@ impl Readers {
     }
 }
 
-/// Marks the connection as closed if the failure means that it is lost. Returns the failure.
+/// Marks the connection as closed if the failure means that it is lost, or that another one may
+/// succeed. Returns the failure.
 fn abandon_if_lost(session: &DbSession, failure: Failure) -> Failure {
-    if matches!(failure, Failure::ResultUnknown(_)) {
+    if matches!(failure, Failure::ResultUnknown(_) | Failure::Unavailable(_)) {
         session.abandon();
     }
     failure

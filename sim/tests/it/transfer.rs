@@ -568,4 +568,10 @@ fn distribution_names_a_missing_extension_and_can_be_repeated() {
          (SELECT logicalrelid::text FROM pg_dist_partition) AND tablename NOT LIKE 'pg_dist_%'",
     );
     assert_eq!(tables, "0", "every table is distributed");
+    let immovable = database.sql(
+        "SELECT relname FROM pg_class AS c WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+         AND relname NOT LIKE 'pg_dist_%' AND relreplident <> 'f'
+         AND NOT EXISTS (SELECT 1 FROM pg_index WHERE indrelid = c.oid AND indisprimary)",
+    );
+    assert_eq!(immovable, "", "the rows of every table have an identity, so its shards can be moved");
 }

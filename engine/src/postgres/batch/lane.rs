@@ -7,6 +7,9 @@
 //! database carries out quickly. If it takes too long all the same, it is run in halves. The lane
 //! lingers for up to three sleeps of 20 µs to let more commands join it.
 //!
+//! On a database that Citus distributes, each shard has a lane. What a lane takes is divided by
+//! shard, so that one node commits a batch.
+//!
 //! A batch is decided *optimistically* unless a recent attempt failed: on the accounts in memory,
 //! taking every idempotency key as new. That takes one round trip if nothing must be loaded. After
 //! a failed attempt, the batch and those after it are decided *pessimistically*, under row locks.

@@ -343,9 +343,8 @@ pub(crate) const ALL: [(Sql, &str); 75] = [
     (Sql::RemoveUsage, "DELETE FROM usage WHERE workspace = $1"),
     (
         Sql::AddForeignIds,
-        "INSERT INTO moved (workspace, id, n)
-         SELECT $OWNER, v.id, v.n
-         FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS v (workspace, id, n) $OF_OWNERS
+        // Before the account, which may be new, so it does not join it.
+        "INSERT INTO moved (workspace, id, n) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])
          ON CONFLICT (workspace, id) DO NOTHING",
     ),
     (

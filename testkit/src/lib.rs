@@ -18,6 +18,7 @@
 
 pub mod blocking;
 pub mod cuttable_proxy;
+mod note;
 pub mod postgres;
 pub mod random;
 pub mod retry;

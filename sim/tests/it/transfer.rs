@@ -21,6 +21,8 @@ use tollkeeper_testkit::blocking::block_on;
 use tollkeeper_testkit::postgres::{is_missing, shared};
 use tollkeeper_testkit::scratch::Scratch;
 
+use crate::postgres::divide_into_shards;
+
 /// Steps before and after a transfer.
 const STEPS: usize = 150;
 
@@ -310,6 +312,9 @@ fn a_ledger_is_transferred_to_a_database_and_back() {
         let stream = exported(old.path());
         let stream = if seed % 2 == 0 { by_workspace(&stream) } else { stream };
 
+        if seed >= 12 {
+            divide_into_shards(&database);
+        }
         // A truncated import, then the whole stream, then the whole stream again.
         let url = database.url();
         let cut =

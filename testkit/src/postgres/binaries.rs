@@ -4,10 +4,11 @@
 //! package creates.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use crate::note::note_once;
 
 /// The oldest version that the tests accept.
 const MAJOR_VERSION_MIN: u32 = 15;
@@ -43,8 +44,8 @@ fn installation() -> Option<&'static Installation> {
 
 /// True if PostgreSQL is not installed, so that a test which needs it ends at once.
 ///
-/// The first call of a process then writes one line to stderr. It bypasses the capture of test
-/// output, so the line is visible in a run that passes. Panics if `TOLLKEEPER_REQUIRE_POSTGRES=1`.
+/// The first call of a process then writes one line to stderr. Panics if
+/// `TOLLKEEPER_REQUIRE_POSTGRES=1`.
 #[track_caller]
 pub fn is_missing() -> bool {
     static SAID: OnceLock<()> = OnceLock::new();
@@ -52,14 +53,11 @@ pub fn is_missing() -> bool {
         return false;
     }
     assert!(std::env::var_os(REQUIRE_VARIABLE).is_none_or(|value| value != "1"), "{}", how_to_install());
-    SAID.get_or_init(|| {
-        let line = format!(
-            "note: the PostgreSQL tests of this binary do not run: PostgreSQL {MAJOR_VERSION_MIN} or newer \
-             is not installed (Debian: apt-get install postgresql)\n"
-        );
-        // `eprintln!` would be captured. If stderr is closed, the tests run all the same.
-        let _ = io::stderr().write_all(line.as_bytes());
-    });
+    let note = format!(
+        "the PostgreSQL tests of this binary do not run: PostgreSQL {MAJOR_VERSION_MIN} or newer is not \
+         installed (Debian: apt-get install postgresql)"
+    );
+    note_once(&SAID, &note);
     true
 }
 

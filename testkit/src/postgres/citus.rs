@@ -4,12 +4,12 @@
 //! create schemas. Without it these tests do not run, and the first of a process says so in one
 //! line.
 
-use std::io::{self, Write};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::binaries::{program, run, try_run};
+use crate::note::note_once;
 
 /// The environment variable with the address.
 const URL_VARIABLE: &str = "TOLLKEEPER_TEST_CITUS_URL";
@@ -21,11 +21,7 @@ pub fn is_missing() -> bool {
     if std::env::var_os(URL_VARIABLE).is_some() {
         return false;
     }
-    SAID.get_or_init(|| {
-        let line = format!("note: the tests on Citus do not run: {URL_VARIABLE} names no database\n");
-        // `eprintln!` would be captured. If stderr is closed, the tests run all the same.
-        let _ = io::stderr().write_all(line.as_bytes());
-    });
+    note_once(&SAID, &format!("the tests on Citus do not run: {URL_VARIABLE} names no database"));
     true
 }
 

@@ -6,10 +6,12 @@
 //! fail there instead. `./check` sets that.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+use crate::note::note_once;
 
 /// The package, with its version.
 const PACKAGE: &str = "aiosmtpd==1.4.6";
@@ -39,14 +41,8 @@ pub fn is_missing() -> bool {
     let Err(why) = python() else { return false };
     let is_required = std::env::var_os(REQUIRE_VARIABLE).is_some_and(|value| value == "1");
     assert!(!is_required, "this test needs Python 3 with venv, and {PACKAGE} from PyPI: {why}");
-    SAID.get_or_init(|| {
-        let line = format!(
-            "note: the tests with an SMTP server do not run: they need Python 3 with venv, and {PACKAGE} from \
-             PyPI: {why}\n"
-        );
-        // `eprintln!` would be captured. If stderr is closed, the tests run all the same.
-        let _ = io::stderr().write_all(line.as_bytes());
-    });
+    let needs = format!("Python 3 with venv, and {PACKAGE} from PyPI");
+    note_once(&SAID, &format!("the tests with an SMTP server do not run: they need {needs}: {why}"));
     true
 }
 

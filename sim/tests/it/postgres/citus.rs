@@ -151,14 +151,15 @@ fn ten_thousand_charges_commit_on_one_node_each() {
         names.iter().map(one).collect::<Vec<_>>()
     };
     run(charges(0));
-    let (prepared, counted) = (prepared(&store.0), counted(&store.0));
+    let (prepared_before, before) = (prepared(&store.0), counted(&store.0));
     for round in 1..CHARGES {
         run(charges(round));
     }
-    assert!(self::prepared(&store.0).is_subset(&prepared), "charges were committed on several nodes at once");
-    let (one, several) = self::counted(&store.0);
-    assert_eq!(several, counted.1, "a statement went to several shards");
-    assert!(one >= counted.0 + 2 * CHARGES as u64, "the statements of each batch are counted");
+    let prepared_after = prepared(&store.0);
+    assert!(prepared_after.is_subset(&prepared_before), "charges were committed on several nodes at once");
+    let (one, several) = counted(&store.0);
+    assert_eq!(several, before.1, "a statement went to several shards");
+    assert!(one >= before.0 + 2 * CHARGES as u64, "the statements of each batch are counted");
     drop(client);
     let report = audit(&store.0.url()).expect("the tables can be read");
     assert!(report.disagreement.is_none(), "{report:?}");

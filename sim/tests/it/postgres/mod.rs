@@ -55,6 +55,18 @@ fn the_postgres_engine_meets_the_contract_with_little_memory() {
     }
 }
 
+/// Makes an empty database one of which the engine believes that Citus distributes it, by the list
+/// of shards: it sends the same statements as there.
+pub fn divide_into_shards(database: &Database) {
+    migrate(&database.url()).expect("an empty database");
+    database.sql(
+        "CREATE TABLE pg_dist_shard (logicalrelid regclass, shardminvalue text);
+         GRANT SELECT ON pg_dist_shard TO PUBLIC;
+         INSERT INTO pg_dist_shard VALUES ('entry', '-2147483648'), ('entry', '-1073741824'), ('entry', '0'),
+             ('entry', '1073741824')",
+    );
+}
+
 #[test]
 fn the_contract_is_met_shard_by_shard() {
     if is_missing() {
@@ -62,14 +74,7 @@ fn the_contract_is_met_shard_by_shard() {
     }
     check_contract(&some_clauses(), || {
         let database = shared().database();
-        migrate(&database.url()).expect("an empty database");
-        // The engine recognizes Citus by this table.
-        database.sql(
-            "CREATE TABLE pg_dist_shard (logicalrelid regclass, shardminvalue text);
-             GRANT SELECT ON pg_dist_shard TO PUBLIC;
-             INSERT INTO pg_dist_shard VALUES ('entry', '-2147483648'), ('entry', '-1073741824'), ('entry', '0'),
-                 ('entry', '1073741824')",
-        );
+        divide_into_shards(&database);
         Box::new(InDatabase(database, Options::default()))
     });
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tollkeeper_engine::postgres::{Options, Postgres};
 use tollkeeper_engine::{Engine, Error};
 use tollkeeper_testkit::blocking::block_on;
-use tollkeeper_testkit::postgres::{Cluster, NO_CRASH, is_missing};
+use tollkeeper_testkit::postgres::{Cluster, Database, NO_CRASH, is_missing};
 
 /// Makes a certificate for the address of the server.
 const CERTIFICATE: &str = "openssl req -new -x509 -days 2 -nodes -subj /CN=ledger -addext subjectAltName=IP:127.0.0.1 \
@@ -27,6 +27,13 @@ fn encrypt(cluster: &Cluster, certificate: &str) {
     }
 }
 
+/// Opens the database with a parameter of its address.
+fn open(database: &Database, parameter: &str) -> Result<Postgres, Error> {
+    let url = database.url();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    block_on(Postgres::open(&format!("{url}{separator}{parameter}"), Options::default()))
+}
+
 #[test]
 fn connections_are_encrypted_and_verified_as_the_url_says() {
     if is_missing() {
@@ -35,11 +42,7 @@ fn connections_are_encrypted_and_verified_as_the_url_says() {
     let cluster = Cluster::start(NO_CRASH);
     encrypt(&cluster, CERTIFICATE);
     let database = cluster.database();
-    let open = |query: &str| -> Result<Postgres, Error> {
-        let url = database.url();
-        let separator = if url.contains('?') { '&' } else { '?' };
-        block_on(Postgres::open(&format!("{url}{separator}{query}"), Options::default()))
-    };
+    let open = |parameter: &str| open(&database, parameter);
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                      WHERE application_name = 'tollkeeper' AND ssl";
     let connections = |engine: Postgres| {
@@ -66,11 +69,7 @@ fn a_certificate_of_version_1_is_accepted_unless_it_is_to_be_verified() {
     let cluster = Cluster::start(NO_CRASH);
     encrypt(&cluster, CERTIFICATE_OF_CITUS);
     let database = cluster.database();
-    let url = database.url();
-    let open = |mode: &str| {
-        let separator = if url.contains('?') { '&' } else { '?' };
-        block_on(Postgres::open(&format!("{url}{separator}sslmode={mode}"), Options::default()))
-    };
-    block_on(open("require").expect("it is encrypted").close()).expect("a healthy engine");
-    assert!(open("verify-full").is_err(), "an unknown authority");
+    let encrypted = open(&database, "sslmode=require").expect("any certificate is accepted");
+    block_on(encrypted.close()).expect("a healthy engine");
+    assert!(open(&database, "sslmode=verify-full").is_err(), "an unknown authority");
 }

@@ -26,6 +26,14 @@ fn begin() -> Vec<Submission> {
     ]
 }
 
+/// A directory with that workspace, and its core.
+fn begun() -> (tempfile::TempDir, Core) {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
+    core.run_batch(begin(), NOW).expect("a healthy disk");
+    (scratch, core)
+}
+
 /// Charges that each count for another worker.
 fn charges(numbers: std::ops::Range<usize>) -> Vec<Submission> {
     let charge = |n| {
@@ -76,9 +84,7 @@ fn deadlines(core: &mut Core) -> (usize, usize) {
 
 #[test]
 fn a_charge_settled_before_it_is_persisted_leaves_no_deadline_to_write() {
-    let scratch = tempfile::tempdir().expect("a directory");
-    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
-    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let (_scratch, mut core) = begun();
     let persisted = open_charge(&mut core, "persisted");
     assert_eq!(deadlines(&mut core), (1, 0));
     core.checkpoint_all().expect("a healthy disk");
@@ -100,9 +106,7 @@ fn a_charge_settled_before_it_is_persisted_leaves_no_deadline_to_write() {
 
 #[test]
 fn a_charge_from_before_a_restart_loses_its_row_with_its_outcome() {
-    let scratch = tempfile::tempdir().expect("a directory");
-    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
-    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let (scratch, mut core) = begun();
     let charge = open_charge(&mut core, "before");
     core.checkpoint_all().expect("a healthy disk");
     drop(core);
@@ -116,9 +120,7 @@ fn a_charge_from_before_a_restart_loses_its_row_with_its_outcome() {
 
 #[test]
 fn an_outcome_soon_after_its_charge_reads_nothing_from_the_file() {
-    let scratch = tempfile::tempdir().expect("a directory");
-    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
-    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let (scratch, mut core) = begun();
     let charge = open_charge(&mut core, "charge");
     let before = core.entries_read().expect("it is loaded");
     succeed(&mut core, charge);
@@ -161,9 +163,7 @@ fn a_wide_account_is_handed_over_in_bounded_pieces_without_a_round() {
 
 #[test]
 fn rows_that_come_faster_than_they_are_written_wait() {
-    let scratch = tempfile::tempdir().expect("a directory");
-    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
-    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let (_scratch, mut core) = begun();
     core.run_batch(charges(0..OVERFULL_ROWS), NOW).expect("a healthy disk");
     assert!(core.ensure_loaded().expect("it is loaded").accounts.is_overfull());
     core.maintain().expect("a healthy disk");
@@ -173,9 +173,7 @@ fn rows_that_come_faster_than_they_are_written_wait() {
 
 #[test]
 fn a_read_takes_no_usage_and_no_grants_that_it_does_not_show() {
-    let scratch = tempfile::tempdir().expect("a directory");
-    let mut core = Core::open(scratch.path(), CoreOptions::default()).expect("an empty directory opens");
-    core.run_batch(begin(), NOW).expect("a healthy disk");
+    let (_scratch, mut core) = begun();
     core.run_batch(charges(0..3_000), NOW).expect("a healthy disk");
     let machine = core.ensure_loaded().expect("it is loaded");
     let index = machine.find_workspace(&workspace("acme")).expect("it is sound").expect("it exists");

@@ -114,7 +114,10 @@ const LAYERS: [(&str, &[&str]); 8] = [
         "sim",
         &["random", "disk", "model", "workload", "differential", "contract", "engines", "faults", "formats"],
     ),
-    ("testkit", &["blocking", "random", "retry", "scratch", "cuttable_proxy", "postgres", "smtp", "stripe"]),
+    (
+        "testkit",
+        &["blocking", "note", "random", "retry", "scratch", "cuttable_proxy", "postgres", "smtp", "stripe"],
+    ),
 ];
 
 /// Layers that must not import each other, in either direction.
